@@ -1,0 +1,232 @@
+"""Secrets: numbers and bytes that live in one wiped buffer each and are only ever worked on in C.
+
+Python cannot promise that no copy stays behind (`expose` makes one, and only the end of the process clears an
+interpreter's memory). What can be wiped is wiped: on `wipe()`, and at the latest when the object goes.
+"""
+
+from typing import Any, NoReturn
+
+from curve.context import BYTES32, PUBKEY, context, ffi, lib, require, succeeded
+from curve.point import Point
+from curve.scalar import N, Scalar
+
+_ZERO = bytes(32)
+_ORDER = N.to_bytes(32)
+_wipe = ffi.memmove  # bound here, because __del__ may run while the interpreter takes modules apart
+
+
+class SecretBytes:
+    """Secret bytes of any length in one buffer that is wiped. Input for `SecretScalar.derive`."""
+
+    __slots__ = ("_buffer", "_size")
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        """Copy `data`; wiping the caller's copy stays the caller's task."""
+        self._size = len(data)
+        self._buffer: Any = ffi.new("unsigned char[]", max(self._size, 1))
+        ffi.memmove(self._buffer, data, self._size)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def _live(self) -> Any:
+        return self._buffer
+
+    def wipe(self) -> None:
+        """Overwrite the buffer with zeros."""
+        ffi.memmove(self._buffer, bytes(self._size), self._size)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_buffer"):
+            _wipe(self._buffer, bytes(self._size), self._size)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("secrets are not pickled or copied")
+
+    def __repr__(self) -> str:
+        return "SecretBytes(…)"
+
+
+class SecretScalar:
+    """A secret number from 1 to N-1. Every operation returns a new one and happens in C, in constant time.
+
+    It is never an integer, has no value to compare or hash by, cannot be pickled, and prints as dots. Once
+    wiped, every use raises ValueError.
+    """
+
+    __slots__ = ("_buffer", "_point")
+
+    def __init__(self, buffer: Any) -> None:
+        """For `curve` itself: take over a buffer of 32 bytes that holds a number from 1 to N-1."""
+        self._buffer = buffer
+        self._point: Point | None = None
+
+    @classmethod
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> "SecretScalar":
+        """Read 32 big-endian bytes. Raises ValueError on another length, on zero, and from N upwards."""
+        secret = cls(_copy32(data))
+        if not succeeded(lib.secp256k1_ec_seckey_verify(context, secret._buffer)):
+            secret.wipe()
+            raise ValueError("secret scalar is zero or not below the group order")
+        return secret
+
+    @classmethod
+    def from_bytes_reduced(cls, data: bytes | bytearray | memoryview) -> "SecretScalar":
+        """Read 32 big-endian bytes modulo N (`scalar_from_bytes_wrapping`). Raises ValueError on zero."""
+        secret = cls(_copy32(data))
+        if not _reduce(secret._buffer):
+            raise ValueError("secret scalar is zero")
+        return secret
+
+    @classmethod
+    def derive(cls, tag: str, *parts: "bytes | SecretBytes | SecretScalar") -> "SecretScalar":
+        """The tagged hash of the parts as a secret number modulo N, computed in C without leaving the buffer.
+
+        Raises:
+            ValueError: the hash is zero modulo N (never seen).
+        """
+        size = sum(map(len, parts))
+        preimage = ffi.new("unsigned char[]", max(size, 1))
+        end = 0
+        for part in parts:
+            start, end = end, end + len(part)
+            ffi.memmove(preimage + start, part if isinstance(part, bytes) else part._live(), len(part))
+        label = tag.encode()
+        out = ffi.new(BYTES32)
+        try:
+            require(lib.secp256k1_tagged_sha256(context, out, label, len(label), preimage, size))
+        finally:
+            ffi.memmove(preimage, bytes(size), size)
+        if not _reduce(out):
+            raise ValueError("derived secret scalar is zero")
+        return cls(out)
+
+    def point(self) -> Point:
+        """The public point, self · G. Computed once and kept, as it is public."""
+        if self._point is None:
+            key = ffi.new(PUBKEY)
+            require(lib.secp256k1_ec_pubkey_create(context, key, self._live()))
+            self._point = Point(key)
+        return self._point
+
+    def negate(self) -> "SecretScalar":
+        """-self."""
+        result = self._copy()
+        require(lib.secp256k1_ec_seckey_negate(context, result._buffer))
+        return result
+
+    def add(self, other: "SecretScalar | Scalar") -> "SecretScalar":
+        """self + other. Raises ValueError if that is zero."""
+        result = self._copy()
+        if not succeeded(lib.secp256k1_ec_seckey_tweak_add(context, result._buffer, _operand(other))):
+            raise ValueError("sum of secrets is zero")
+        return result
+
+    def mul(self, other: "SecretScalar | Scalar") -> "SecretScalar":
+        """self · other. Raises ValueError if `other` is zero."""
+        result = self._copy()
+        if not succeeded(lib.secp256k1_ec_seckey_tweak_mul(context, result._buffer, _operand(other))):
+            raise ValueError("product with zero")
+        return result
+
+    def masked(self, mask: bytes) -> SecretBytes:
+        """The 32 bytes of this number xor a 32-byte mask, still secret (BIP 327 and BIP 445 nonces)."""
+        if len(mask) != 32:
+            raise ValueError("a mask has 32 bytes")
+        result = SecretBytes(ffi.buffer(self._live()))
+        buffer = result._buffer
+        for i, byte in enumerate(mask):
+            buffer[i] ^= byte
+        return result
+
+    def ecdh(self, point: Point) -> bytes:
+        """SHA256 of the compressed shared point, as in libsecp256k1's ECDH (32 bytes). Treat it as a secret.
+
+        Raises:
+            ValueError: `point` is infinity.
+        """
+        if point.is_infinity:
+            raise ValueError("no shared secret with infinity")
+        out = ffi.new(BYTES32)
+        require(lib.secp256k1_ecdh(context, out, point._key, self._live(), ffi.NULL, ffi.NULL))
+        shared = bytes(ffi.buffer(out))
+        ffi.memmove(out, _ZERO, 32)
+        return shared
+
+    def expose(self) -> bytes:
+        """The 32 bytes as an ordinary object that nobody can wipe: for sealing, the wire, and vectors."""
+        return bytes(ffi.buffer(self._live()))
+
+    def wipe(self) -> None:
+        """Overwrite the buffer with zeros; every later use raises ValueError. Safe to repeat."""
+        buffer, self._buffer, self._point = self._buffer, None, None
+        if buffer is not None:
+            ffi.memmove(buffer, _ZERO, 32)
+
+    @property
+    def is_wiped(self) -> bool:
+        """Whether the secret is gone."""
+        return self._buffer is None
+
+    def _live(self) -> Any:
+        if self._buffer is None:
+            raise ValueError("this secret has been wiped")
+        return self._buffer
+
+    def _copy(self) -> "SecretScalar":
+        buffer = ffi.new(BYTES32)
+        ffi.memmove(buffer, self._live(), 32)
+        return SecretScalar(buffer)
+
+    def __len__(self) -> int:
+        return 32
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __del__(self) -> None:
+        buffer = getattr(self, "_buffer", None)
+        if buffer is not None:
+            _wipe(buffer, _ZERO, 32)
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("secrets are not compared; compare their points")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("secrets are not pickled or copied")
+
+    def __repr__(self) -> str:
+        return "SecretScalar(…)"
+
+
+def _copy32(data: bytes | bytearray | memoryview) -> Any:
+    if len(data) != 32:
+        raise ValueError("a secret scalar has 32 bytes")
+    buffer = ffi.new(BYTES32)
+    ffi.memmove(buffer, data, 32)
+    return buffer
+
+
+def _operand(value: SecretScalar | Scalar) -> Any:
+    return value.to_bytes() if isinstance(value, Scalar) else value._live()
+
+
+def _reduce(buffer: Any) -> bool:
+    """Reduce 32 bytes modulo N in place; whether the result is not zero.
+
+    Byte by byte and not in constant time, but only for N and above (or zero), which no hash has ever given.
+    """
+    if succeeded(lib.secp256k1_ec_seckey_verify(context, buffer)):
+        return True
+    borrow = 0
+    digits = bytearray(32)
+    for i in reversed(range(32)):
+        digit = buffer[i] - _ORDER[i] - borrow
+        borrow = int(digit < 0)
+        digits[i] = digit & 0xFF
+    if not borrow:
+        ffi.memmove(buffer, digits, 32)
+    digits[:] = _ZERO
+    return succeeded(lib.secp256k1_ec_seckey_verify(context, buffer))

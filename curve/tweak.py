@@ -1,0 +1,68 @@
+"""Tweaking a public key, one after another, while remembering what that does to the secret key.
+
+The Tweak Context of BIP 445, which is the KeyAgg Context of BIP 327: both signing schemes share it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from curve.point import Point
+from curve.scalar import Scalar
+
+_ONE = Scalar(1)
+_ZERO = Scalar(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tweak:
+    """32 bytes to add to a key: in x-only mode (Taproot, BIP 341) or plain mode (BIP 32)."""
+
+    tweak: bytes
+    is_xonly: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TweakContext:
+    """A public key after some tweaks: `Q`, the accumulated sign `gacc` and the accumulated tweak `tacc`."""
+
+    Q: Point
+    gacc: Scalar
+    tacc: Scalar
+
+    @classmethod
+    def start(cls, point: Point) -> "TweakContext":
+        """The untweaked key (`TweakCtxInit`). Raises ValueError for infinity."""
+        if point.is_infinity:
+            raise ValueError("infinity is not a public key")
+        return cls(Q=point, gacc=_ONE, tacc=_ZERO)
+
+    def apply(self, tweak: Tweak) -> "TweakContext":
+        """Apply one tweak (`ApplyTweak`).
+
+        Raises:
+            ValueError: the tweak is not 32 bytes below N, or the result is infinity.
+        """
+        t = Scalar.from_bytes(tweak.tweak)
+        negate = tweak.is_xonly and not self.Q.has_even_y()
+        base = -self.Q if negate else self.Q
+        tweaked = base.add_generator_times(t)
+        if tweaked.is_infinity:
+            raise ValueError("tweaking gives the point at infinity")
+        if negate:
+            return TweakContext(Q=tweaked, gacc=-self.gacc, tacc=t - self.tacc)
+        return TweakContext(Q=tweaked, gacc=self.gacc, tacc=t + self.tacc)
+
+    def apply_all(self, tweaks: Iterable[Tweak]) -> "TweakContext":
+        """Apply tweaks in order. Raises ValueError as `apply` does."""
+        context = self
+        for tweak in tweaks:
+            context = context.apply(tweak)
+        return context
+
+    def xonly(self) -> bytes:
+        """The x-only public key of the result (`GetXonlyPubkey`, 32 bytes)."""
+        return self.Q.xonly()
+
+    def plain(self) -> bytes:
+        """The plain public key of the result (`GetPlainPubkey`, 33 bytes)."""
+        return self.Q.to_bytes()
