@@ -1,9 +1,9 @@
 """Makes sure that the code about to hold a key share is ours: nobody else may own our package names.
 
-Assent is an application in an environment of its own, and its packages have plain names (`policy`, `curve`), which
-other distributions use too. If one of them were installed beside us, `import policy` could load a stranger's rules.
-The command asks `ownership_fault` before anything else, and refuses to run on an answer. This finds mistakes and
-careless installs; it cannot stop someone who can already write into the environment.
+Assent is an application in an environment of its own, and its packages have plain names (`policy`, `curve`),
+which other distributions use too. If one of them were installed beside us, `import policy` could load a
+stranger's rules. The command asks `ownership_fault` before anything else, and refuses to run on an answer.
+This finds mistakes and careless installs; it cannot stop someone who can already write into the environment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PACKAGES = ("curve", "frost", "taproot", "policy", "cluster")
 
 
 def ownership_fault() -> str | None:
-    """One line saying who else owns a name of ours, or which package is not from this installation; None if all is well."""
+    """One line saying who else owns a name of ours, or which package is foreign; None if all is well."""
     home = Path(__file__).resolve().parent.parent
     installed = tuple(distributions())
     return _claimed_by_another(installed) or _not_from_home(home) or _not_installed_here(installed, home)
@@ -64,25 +64,25 @@ def _not_from_home(home: Path) -> str | None:
         loaded = sys.modules.get(package)
         spec = loaded.__spec__ if loaded is not None else find_spec(package)
         if spec is None or spec.origin is None:
-            return f"the package '{package}' is missing from this installation of Assent in {home}: install it anew"
+            return f"the package '{package}' is missing from Assent in {home}: install it anew"
         if Path(spec.origin).resolve().parent != home / package:
-            return f"the package '{package}' comes from {spec.origin} and not from Assent's own place, {home}"
+            return f"the package '{package}' comes from {spec.origin}, not from Assent's own place {home}"
     return None
 
 
 def _not_installed_here(installed: Iterable[Distribution], home: Path) -> str | None:
     """Look whether the distribution called assent is this very code, and the only one."""
-    places = [_place(distribution) for distribution in installed if _same_name(distribution.name or "", DISTRIBUTION)]
-    if not places:
+    ours = [found for found in installed if _same_name(found.name or "", DISTRIBUTION)]
+    if not ours:
         return f"Assent in {home} runs without being installed: use the environment that `make env` creates"
-    for place in places:
+    for place in map(_place, ours):
         if place != home:
-            return f"the installed distribution '{DISTRIBUTION}' is {place}, and this code is {home}: keep only one"
+            return f"the installed '{DISTRIBUTION}' is in {place}, and this code in {home}: keep only one"
     return None
 
 
 def _place(distribution: Distribution) -> Path:
-    """The directory from which a distribution's packages are loaded: an editable one names it in direct_url.json."""
+    """Where a distribution's packages are loaded from; an editable one names it in direct_url.json."""
     try:
         direct = json.loads(distribution.read_text("direct_url.json") or "{}")
         if direct.get("dir_info", {}).get("editable"):

@@ -102,7 +102,9 @@ def test_files_come_in_a_stable_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], [""], ["/does/not/exist"], ["a", "b"], [__file__]])
-def test_bad_directory_is_one_line_and_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_directory_is_one_line_and_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""

@@ -1,8 +1,8 @@
-"""Creates .venv from requirements.lock, and nothing else: every file that enters is one whose hash we wrote down.
+"""Creates .venv from requirements.lock, and nothing else: every file that enters has its hash there.
 
-Run by the Makefile with any Python 3.11+ (standard library only). Only wheels are taken, because building a source
-archive would fetch build tools that no hash covers. A second run with the same lock does nothing; two runs at once wait
-for each other.
+Run by the Makefile with any Python 3.11+ (standard library only). Only wheels are taken, because building a
+source archive would fetch build tools that no hash covers. A second run with the same lock does nothing; two
+runs at once wait for each other.
 """
 
 from __future__ import annotations
@@ -43,19 +43,23 @@ def run(command: list[str], log: Path, *, progress: int = 0) -> None:
                 if progress and line.startswith("Collecting "):
                     seen += 1
                     if shows:
-                        print(f"\renvironment: fetched {seen} of {progress}", end="", file=sys.stderr, flush=True)
+                        sys.stderr.write(f"\renvironment: fetched {seen} of {progress}")
+                        sys.stderr.flush()
                     elif seen % 15 == 0:
                         say(f"fetched {seen} of {progress}")
     if shows and progress:
         print(file=sys.stderr)
     if process.returncode != 0:
         tail = "".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-8:])
-        raise SetUpError(f"`{' '.join(command[1:5])} …` failed; its last lines ({log.relative_to(ROOT)} has all):\n{tail}")
+        what = " ".join(command[1:4])
+        raise SetUpError(f"`python {what}` failed; its last lines ({log.relative_to(ROOT)} has all):\n{tail}")
 
 
 def locked_packages() -> int:
     """How many packages the lock names (some are for other systems)."""
-    return sum(1 for line in LOCK.read_text(encoding="utf-8").splitlines() if "==" in line and line[0].isalnum())
+    return sum(
+        1 for line in LOCK.read_text(encoding="utf-8").splitlines() if "==" in line and line[0].isalnum()
+    )
 
 
 def make(stamp: Path) -> None:
@@ -70,7 +74,16 @@ def make(stamp: Path) -> None:
     log.write_text("", encoding="utf-8")
     count = locked_packages()
     say(f"installing {count} locked packages (a minute or less, the first time)")
-    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    pip = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--progress-bar",
+        "off",
+    ]
     run([*pip, "--only-binary", ":all:", "--require-hashes", "-r", str(LOCK)], log, progress=count)
     run([*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)], log)
     for old in ENVIRONMENT.glob("ready-*"):
@@ -80,9 +93,11 @@ def make(stamp: Path) -> None:
 
 
 def main() -> int:
-    """Make the environment unless the stamp already stands; exit code 1 with a clear text when a step fails."""
+    """Make the environment unless the stamp already stands; 1, with a clear text, when a step fails."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stamp", type=Path, help="written when all is done; named for the lock it was made from")
+    parser.add_argument(
+        "stamp", type=Path, help="written when all is done; named for the lock it was made from"
+    )
     stamp = ROOT / parser.parse_args().stamp
     with (ROOT / "requirements.lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)

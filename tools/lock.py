@@ -1,7 +1,8 @@
-"""Is requirements.lock in step with pyproject.toml? `check` answers offline; `write` resolves anew and rewrites it.
+"""Is requirements.lock in step with pyproject.toml? `check` answers offline; `write` rewrites it.
 
-In step means: the dependency tables have the digest recorded in the lock's first lines, every requirement (all extras and
-the build system's too) is met by a pinned entry, and every entry is one exact version with at least one SHA-256.
+In step means: the dependency tables have the digest recorded in the lock's first lines, every requirement
+(all extras and the build system's too) is met by a pinned entry, and every entry is one exact version with
+at least one SHA-256.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import tomllib
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -63,7 +65,7 @@ def requirements(pyproject: str) -> list[str]:
     data = tomllib.loads(pyproject)
     project = data.get("project", {})
     extras = project.get("optional-dependencies", {})
-    return [*data["build-system"]["requires"], *project.get("dependencies", []), *sum(extras.values(), [])]
+    return [*data["build-system"]["requires"], *project.get("dependencies", []), *chain(*extras.values())]
 
 
 def read_lock(lock: str) -> tuple[dict[str, Pin], list[str]]:
@@ -82,7 +84,7 @@ def read_lock(lock: str) -> tuple[dict[str, Pin], list[str]]:
         elif HASH.match(line) and name:
             pins[name] = Pin(version=pins[name].version, hashes=pins[name].hashes + 1)
         else:
-            wrong.append(f"requirements.lock:{number}: neither `name==version` nor a sha256: {line.strip()[:60]}")
+            wrong.append(f"requirements.lock:{number}: no pin and no sha256: {line.strip()[:60]}")
     wrong += [f"requirements.lock: {name} has no hash" for name, pin in pins.items() if pin.hashes == 0]
     return pins, wrong
 
@@ -94,7 +96,9 @@ def faults(pyproject: str, lock: str) -> list[str]:
     if recorded is None:
         wrong.append("requirements.lock: the line `# dependency tables: sha256 …` is missing")
     elif recorded[1] != digest(pyproject):
-        wrong.append("requirements.lock: pyproject.toml's dependency tables have changed since it was written")
+        wrong.append(
+            "requirements.lock: pyproject.toml's dependency tables have changed since it was written"
+        )
     for text in requirements(pyproject):
         try:
             wanted = Requirement(text)
@@ -114,11 +118,26 @@ def write() -> None:
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         build = Path(folder) / "build.in"
-        build.write_text("\n".join(tomllib.loads(pyproject)["build-system"]["requires"]) + "\n", encoding="utf-8")
+        needed_to_build = tomllib.loads(pyproject)["build-system"]["requires"]
+        build.write_text("".join(f"{text}\n" for text in needed_to_build), encoding="utf-8")
         body = Path(folder) / "lock"
-        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
-        command += ["--generate-hashes", "--all-extras", "--no-header", "--no-annotate"]
-        command += ["--no-emit-index-url", "--no-emit-find-links", "pyproject.toml", str(build), "-o", str(body)]
+        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal"]
+        command += [
+            "--python-version",
+            "3.11",
+            "--generate-hashes",
+            "--all-extras",
+            "--no-header",
+            "--no-annotate",
+        ]
+        command += [
+            "--no-emit-index-url",
+            "--no-emit-find-links",
+            "pyproject.toml",
+            str(build),
+            "-o",
+            str(body),
+        ]
         environment = dict(os.environ)
         if certificates := os.environ.get("PIP_CERT"):
             environment.setdefault("SSL_CERT_FILE", certificates)

@@ -13,7 +13,8 @@ import pytest
 from cluster.ownership import DISTRIBUTION, PACKAGES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-ASK = "import sys; sys.path += sys.argv[1:]; from cluster.ownership import ownership_fault; print(ownership_fault())"
+SAY = "from cluster.ownership import ownership_fault; print(ownership_fault())"
+ASK = f"import sys; sys.path += sys.argv[1:]; {SAY}"
 
 
 def ask(*behind: Path, before: tuple[Path, ...] = ()) -> str:
@@ -58,10 +59,14 @@ def test_packages_are_those_of_the_wheel() -> None:
     assert project["project"]["name"] == DISTRIBUTION
 
 
-@pytest.mark.parametrize("file", ["policy/__init__.py", "policy.py", "policy.cpython-311-x86_64-linux-gnu.so"])
+@pytest.mark.parametrize(
+    "file", ["policy/__init__.py", "policy.py", "policy.cpython-311-x86_64-linux-gnu.so"]
+)
 def test_stranger_behind_us_on_the_path_is_named(tmp_path: Path, file: str) -> None:
     answer = ask(stranger(tmp_path, "rbac-policy", (file,)))
-    assert answer.startswith("the package name 'policy' also belongs to the installed distribution rbac-policy 1.0")
+    assert answer.startswith(
+        "the package name 'policy' also belongs to the installed distribution rbac-policy 1.0"
+    )
 
 
 def test_stranger_known_only_by_its_top_level_file_is_named(tmp_path: Path) -> None:
@@ -69,7 +74,9 @@ def test_stranger_known_only_by_its_top_level_file_is_named(tmp_path: Path) -> N
 
 
 def test_a_deeper_file_of_that_name_is_no_claim(tmp_path: Path) -> None:
-    assert ask(stranger(tmp_path, "boto", ("boto/policy.py", "policyx/__init__.py", "policy_of/a.py"))) == "None"
+    assert (
+        ask(stranger(tmp_path, "boto", ("boto/policy.py", "policyx/__init__.py", "policy_of/a.py"))) == "None"
+    )
 
 
 def test_shadowing_directory_without_metadata_is_named(tmp_path: Path) -> None:
@@ -85,13 +92,12 @@ def test_shadowing_directory_without_metadata_is_named(tmp_path: Path) -> None:
 
 def test_another_distribution_called_assent_is_named(tmp_path: Path) -> None:
     answer = ask(stranger(tmp_path, "assent", ("assent/__init__.py",)))
-    assert answer == f"the installed distribution 'assent' is {tmp_path}, and this code is {ROOT}: keep only one"
+    assert answer == f"the installed 'assent' is in {tmp_path}, and this code in {ROOT}: keep only one"
 
 
 def test_running_without_installing_is_refused() -> None:
-    code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from cluster.ownership import ownership_fault as ask;"
-        "print(ask())"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {SAY}"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd="/", capture_output=True, text=True, check=False
     )
-    done = subprocess.run([sys.executable, "-S", "-c", code], cwd="/", capture_output=True, text=True, check=False)
     assert "runs without being installed" in done.stdout, done.stderr

@@ -1,7 +1,7 @@
 """Runs a directory of test vectors: every *.json and *.csv, each by the first reader that knows its format.
 
-A reader is a module beside this one with `cases(path, text) -> list of (name, thunk) | None`: None says "not my format",
-a thunk raises when its case fails. The run ends with exactly one line `N passed, M failed`.
+A reader is a module beside this one with `cases(path, text) -> list of (name, thunk) | None`: None says
+"not my format", a thunk raises when its case fails. The run ends with exactly one line `N passed, M failed`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class NotReadable(Exception):
 
 
 def readers() -> list[Reader]:
-    """Every reader in this folder, by name. One that does not import stops the run: a silent skip would look like a pass."""
+    """Every reader in this folder; one that cannot be imported stops the run, never skips."""
     names = sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in NOT_READERS)
     return [importlib.import_module(f"conformance.{name}") for name in names]
 
@@ -134,6 +134,8 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     directory = Path(arguments[0])
     if not directory.is_dir():
-        print(f"conformance: {directory} is not a directory; say make conformance VECTORS=DIR", file=sys.stderr)
+        print(
+            f"conformance: {directory} is not a directory; say make conformance VECTORS=DIR", file=sys.stderr
+        )
         return 2
     return Run(readers(), lambda line: print(line, flush=True)).directory(directory)
