@@ -135,7 +135,7 @@ class Point:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Point):
             return NotImplemented
-        return self.to_bytes_with_infinity() == other.to_bytes_with_infinity()
+        return self is other or self.to_bytes_with_infinity() == other.to_bytes_with_infinity()
 
     def __hash__(self) -> int:
         return hash(self.to_bytes_with_infinity())

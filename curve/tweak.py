@@ -59,6 +59,14 @@ class TweakContext:
             context = context.apply(tweak)
         return context
 
+    def negates_secret(self) -> bool:
+        """Whether secret keys and shares count negatively under the x-only result (g · gacc = -1)."""
+        return self.Q.has_even_y() == (self.gacc != _ONE)
+
+    def secret_offset(self) -> Scalar:
+        """What the tweaks add to the secret key of the x-only result (g · tacc)."""
+        return self.tacc if self.Q.has_even_y() else -self.tacc
+
     def xonly(self) -> bytes:
         """The x-only public key of the result (`GetXonlyPubkey`, 32 bytes)."""
         return self.Q.xonly()
