@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable
 from importlib.metadata import Distribution, distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,21 +21,23 @@ __all__ = ["DISTRIBUTION", "PACKAGES", "ownership_fault"]
 DISTRIBUTION = "assent"
 PACKAGES = ("curve", "frost", "taproot", "policy", "cluster")
 
+# A first segment only: `policy/…`, `policy.py`, `policy.cpython-311-….so`; not `boto/policy.py`.
+_TOP_LEVEL = re.compile(rf'^"?({"|".join(PACKAGES)})(?:/|\.)', re.MULTILINE)
+
 
 def ownership_fault() -> str | None:
     """One line saying who else owns a name of ours, or which package is foreign; None if all is well."""
     home = Path(__file__).resolve().parent.parent
-    installed = tuple(distributions())
-    return _claimed_by_another(installed) or _not_from_home(home) or _not_installed_here(installed, home)
+    return _claimed_by_another() or _not_from_home(home) or _not_installed_here(home)
 
 
-def _claimed_by_another(installed: Iterable[Distribution]) -> str | None:
+def _claimed_by_another() -> str | None:
     """Look for a distribution other than ours whose files would stand under one of our names."""
-    for distribution in installed:
-        name = distribution.name or "a distribution without a name"
-        if _same_name(name, DISTRIBUTION):
-            continue
-        for package in _top_level_names(distribution):
+    for distribution in distributions():
+        for package in _claims(distribution):
+            name = distribution.name or "a distribution without a name"
+            if _same_name(name, DISTRIBUTION):
+                break
             return (
                 f"the package name '{package}' also belongs to the installed distribution {name} "
                 f"{distribution.version}: install Assent in an environment of its own, or remove {name}"
@@ -49,13 +50,11 @@ def _same_name(one: str, other: str) -> bool:
     return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
 
 
-def _top_level_names(distribution: Distribution) -> list[str]:
+def _claims(distribution: Distribution) -> list[str]:
     """Our names among the top-level names of a distribution, from its own list of files."""
-    claimed = set((distribution.read_text("top_level.txt") or "").split())
+    said = (distribution.read_text("top_level.txt") or "").split()
     files = distribution.read_text("RECORD") or distribution.read_text("installed-files.txt") or ""
-    # A first segment only: `policy/…`, `policy.py`, `policy.cpython-311-….so`; not `boto/policy.py`.
-    claimed.update(re.findall(r'^"?(\w+)(?:/|\.py|\.\S+\.so|\.so|\.pyd)', files, re.MULTILINE))
-    return [package for package in PACKAGES if package in claimed]
+    return [package for package in PACKAGES if package in said] + _TOP_LEVEL.findall(files)
 
 
 def _not_from_home(home: Path) -> str | None:
@@ -70,9 +69,9 @@ def _not_from_home(home: Path) -> str | None:
     return None
 
 
-def _not_installed_here(installed: Iterable[Distribution], home: Path) -> str | None:
+def _not_installed_here(home: Path) -> str | None:
     """Look whether the distribution called assent is this very code, and the only one."""
-    ours = [found for found in installed if _same_name(found.name or "", DISTRIBUTION)]
+    ours = tuple(distributions(name=DISTRIBUTION))
     if not ours:
         return f"Assent in {home} runs without being installed: use the environment that `make env` creates"
     for place in map(_place, ours):
