@@ -20,6 +20,8 @@ BYTES33 = ffi.typeof("unsigned char[33]")
 BYTES64 = ffi.typeof("unsigned char[64]")
 PUBKEY = ffi.typeof("secp256k1_pubkey *")
 PUBKEY_LIST = ffi.typeof("secp256k1_pubkey *[]")
+BYTES = ffi.typeof("unsigned char[]")
+SIZE = ffi.typeof("size_t *")
 
 CONTEXT_NONE = 1
 COMPRESSED = 258

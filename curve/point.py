@@ -3,7 +3,18 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from curve.context import BYTES33, COMPRESSED, PUBKEY, PUBKEY_LIST, context, ffi, lib, require, succeeded
+from curve.context import (
+    BYTES33,
+    COMPRESSED,
+    PUBKEY,
+    PUBKEY_LIST,
+    SIZE,
+    context,
+    ffi,
+    lib,
+    require,
+    succeeded,
+)
 from curve.scalar import Scalar
 
 _INFINITY_BYTES = bytes(33)
@@ -60,7 +71,7 @@ class Point:
         if self._bytes is None:
             if self._key is None:
                 raise ValueError("infinity has no compressed encoding")
-            out, size = ffi.new(BYTES33), ffi.new("size_t *", 33)
+            out, size = ffi.new(BYTES33), ffi.new(SIZE, 33)
             require(lib.secp256k1_ec_pubkey_serialize(context, out, size, self._key, COMPRESSED))
             self._bytes = bytes(ffi.buffer(out))
         return self._bytes
@@ -83,11 +94,7 @@ class Point:
         terms = [point for point in points if point._key is not None]
         if len(terms) < 2:
             return terms[0] if terms else Point.INFINITY
-        key = ffi.new(PUBKEY)
-        keys = ffi.new(PUBKEY_LIST, [point._key for point in terms])
-        if not succeeded(lib.secp256k1_ec_pubkey_combine(context, key, keys, len(terms))):
-            return Point.INFINITY  # the only way in which a sum of valid points fails
-        return Point(key)
+        return _combine([point._key for point in terms])
 
     def add_generator_times(self, scalar: Scalar) -> "Point":
         """self + scalar · G, in one pass of the library."""
@@ -103,12 +110,14 @@ class Point:
     def __add__(self, other: "Point") -> "Point":
         if not isinstance(other, Point):
             return NotImplemented
-        return Point.sum((self, other))
+        if self._key is None or other._key is None:
+            return other if self._key is None else self
+        return _combine([self._key, other._key])
 
     def __sub__(self, other: "Point") -> "Point":
         if not isinstance(other, Point):
             return NotImplemented
-        return Point.sum((self, -other))
+        return self + -other
 
     def __neg__(self) -> "Point":
         if self._key is None:
@@ -145,6 +154,13 @@ class Point:
 
     def __repr__(self) -> str:
         return "Point.INFINITY" if self._key is None else f"Point({self.to_bytes().hex()})"
+
+
+def _combine(keys: list[Any]) -> Point:
+    key = ffi.new(PUBKEY)
+    if not succeeded(lib.secp256k1_ec_pubkey_combine(context, key, ffi.new(PUBKEY_LIST, keys), len(keys))):
+        return Point.INFINITY  # the only way in which a sum of valid points fails
+    return Point(key)
 
 
 def _generator() -> Point:

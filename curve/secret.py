@@ -4,9 +4,11 @@ Python cannot promise that no copy stays behind (`expose` makes one, and only th
 interpreter's memory). What can be wiped is wiped: on `wipe()`, and at the latest when the object goes.
 """
 
+from collections.abc import Sequence
+from operator import xor
 from typing import Any, NoReturn
 
-from curve.context import BYTES32, PUBKEY, context, ffi, lib, require, succeeded
+from curve.context import BYTES, BYTES32, PUBKEY, context, ffi, lib, require, succeeded
 from curve.point import Point
 from curve.scalar import N, Scalar
 
@@ -23,7 +25,7 @@ class SecretBytes:
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         """Copy `data`; wiping the caller's copy stays the caller's task."""
         self._size = len(data)
-        self._buffer: Any = ffi.new("unsigned char[]", max(self._size, 1))
+        self._buffer: Any = ffi.new(BYTES, max(self._size, 1))
         ffi.memmove(self._buffer, data, self._size)
 
     def __len__(self) -> int:
@@ -85,21 +87,48 @@ class SecretScalar:
         Raises:
             ValueError: the hash is zero modulo N (never seen).
         """
-        size = sum(map(len, parts))
-        preimage = ffi.new("unsigned char[]", max(size, 1))
-        end = 0
-        for part in parts:
-            start, end = end, end + len(part)
-            ffi.memmove(preimage + start, part if isinstance(part, bytes) else part._live(), len(part))
+        preimage, size = _join(parts)
+        secret = cls._hashed(tag.encode(), preimage, size)
+        ffi.memmove(preimage, bytes(size), size)
+        return secret
+
+    @classmethod
+    def derive_pair(
+        cls, tag: str, *parts: "bytes | SecretBytes | SecretScalar"
+    ) -> tuple["SecretScalar", "SecretScalar"]:
+        """`derive` for parts || 0 and for parts || 1: the two halves of a nonce (BIP 327, BIP 445)."""
         label = tag.encode()
+        preimage, size = _join((*parts, b"\x00"))
+        first = cls._hashed(label, preimage, size)
+        preimage[size - 1] = 1
+        second = cls._hashed(label, preimage, size)
+        ffi.memmove(preimage, bytes(size), size)
+        return first, second
+
+    @classmethod
+    def _hashed(cls, label: bytes, preimage: Any, size: int) -> "SecretScalar":
         out = ffi.new(BYTES32)
-        try:
-            require(lib.secp256k1_tagged_sha256(context, out, label, len(label), preimage, size))
-        finally:
-            ffi.memmove(preimage, bytes(size), size)
+        require(lib.secp256k1_tagged_sha256(context, out, label, len(label), preimage, size))
         if not _reduce(out):
             raise ValueError("derived secret scalar is zero")
         return cls(out)
+
+    @classmethod
+    def weighted_sum(cls, *terms: "tuple[Scalar, SecretScalar]") -> "SecretScalar":
+        """The sum of weight · secret over all terms. Raises ValueError if it, or any weight, is zero."""
+        total, term = None, ffi.new(BYTES32)
+        for weight, secret in terms:
+            ffi.memmove(term, secret._live(), 32)
+            if not succeeded(lib.secp256k1_ec_seckey_tweak_mul(context, term, weight.to_bytes())):
+                raise ValueError("product with zero")
+            if total is None:
+                total, term = term, ffi.new(BYTES32)
+            elif not succeeded(lib.secp256k1_ec_seckey_tweak_add(context, total, term)):
+                raise ValueError("sum of secrets is zero")
+        ffi.memmove(term, _ZERO, 32)
+        if total is None:
+            raise ValueError("a sum of no terms is zero")
+        return cls(total)
 
     def point(self) -> Point:
         """The public point, self · G. Computed once and kept, as it is public."""
@@ -133,10 +162,9 @@ class SecretScalar:
         """The 32 bytes of this number xor a 32-byte mask, still secret (BIP 327 and BIP 445 nonces)."""
         if len(mask) != 32:
             raise ValueError("a mask has 32 bytes")
-        result = SecretBytes(ffi.buffer(self._live()))
-        buffer = result._buffer
-        for i, byte in enumerate(mask):
-            buffer[i] ^= byte
+        mixed = bytearray(map(xor, memoryview(ffi.buffer(self._live())), mask))  # byte by byte: no integer
+        result = SecretBytes(mixed)
+        mixed[:] = _ZERO
         return result
 
     def ecdh(self, point: Point) -> bytes:
@@ -207,6 +235,17 @@ def _copy32(data: bytes | bytearray | memoryview) -> Any:
     buffer = ffi.new(BYTES32)
     ffi.memmove(buffer, data, 32)
     return buffer
+
+
+def _join(parts: "Sequence[bytes | SecretBytes | SecretScalar]") -> tuple[Any, int]:
+    """Copy the parts into one buffer, which the caller wipes."""
+    size = sum([len(part) for part in parts])
+    joined = ffi.new(BYTES, max(size, 1))
+    end = 0
+    for part in parts:
+        start, end = end, end + len(part)
+        ffi.memmove(joined + start, part if isinstance(part, bytes) else part._live(), len(part))
+    return joined, size
 
 
 def _operand(value: SecretScalar | Scalar) -> Any:

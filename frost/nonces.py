@@ -5,9 +5,9 @@ from typing import NoReturn
 
 from curve import Point, SecretBytes, SecretScalar, tagged_hash
 from frost.errors import InvalidContributionError, SessionStateError
+from frost.keys import MAX_PARTICIPANTS
 
 PUBNONCE_SIZE = 66
-_NO_MESSAGE = b"\x00"
 
 
 class SecNonce:
@@ -15,13 +15,17 @@ class SecNonce:
 
     The one call that uses it takes the two numbers out (`take`), and with that they are gone from here. It
     has no bytes, no comparison, no pickled form, and prints as dots.
+
+    Attributes:
+        pubnonce: the public half, 66 bytes; like `points`, the same parsed, it stays known after use.
     """
 
-    __slots__ = ("_halves", "points")
+    __slots__ = ("_halves", "points", "pubnonce")
 
     def __init__(self, k1: SecretScalar, k2: SecretScalar) -> None:
         """Take over two secret numbers that no one else uses."""
         self.points = (k1.point(), k2.point())
+        self.pubnonce = self.points[0].to_bytes() + self.points[1].to_bytes()
         # list.pop is atomic: of two threads that race for one nonce, one gets an error.
         self._halves = [(k1, k2)]
 
@@ -35,11 +39,6 @@ class SecNonce:
         if len(data) != 64:
             raise ValueError("a secnonce has 64 bytes")
         return cls(SecretScalar.from_bytes(data[:32]), SecretScalar.from_bytes(data[32:]))
-
-    @property
-    def pubnonce(self) -> bytes:
-        """The public half, 66 bytes, which stays known after use."""
-        return self.points[0].to_bytes() + self.points[1].to_bytes()
 
     @property
     def is_spent(self) -> bool:
@@ -93,22 +92,20 @@ def nonce_gen(
     Raises:
         ValueError: an argument has the wrong length.
     """
-    _check_nonce_gen(rand, pubshare, thresh_pk_xonly, extra_in)
+    _check_nonce_gen(rand, signer_id, pubshare, thresh_pk_xonly, extra_in)
     masked = SecretBytes(rand) if secshare is None else secshare.masked(tagged_hash("BIP0445/aux", rand))
-    id_bytes = b"" if signer_id is None else signer_id.to_bytes(4)
     public = b"".join(
         (
-            _with_length(1, id_bytes),
-            _with_length(1, pubshare or b""),
-            _with_length(1, thresh_pk_xonly or b""),
-            _NO_MESSAGE if msg is None else b"\x01" + _with_length(8, msg),
-            _with_length(4, extra_in or b""),
+            b"\x00" if signer_id is None else b"\x04" + signer_id.to_bytes(4),
+            b"\x00" if pubshare is None else b"\x21" + pubshare,
+            b"\x00" if thresh_pk_xonly is None else b"\x20" + thresh_pk_xonly,
+            b"\x00" if msg is None else b"\x01" + len(msg).to_bytes(8) + msg,
+            len(extra_in or b"").to_bytes(4),
+            extra_in or b"",
         )
     )
-    k1 = SecretScalar.derive("BIP0445/nonce", masked, public, b"\x00")
-    k2 = SecretScalar.derive("BIP0445/nonce", masked, public, b"\x01")
+    secnonce = SecNonce(*SecretScalar.derive_pair("BIP0445/nonce", masked, public))
     masked.wipe()
-    secnonce = SecNonce(k1, k2)
     return secnonce, secnonce.pubnonce
 
 
@@ -131,7 +128,7 @@ def nonce_agg(pubnonces: Sequence[bytes], ids: Sequence[int] | None = None) -> b
 
 def aggregate(pubnonces: Sequence[tuple[Point, Point]]) -> tuple[Point, Point]:
     """The two sums of parsed public nonces; either may be infinity."""
-    return Point.sum(R1 for R1, _ in pubnonces), Point.sum(R2 for _, R2 in pubnonces)
+    return Point.sum([R1 for R1, _ in pubnonces]), Point.sum([R2 for _, R2 in pubnonces])
 
 
 def read_pubnonce(data: bytes, signer_id: int) -> tuple[Point, Point]:
@@ -158,15 +155,17 @@ def read_aggnonce(data: bytes) -> tuple[Point, Point]:
         raise InvalidContributionError("aggnonce", coordinator=True) from None
 
 
-def _with_length(size: int, data: bytes) -> bytes:
-    return len(data).to_bytes(size) + data
-
-
 def _check_nonce_gen(
-    rand: bytes, pubshare: bytes | None, thresh_pk_xonly: bytes | None, extra_in: bytes | None
+    rand: bytes,
+    signer_id: int | None,
+    pubshare: bytes | None,
+    thresh_pk_xonly: bytes | None,
+    extra_in: bytes | None,
 ) -> None:
     if len(rand) != 32:
         raise ValueError("rand must be 32 bytes")
+    if signer_id is not None and not 0 <= signer_id < MAX_PARTICIPANTS:
+        raise ValueError("signer_id is out of range")
     if pubshare is not None and len(pubshare) != 33:
         raise ValueError("pubshare must be 33 bytes")
     if thresh_pk_xonly is not None and len(thresh_pk_xonly) != 32:

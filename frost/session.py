@@ -11,17 +11,11 @@ names. The cluster runs one pair per input; what depends only on the signer set 
 
 from collections.abc import Mapping, Sequence
 
-from curve import Point, Tweak, TweakContext, schnorr_verify
+from curve import Point, Scalar, Tweak, TweakContext, schnorr_verify
 from frost.errors import InvalidContributionError, ProtocolError, SessionStateError
 from frost.keys import KeyShare, SignerSet
 from frost.nonces import SecNonce, aggregate, nonce_gen, read_pubnonce
-from frost.signing import (
-    aggregate_psigs,
-    derive_values,
-    partial_sig_verify_with_values,
-    read_psig,
-    sign_with_values,
-)
+from frost.signing import add_up, derive_values, equation_holds, read_psig, sign_with_values
 
 
 class SignerSession:
@@ -116,7 +110,7 @@ class SignerSession:
             raise ValueError("this signer is not in the signer set")
         if signers.pubshares is None:
             return
-        if any(key.pubshares[i] != point for i, point in zip(signers.ids, signers.pubshares, strict=True)):
+        if signers.pubshares != tuple([key.pubshares[i] for i in signers.ids]):
             raise ValueError("the signer set holds other public shares than the key")
 
     def __repr__(self) -> str:
@@ -147,7 +141,7 @@ class CoordinatorSession:
         self._msg = msg
         self._points = dict(points)
         self._values = derive_values(signers, tweak_ctx, (R1, R2), msg)
-        self._psigs: dict[int, bytes] = {}
+        self._psigs: dict[int, Scalar] = {}
         self._signature = b""
 
     @classmethod
@@ -178,8 +172,8 @@ class CoordinatorSession:
         """
         if signer_id not in self.signers.ids:
             raise ValueError(f"signer {signer_id} is not in the signer set")
-        read_psig(psig, signer_id)
-        if self._psigs.setdefault(signer_id, psig) != psig:
+        s = read_psig(psig, signer_id)
+        if self._psigs.setdefault(signer_id, s) != s:
             raise InvalidContributionError("psig", culprits=(signer_id,))
 
     def verify(self, signer_id: int) -> bool:
@@ -191,9 +185,8 @@ class CoordinatorSession:
         """
         if signer_id not in self._psigs:
             raise SessionStateError(f"no partial signature from signer {signer_id} yet")
-        return partial_sig_verify_with_values(
-            self._psigs[signer_id], self._points[signer_id], signer_id, self._values
-        )
+        pubshare, pubnonce = self.signers.pubshare(signer_id), self._points[signer_id]
+        return equation_holds(self._psigs[signer_id], pubnonce, pubshare, signer_id, self._values)
 
     def aggregate(self) -> bytes:
         """Close the session: the BIP 340 signature (64 bytes), verified under the tweaked x-only key.
@@ -209,7 +202,7 @@ class CoordinatorSession:
             return self._signature
         if self.missing:
             raise SessionStateError(f"partial signatures are missing from signers {self.missing}")
-        signature = aggregate_psigs([self._psigs[i] for i in self.signers.ids], self._values)
+        signature = add_up(self._psigs.values(), self._values)
         if not schnorr_verify(self._values.Q, self._msg, signature):
             culprits = tuple(i for i in self.signers.ids if not self.verify(i))
             raise InvalidContributionError("psig", culprits=culprits)

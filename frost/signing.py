@@ -1,12 +1,15 @@
 """The second round of BIP 445 0.12.1: partial signatures, their verification, and their aggregation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from curve import Point, Scalar, SecretScalar, Tweak, TweakContext, tagged_hash
 from frost.errors import InvalidContributionError
 from frost.keys import SignerSet
 from frost.nonces import SecNonce, aggregate, read_aggnonce, read_pubnonce
+
+_ONE = Scalar(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,7 @@ class SessionContext:
     msg: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SessionValues:
+class SessionValues(NamedTuple):
     """What the algorithms need from a session (*GetSessionValues*).
 
     Attributes:
@@ -124,17 +126,17 @@ def sign_with_values(
     k1, k2 = secnonce.take()
     try:
         weight = values.weight(signer_id)
-        nonce = k2.mul(values.b).add(k1)  # k1 + b · k2
-        if not values.R.has_even_y():
-            nonce = nonce.negate()
-        s = secshare.mul(weight).add(nonce)
-        psig = s.expose()  # from here on it is public
+        sign, b = (_ONE, values.b) if values.R.has_even_y() else (-_ONE, -values.b)
+        # From here on it is public.
+        psig = SecretScalar.weighted_sum((sign, k1), (b, k2), (weight, secshare)).expose()
     finally:
         k1.wipe()
         k2.wipe()
     # The public halves of nonce and share were computed earlier: a bit that has flipped since then in either
     # secret shows here.
-    if self_check and not _verify(psig, secnonce.points, secshare.point(), signer_id, values):
+    if self_check and not equation_holds(
+        Scalar.from_bytes(psig), secnonce.points, secshare.point(), signer_id, values
+    ):
         raise RuntimeError("the partial signature failed its own check and was destroyed: faulty hardware?")
     return psig
 
@@ -206,9 +208,7 @@ def _deterministic_nonce(
             msg,
         )
     )
-    k1 = SecretScalar.derive("BIP0445/deterministic/nonce", masked, public, b"\x00")
-    k2 = SecretScalar.derive("BIP0445/deterministic/nonce", masked, public, b"\x01")
-    return SecNonce(k1, k2)
+    return SecNonce(*SecretScalar.derive_pair("BIP0445/deterministic/nonce", masked, public))
 
 
 def _read_aggothernonce(data: bytes | None) -> tuple[tuple[Point, Point], ...]:
@@ -243,24 +243,17 @@ def partial_sig_verify(
         raise ValueError("there must be one public nonce for each signer")
     points = [read_pubnonce(data, i) for i, data in zip(signers.ids, pubnonces, strict=True)]
     values = derive_values(signers, signers.tweaked(tweaks), aggregate(points), msg)
-    return _verify(psig, points[signers.ids.index(signer_id)], pubshare, signer_id, values)
-
-
-def partial_sig_verify_with_values(
-    psig: bytes, pubnonce: tuple[Point, Point], signer_id: int, values: SessionValues
-) -> bool:
-    """The same for a session whose values are known already. Raises ValueError as above."""
-    return _verify(psig, pubnonce, values.signers.pubshare(signer_id), signer_id, values)
-
-
-def _verify(
-    psig: bytes, pubnonce: tuple[Point, Point], pubshare: Point, signer_id: int, values: SessionValues
-) -> bool:
-    """*PartialSigVerifyInternal*: s · G = Re + e · λ · g' · P."""
     try:
-        s = Scalar.from_bytes(psig)
-    except ValueError:
+        s = read_psig(psig, signer_id)
+    except InvalidContributionError:
         return False
+    return equation_holds(s, points[signers.ids.index(signer_id)], pubshare, signer_id, values)
+
+
+def equation_holds(
+    s: Scalar, pubnonce: tuple[Point, Point], pubshare: Point, signer_id: int, values: SessionValues
+) -> bool:
+    """*PartialSigVerifyInternal* on parsed values: s · G = Re + e · λ · g' · P."""
     R1, R2 = pubnonce
     effective = R1 + values.b * R2
     if not values.R.has_even_y():
@@ -281,17 +274,16 @@ def partial_sig_agg(psigs: Sequence[bytes], session_ctx: SessionContext) -> byte
             signer), or the aggregate nonce is invalid (blames the coordinator).
         ValueError: the number of psigs is wrong, or a tweak is out of range.
     """
-    return aggregate_psigs(psigs, get_session_values(session_ctx))
-
-
-def aggregate_psigs(psigs: Sequence[bytes], values: SessionValues) -> bytes:
-    """*PartialSigAgg* for a session whose values are known already. Raises as `partial_sig_agg` does."""
-    ids = values.signers.ids
+    values = get_session_values(session_ctx)
+    ids = session_ctx.signers.ids
     if len(psigs) != len(ids):
         raise ValueError("there must be one partial signature for each signer")
-    s = values.e * values.tweak_share
-    for signer_id, psig in zip(ids, psigs, strict=True):
-        s = s + read_psig(psig, signer_id)
+    return add_up([read_psig(psig, i) for i, psig in zip(ids, psigs, strict=True)], values)
+
+
+def add_up(psigs: Iterable[Scalar], values: SessionValues) -> bytes:
+    """*PartialSigAgg* on parsed partial signatures, one from each signer: the signature, not yet checked."""
+    s = sum(psigs, start=values.e * values.tweak_share)
     return values.R.xonly() + s.to_bytes()
 
 
