@@ -4,6 +4,46 @@ Bytes in, bytes out, as in the specs' reference programs; randomness is always a
 stores, sends, or knows what a transaction is.
 """
 
+from frost.chilldkg import (
+    CoordinatorState,
+    DKGOutput,
+    ParticipantState1,
+    ParticipantState2,
+    RecoveryData,
+    coordinator_check_msg1,
+    coordinator_check_msg2,
+    coordinator_finalize,
+    coordinator_investigate,
+    coordinator_step1,
+    participant_finalize,
+    participant_investigate,
+    participant_step1,
+    participant_step2,
+)
+from frost.dkg_errors import (
+    DuplicateHostPubkeyError,
+    FaultyCoordinatorError,
+    FaultyParticipantError,
+    FaultyParticipantOrCoordinatorError,
+    HostSeckeyError,
+    InvalidHostPubkeyError,
+    InvalidRecoveryAckError,
+    RandomnessError,
+    RecoveryDataError,
+    SessionParamsError,
+    ThresholdOrCountError,
+    UnknownFaultyParticipantError,
+    UnknownFaultyParticipantOrCoordinatorError,
+)
+from frost.dkg_params import HostSeckey, SessionParams, hostpubkey_gen, params_hash
+from frost.dkg_recovery import (
+    coordinator_recover,
+    participant_recover,
+    participant_recovery_ack_sign,
+    participant_recovery_acks_verify,
+    recovery_ack_verify,
+    verify_taproot_safe,
+)
 from frost.errors import InvalidContributionError, ProtocolError, SessionStateError
 from frost.keys import (
     MAX_PARTICIPANTS,
@@ -27,6 +67,7 @@ from frost.signing import (
     partial_sig_verify,
     sign,
 )
+from frost.simplpedpop import PublicDKGOutput
 
 __all__ = [
     # key material
@@ -57,4 +98,44 @@ __all__ = [
     "ProtocolError",
     "InvalidContributionError",
     "SessionStateError",
+    # ChillDKG, in its order
+    "HostSeckey",
+    "hostpubkey_gen",
+    "SessionParams",
+    "params_hash",
+    "DKGOutput",
+    "PublicDKGOutput",
+    "RecoveryData",
+    "ParticipantState1",
+    "ParticipantState2",
+    "CoordinatorState",
+    "participant_step1",
+    "participant_step2",
+    "participant_finalize",
+    "participant_investigate",
+    "coordinator_check_msg1",
+    "coordinator_step1",
+    "coordinator_check_msg2",
+    "coordinator_finalize",
+    "coordinator_investigate",
+    "participant_recover",
+    "coordinator_recover",
+    "verify_taproot_safe",
+    "participant_recovery_ack_sign",
+    "recovery_ack_verify",
+    "participant_recovery_acks_verify",
+    # its errors
+    "HostSeckeyError",
+    "RandomnessError",
+    "SessionParamsError",
+    "ThresholdOrCountError",
+    "InvalidHostPubkeyError",
+    "DuplicateHostPubkeyError",
+    "FaultyParticipantError",
+    "FaultyCoordinatorError",
+    "FaultyParticipantOrCoordinatorError",
+    "UnknownFaultyParticipantError",
+    "UnknownFaultyParticipantOrCoordinatorError",
+    "RecoveryDataError",
+    "InvalidRecoveryAckError",
 ]

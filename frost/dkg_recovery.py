@@ -142,19 +142,14 @@ def participant_recovery_ack_sign(
     return schnorr_sign(deckey, _ack_message(recovery_data, participant_id), aux_rand)
 
 
-def recovery_ack_verify(recovery_data: bytes, params: SessionParams, participant_id: int, ack: bytes) -> None:
-    """Verify one participant's acknowledgment. `recovery_data` is known to be valid and of these parameters.
+def recovery_ack_verify(params: SessionParams, recovery_data: bytes, participant_id: int, ack: bytes) -> bool:
+    """Whether `ack` is this participant's acknowledgment of this recovery data, itself checked already.
 
-    Raises:
-        InvalidRecoveryAckError: names the participant; as RecoveryAckMsgError, where the length is wrong.
+    Total: anything malformed is simply not an acknowledgment.
     """
-    if len(ack) != 64:
-        raise RecoveryAckMsgError(participant_id, "recovery acknowledgment has the wrong length")
     # The sign byte of the host public key may be dropped, because the recovery data holds all of it.
-    if not schnorr_verify(
-        params.hostpubkeys[participant_id][1:], _ack_message(recovery_data, participant_id), ack
-    ):
-        raise InvalidRecoveryAckError(participant_id)
+    hostpubkey = params.hostpubkeys[participant_id]
+    return schnorr_verify(hostpubkey[1:], _ack_message(recovery_data, participant_id), ack)
 
 
 def participant_recovery_acks_verify(
@@ -175,7 +170,10 @@ def participant_recovery_acks_verify(
         raise ValueError("one acknowledgment of each participant")
     _require_params(recovery_data, params)
     for i, ack in enumerate(ack_sigs):
-        recovery_ack_verify(recovery_data, params, i, ack)
+        if len(ack) != 64:
+            raise RecoveryAckMsgError(i, "recovery acknowledgment has the wrong length")
+        if not recovery_ack_verify(params, recovery_data, i, ack):
+            raise InvalidRecoveryAckError(i)
 
 
 def _require_params(recovery_data: bytes, params: SessionParams) -> None:
