@@ -28,10 +28,10 @@ demo: $(READY)
 	@.venv/bin/assent demo
 
 test: $(READY)
-	@$(PY) -m pytest -q -n auto --dist worksteal $(PYTEST_ARGS)
+	@$(PY) -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 test-fast: $(READY)
-	@$(PY) -m pytest -q -n auto --dist worksteal -m "not slow" $(PYTEST_ARGS)
+	@$(PY) -m pytest -n auto --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 check: $(READY)
 	@$(PY) -m ruff check --quiet . && echo "ruff: clean"

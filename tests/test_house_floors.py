@@ -16,10 +16,13 @@ PACKAGES = ("curve", "frost", "taproot", "policy", "cluster")
 
 FLOORS = "Imports go down only, and taproot and frost never meet"
 FACTS = "policy sees plain facts: nothing of frost, nothing that parses"
+PLAIN = "policy uses taproot's front door and plain values only"
 WORLD = "Only the edge of cluster touches the world"
 BITCOIN = "Only taproot knows the Bitcoin libraries"
 CURVE = "Only curve knows libsecp256k1"
 ROOMS = "The rooms of cluster"
+NODE = "A node uses nothing of the coordinator"
+COORDINATOR = "The coordinator uses nothing of a node, least of all its vault"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in PACKAGES:
         shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", place)
+    (place / "taproot" / "stranger.py").write_text(
+        '"""A module that policy has no business with."""\n', encoding="utf-8"
+    )
     return place
 
 
@@ -59,8 +65,11 @@ def test_the_house_stands(house: Path) -> None:
         ),
         ({"frost": "import taproot"}, {FLOORS}),
         ({"policy": "import frost", "curve": "import time"}, {FACTS, WORLD}),
-        ({"policy": "import yaml", "cluster/codec": "import cluster.journal"}, {FACTS, WORLD, ROOMS}),
+        ({"policy": "import yaml", "cluster/codec": "import cluster.turn"}, {FACTS, WORLD, ROOMS}),
         ({"cluster/codec": "import socket", "frost": "import secrets"}, {WORLD}),
+        ({"policy": "import taproot.stranger"}, {PLAIN}),
+        ({"cluster/node_signing": "import cluster.coordinator_keygen"}, {NODE, ROOMS}),
+        ({"cluster/coordinator": "import cluster.vault"}, {COORDINATOR}),
     ],
 )
 def test_a_forbidden_import_is_found(house: Path, changes: dict[str, str], expected: set[str]) -> None:
