@@ -45,6 +45,15 @@ from frost.dkg_recovery import (
     verify_taproot_safe,
 )
 from frost.errors import InvalidContributionError, ProtocolError, SessionStateError
+from frost.keygen_coordinator import Certified, Collecting1, Collecting2, KeygenCoordinator
+from frost.keygen_session import (
+    Acknowledged,
+    Failed,
+    Finished,
+    KeygenParticipant,
+    Started,
+    Undecided,
+)
 from frost.keys import (
     MAX_PARTICIPANTS,
     KeyShare,
@@ -124,6 +133,17 @@ __all__ = [
     "participant_recovery_ack_sign",
     "recovery_ack_verify",
     "participant_recovery_acks_verify",
+    # its sessions
+    "KeygenParticipant",
+    "Started",
+    "Failed",
+    "Undecided",
+    "Finished",
+    "Acknowledged",
+    "KeygenCoordinator",
+    "Collecting1",
+    "Collecting2",
+    "Certified",
     # its errors
     "HostSeckeyError",
     "RandomnessError",

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NewType, NoReturn
 
-from curve import Point, SecretScalar, schnorr_sign, schnorr_verify
+from curve import Point, SecretScalar
+from frost.certeq import certeq_sign, certeq_verify
 from frost.dkg_errors import (
     CoordinatorMsgError,
     FaultyCoordinatorError,
@@ -45,32 +46,10 @@ from frost.simplpedpop import (
     public_output,
     sum_coms_to_nonconst_terms,
 )
-from frost.vss import BIP_TAG, sum_scalars
+from frost.vss import sum_scalars
 
 RecoveryData = NewType("RecoveryData", bytes)
 """4 + 33·t + 162·n bytes: the transcript and all n signatures on it. Public, but links keys to people."""
-
-
-# The equality check CertEq
-
-
-def certeq_message(transcript: bytes, participant_id: int) -> bytes:
-    """What a participant signs: domain separation as described in BIP 340, its id, and the transcript."""
-    return domain_prefix("certeq message") + participant_id.to_bytes(4) + transcript
-
-
-def domain_prefix(purpose: str) -> bytes:
-    """33 bytes that no other BIP 340 message of ours begins with."""
-    return (BIP_TAG + purpose).encode().ljust(33, b"\0")
-
-
-def certeq_verify(hostpubkey: bytes, transcript: bytes, participant_id: int, sig: bytes) -> bool:
-    """Whether one participant signed the transcript.
-
-    The sign byte of the host public key may be dropped: the transcript commits to all of them in full, and
-    the message to the id.
-    """
-    return schnorr_verify(hostpubkey[1:], certeq_message(transcript, participant_id), sig)
 
 
 # Outputs and states
@@ -252,7 +231,7 @@ def participant_step2(
     transcript = Transcript(
         params.t, sum_coms, params.hostpubkeys, cmsg.pubnonces, cmsg.enc_secshares
     ).to_bytes()
-    sig = schnorr_sign(deckey, certeq_message(transcript, enc_state.participant_id), aux_rand)
+    sig = certeq_sign(deckey, transcript, enc_state.participant_id, aux_rand)
     return ParticipantState2(params, transcript, output), sig
 
 

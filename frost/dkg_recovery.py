@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from curve import Scalar, schnorr_sign, schnorr_verify
-from frost.chilldkg import DKGOutput, certeq_verify, domain_prefix
+from curve import Scalar
+from frost.certeq import ack_sign, ack_verify, certeq_verify
+from frost.chilldkg import DKGOutput
 from frost.dkg_errors import (
     FaultyParticipantOrCoordinatorError,
     InvalidRecoveryAckError,
@@ -112,10 +113,6 @@ def _parse(recovery_data: bytes) -> tuple[Transcript, SessionParams, tuple[bytes
 # Recovery acknowledgment
 
 
-def _ack_message(recovery_data: bytes, participant_id: int) -> bytes:
-    return domain_prefix("recovery acknowledgment") + participant_id.to_bytes(4) + recovery_data
-
-
 def participant_recovery_ack_sign(
     hostseckey: HostSeckey, recovery_data: bytes, params: SessionParams, aux_rand: bytes
 ) -> bytes:
@@ -139,7 +136,7 @@ def participant_recovery_ack_sign(
     if len(aux_rand) != 32:
         raise ValueError("aux_rand must be 32 bytes")
     _require_params(recovery_data, params)
-    return schnorr_sign(deckey, _ack_message(recovery_data, participant_id), aux_rand)
+    return ack_sign(deckey, recovery_data, participant_id, aux_rand)
 
 
 def recovery_ack_verify(params: SessionParams, recovery_data: bytes, participant_id: int, ack: bytes) -> bool:
@@ -147,9 +144,7 @@ def recovery_ack_verify(params: SessionParams, recovery_data: bytes, participant
 
     Total: anything malformed is simply not an acknowledgment.
     """
-    # The sign byte of the host public key may be dropped, because the recovery data holds all of it.
-    hostpubkey = params.hostpubkeys[participant_id]
-    return schnorr_verify(hostpubkey[1:], _ack_message(recovery_data, participant_id), ack)
+    return ack_verify(params.hostpubkeys[participant_id], recovery_data, participant_id, ack)
 
 
 def participant_recovery_acks_verify(
