@@ -100,7 +100,7 @@ def require(returned: int) -> None:
 def blind(entropy: bytes) -> None:
     """Mix 32 fresh random bytes into the context, which blinds secret multiplications against side channels.
 
-    Signers call it once at start-up and may call it again at any time; results never depend on it.
+    Signers call it at start-up, and again whenever no other thread computes; results never depend on it.
 
     Raises:
         ValueError: `entropy` is not 32 bytes.

@@ -205,6 +205,8 @@ class CoordinatorSession:
         signature = add_up(self._psigs.values(), self._values)
         if not schnorr_verify(self._values.Q, self._msg, signature):
             culprits = tuple(i for i in self.signers.ids if not self.verify(i))
+            if not culprits:
+                raise RuntimeError("valid partial signatures gave an invalid signature: faulty hardware?")
             raise InvalidContributionError("psig", culprits=culprits)
         self._signature = signature
         return signature

@@ -17,7 +17,7 @@ class Dealt:
     secshares: tuple[bytes, ...]
 
 
-def deal(t: int, n: int, seed: int) -> Dealt:
+def deal(t: int, n: int, seed: object) -> Dealt:
     """Split a fresh key t-of-n."""
     rng = random.Random(f"dealer {seed}")
     coefficients = [rng.randrange(1, N) for _ in range(t)]

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable
+from functools import partial
 
 from curve import SecretScalar, schnorr_sign, schnorr_verify
 
@@ -14,9 +15,7 @@ def cases(path: str, text: str) -> list[tuple[str, Callable[[], None]]] | None:
     rows = csv.DictReader(io.StringIO(text))
     if not path.lower().endswith(".csv") or not set(rows.fieldnames or ()) >= COLUMNS:
         return None
-    return [
-        (f"{row['index']} {row.get('comment') or ''}".strip(), lambda row=row: _check(row)) for row in rows
-    ]
+    return [(f"{row['index']} {row.get('comment') or ''}".strip(), partial(_check, row)) for row in rows]
 
 
 def _check(row: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from curve import SecretScalar, schnorr_verify
@@ -165,17 +166,20 @@ def _nonce_gen(data: dict[str, Any]) -> Iterator[Case]:
         _equal(pubnonce, test["expected"][1])
 
     for test in data["valid_tests"]:
-        yield _name(test), lambda test=test: valid(test)
+        yield _name(test), partial(valid, test)
 
 
 def _nonce_agg(data: dict[str, Any]) -> Iterator[Case]:
     def run(test: dict[str, Any]) -> bytes:
         return nonce_agg(_pick(data["pubnonces"], test["pubnonce_indices"]))
 
+    def expect(test: dict[str, Any]) -> None:
+        _equal(run(test), test["expected"])
+
     for test in data["valid_tests"]:
-        yield _name(test), lambda test=test: _equal(run(test), test["expected"])
+        yield _name(test), partial(expect, test)
     for test in data["error_tests"]:
-        yield _name(test), lambda test=test: _raises(lambda: run(test), test["error"], None)
+        yield _name(test), partial(_raises, partial(run, test), test["error"], None)
 
 
 def _threshold_info(group: dict[str, Any]) -> Iterator[Case]:
@@ -186,9 +190,9 @@ def _threshold_info(group: dict[str, Any]) -> Iterator[Case]:
         assert validate_threshold_info(info).thresh_pk.to_bytes() == info.thresh_pk
 
     for test in group["valid_tests"]:
-        yield _name(test), lambda test=test: run(test)
+        yield _name(test), partial(run, test)
     for test in group["error_tests"]:
-        yield _name(test), lambda test=test: _raises(lambda: run(test), test["error"], None)
+        yield _name(test), partial(_raises, partial(run, test), test["error"], None)
 
 
 def _sign(group: dict[str, Any], test: dict[str, Any]) -> bytes:
@@ -228,20 +232,20 @@ def _sign_verify(group: dict[str, Any]) -> Iterator[Case]:
         assert verify(test) is False, "an invalid psig verifies"
 
     for test in group["valid_tests"]:
-        yield _name(test), lambda test=test: _sign_and_verify(group, test)
+        yield _name(test), partial(_sign_and_verify, group, test)
     for test in group["sign_error_tests"]:
-        yield _name(test), lambda test=test: _raises(lambda: _sign(group, test), test["error"], test["ids"])
+        yield _name(test), partial(_raises, partial(_sign, group, test), test["error"], test["ids"])
     for test in group["verify_fail_tests"]:
-        yield _name(test), lambda test=test: refuses(test)
+        yield _name(test), partial(refuses, test)
     for test in group["verify_error_tests"]:
-        yield _name(test), lambda test=test: _raises(lambda: verify(test), test["error"], test["ids"])
+        yield _name(test), partial(_raises, partial(verify, test), test["error"], test["ids"])
 
 
 def _tweaks(group: dict[str, Any]) -> Iterator[Case]:
     for test in group["valid_tests"]:
-        yield _name(test), lambda test=test: _sign_and_verify(group, test)
+        yield _name(test), partial(_sign_and_verify, group, test)
     for test in group["error_tests"]:
-        yield _name(test), lambda test=test: _raises(lambda: _sign(group, test), test["error"], test["ids"])
+        yield _name(test), partial(_raises, partial(_sign, group, test), test["error"], test["ids"])
 
 
 def _sig_agg(group: dict[str, Any]) -> Iterator[Case]:
@@ -255,9 +259,9 @@ def _sig_agg(group: dict[str, Any]) -> Iterator[Case]:
         assert schnorr_verify(values.Q, unhex(test["msg"]), sig), "the signature does not verify"
 
     for test in group["valid_tests"]:
-        yield _name(test), lambda test=test: valid(test)
+        yield _name(test), partial(valid, test)
     for test in group["error_tests"]:
-        yield _name(test), lambda test=test: _raises(lambda: run(test), test["error"], test["ids"])
+        yield _name(test), partial(_raises, partial(run, test), test["error"], test["ids"])
 
 
 def _det_sign(group: dict[str, Any]) -> Iterator[Case]:
@@ -277,9 +281,9 @@ def _det_sign(group: dict[str, Any]) -> Iterator[Case]:
             _equal(got, expected)
 
     for test in group["valid_tests"]:
-        yield _name(test), lambda test=test: valid(test)
+        yield _name(test), partial(valid, test)
     for test in group["error_tests"]:
-        yield _name(test), lambda test=test: _raises(lambda: run(test), test["error"], test["ids"])
+        yield _name(test), partial(_raises, partial(run, test), test["error"], test["ids"])
 
 
 # --- the sessions made for this project
@@ -287,9 +291,9 @@ def _det_sign(group: dict[str, Any]) -> Iterator[Case]:
 
 def _shared(data: dict[str, Any]) -> Iterator[Case]:
     for i, session in enumerate(data["sessions"]):
-        yield f"session {i}: {session['t']} of {session['n']}", lambda s=session: _whole_session(s)
+        yield f"session {i}: {session['t']} of {session['n']}", partial(_whole_session, session)
     for i, test in enumerate(data["deterministic"]):
-        yield f"deterministic {i}: {test['t']} of {test['n']}", lambda d=test: _deterministic(d)
+        yield f"deterministic {i}: {test['t']} of {test['n']}", partial(_deterministic, test)
 
 
 def _tweak_pairs(test: dict[str, Any]) -> Any:

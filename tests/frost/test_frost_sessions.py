@@ -1,0 +1,218 @@
+"""The two machines on top: turns, single use, shared signer sets, and who is blamed for what."""
+
+import random
+from collections.abc import Mapping
+
+import pytest
+from frost_dealer import Dealt, deal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curve import N, Point, Tweak, schnorr_verify
+from frost import (
+    CoordinatorSession,
+    InvalidContributionError,
+    ProtocolError,
+    SessionStateError,
+    SignerSession,
+    nonce_gen,
+    validate_session_params,
+)
+
+MSG = b"\x11" * 32
+TWEAKS = (Tweak(tweak=b"\x01" * 32, is_xonly=False), Tweak(tweak=b"\x02" * 32, is_xonly=True))
+
+
+def open_all(dealt: Dealt, ids: list[int], seed: object, msg: bytes = MSG) -> dict[int, SignerSession]:
+    rng = random.Random(f"{seed}")
+    return {
+        i: SignerSession.open(dealt.shares[i], tweaks=TWEAKS, msg=msg, rand=rng.randbytes(32)) for i in ids
+    }
+
+
+def pubnonces(sessions: Mapping[int, SignerSession]) -> dict[int, bytes]:
+    return {i: session.pubnonce for i, session in sessions.items()}
+
+
+def coordinator(dealt: Dealt, nonces: Mapping[int, bytes], msg: bytes = MSG) -> CoordinatorSession:
+    signers = dealt.key.signers(sorted(nonces))
+    return CoordinatorSession.open(signers, tweaks=TWEAKS, msg=msg, pubnonces=nonces)
+
+
+def test_many_inputs_share_one_signer_set() -> None:
+    dealt = deal(2, 3, "inputs")
+    signers = dealt.key.signers([2, 0])
+    for number in range(20):
+        msg = number.to_bytes(32)
+        sessions = open_all(dealt, [0, 2], number, msg)
+        nonces = pubnonces(sessions)
+        boss = CoordinatorSession.open(signers, tweaks=TWEAKS, msg=msg, pubnonces=nonces)
+        assert list(boss.missing) == [0, 2]
+        for i, session in sessions.items():
+            boss.add(i, session.sign(signers, nonces))
+        assert not boss.missing
+        sig = boss.aggregate()
+        assert schnorr_verify(signers.tweaked(TWEAKS).xonly(), msg, sig)
+        assert boss.aggregate() == sig, "the same question gets the same answer"
+
+
+def test_a_session_signs_once() -> None:
+    dealt = deal(2, 3, "signs once")
+    sessions = open_all(dealt, [0, 1], 0)
+    nonces, signers = pubnonces(sessions), dealt.key.signers([0, 1])
+    assert repr(sessions[0]) == "SignerSession(signer 0, committed)"
+    sessions[0].sign(signers, nonces)
+    assert sessions[0].is_spent
+    assert repr(sessions[0]) == "SignerSession(signer 0, spent)"
+    with pytest.raises(SessionStateError):
+        sessions[0].sign(signers, nonces)
+    sessions[1].wipe()
+    with pytest.raises(SessionStateError):
+        sessions[1].sign(signers, nonces)
+
+
+def test_a_signer_refuses_what_does_not_fit_and_the_nonce_is_gone() -> None:
+    dealt, foreign = deal(2, 3, "fit"), deal(2, 3, "foreign")
+    good = pubnonces(open_all(dealt, [0, 1, 2], 1))
+    bare = validate_session_params(
+        n=3, t=1, ids=[0, 1], pubshares=None, thresh_pk=dealt.info.thresh_pk
+    )  # another t
+    swapped = validate_session_params(  # a consistent set of shares on another polynomial
+        n=3,
+        t=2,
+        ids=[0, 1],
+        pubshares=_other_shares(dealt),
+        thresh_pk=dealt.info.thresh_pk,
+    )
+    cases = [
+        (foreign.key.signers([0, 1]), {0: good[0], 1: good[1]}, "another key"),
+        (dealt.key.signers([1, 2]), {1: good[1], 2: good[2]}, "not in the signer set"),
+        (dealt.key.signers([0, 1]), {0: good[0]}, "exactly one"),
+        (dealt.key.signers([0, 1]), good, "exactly one"),
+        (bare, {0: good[0], 1: good[1]}, "another key"),
+        (swapped, {0: good[0], 1: good[1]}, "other public shares"),
+    ]
+    for signers, nonces, text in cases:
+        session = open_all(dealt, [0], 1)[0]
+        with pytest.raises(ValueError, match=text):
+            session.sign(signers, nonces)
+        assert session.is_spent
+
+
+def _other_shares(dealt: Dealt) -> list[bytes]:
+    """Shares 0 and 1 moved so that they still give the threshold key: 2·P0 - P1 stays."""
+    P0, P1 = dealt.shares[0].pubshare, dealt.shares[1].pubshare
+    G = Point.GENERATOR
+    return [(P0 + G).to_bytes(), (P1 + G + G).to_bytes()]
+
+
+def test_an_altered_own_nonce_blames_the_coordinator() -> None:
+    dealt = deal(2, 3, "own nonce")
+    sessions = open_all(dealt, [0, 1], 2)
+    nonces = pubnonces(sessions) | {0: nonce_gen(b"\x01" * 32)[1]}
+    with pytest.raises(ProtocolError) as caught:
+        sessions[0].sign(dealt.key.signers([0, 1]), nonces)
+    assert caught.value.coordinator
+    assert caught.value.culprits == ()
+    assert not caught.value.unsure
+    assert sessions[0].is_spent
+
+
+def test_an_invalid_pubnonce_names_its_signer_on_both_sides() -> None:
+    dealt = deal(2, 3, "bad nonce")
+    sessions = open_all(dealt, [0, 2], 3)
+    nonces = pubnonces(sessions) | {2: bytes(66)}
+    for attempt in (
+        lambda: coordinator(dealt, nonces),
+        lambda: sessions[0].sign(dealt.key.signers([0, 2]), nonces),
+    ):
+        with pytest.raises(InvalidContributionError) as caught:
+            attempt()
+        assert (caught.value.culprits, caught.value.contrib) == ((2,), "pubnonce")
+
+
+def test_a_coordinator_that_alters_a_nonce_gets_no_signature() -> None:
+    """It shows each signer other nonces: both sign, and nothing comes of it."""
+    dealt = deal(2, 3, "equivocates")
+    sessions = open_all(dealt, [0, 1], 4)
+    nonces = pubnonces(sessions)
+    boss = coordinator(dealt, nonces)
+    boss.add(0, sessions[0].sign(boss.signers, nonces | {1: nonce_gen(b"\x05" * 32)[1]}))
+    boss.add(1, sessions[1].sign(boss.signers, nonces))
+    with pytest.raises(InvalidContributionError):
+        boss.aggregate()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sets(st.integers(0, 4), min_size=3), st.data())
+def test_exactly_the_cheaters_are_named(ids: set[int], data: st.DataObject) -> None:
+    dealt = deal(3, 5, "cheaters")
+    sessions = open_all(dealt, sorted(ids), sorted(ids))
+    nonces = pubnonces(sessions)
+    boss = coordinator(dealt, nonces)
+    cheaters = data.draw(st.sets(st.sampled_from(sorted(ids)), min_size=1))
+    for i, session in sessions.items():
+        psig = session.sign(boss.signers, nonces)
+        boss.add(i, bytes(31) + b"\x07" if i in cheaters else psig)
+        assert boss.verify(i) is (i not in cheaters)
+    with pytest.raises(InvalidContributionError) as caught:
+        boss.aggregate()
+    assert caught.value.culprits == tuple(sorted(cheaters))
+    assert not caught.value.unsure
+
+
+def test_the_coordinator_keeps_its_turns() -> None:
+    dealt = deal(2, 3, "turns")
+    sessions = open_all(dealt, [0, 1], 5)
+    nonces = pubnonces(sessions)
+    boss = coordinator(dealt, nonces)
+    psig = sessions[0].sign(boss.signers, nonces)
+    with pytest.raises(SessionStateError):
+        boss.aggregate()
+    with pytest.raises(SessionStateError):
+        boss.verify(0)
+    with pytest.raises(ValueError, match="not in"):
+        boss.add(2, psig)
+    boss.add(0, psig)
+    boss.add(0, psig)
+    for bad in (bytes(32), N.to_bytes(32), psig[1:]):
+        with pytest.raises(InvalidContributionError) as caught:
+            boss.add(0, bad)
+        assert caught.value.culprits == (0,)
+    assert boss.verify(0)
+    assert list(boss.missing) == [1]
+    assert repr(boss) == "CoordinatorSession(signers (0, 1), missing (1,))"
+
+
+def test_without_public_shares_nobody_is_named() -> None:
+    dealt = deal(2, 3, "bare")
+    sessions = open_all(dealt, [0, 1], 6)
+    nonces = pubnonces(sessions)
+    signers = validate_session_params(n=3, t=2, ids=[0, 1], pubshares=None, thresh_pk=dealt.info.thresh_pk)
+    boss = CoordinatorSession.open(signers, tweaks=TWEAKS, msg=MSG, pubnonces=nonces)
+    boss.add(0, sessions[0].sign(signers, nonces))
+    boss.add(1, bytes(32))
+    with pytest.raises(ValueError, match="no public shares"):
+        boss.aggregate()
+
+
+def test_opening_is_refused() -> None:
+    dealt = deal(2, 3, "opening")
+    bad = (Tweak(tweak=N.to_bytes(32), is_xonly=True),)
+    with pytest.raises(ValueError):
+        SignerSession.open(dealt.shares[0], tweaks=bad, msg=MSG, rand=bytes(32))
+    with pytest.raises(ValueError):
+        SignerSession.open(dealt.shares[0], tweaks=(), msg=MSG, rand=bytes(31))
+    with pytest.raises(ValueError, match="exactly one"):
+        CoordinatorSession.open(dealt.key.signers([0, 1]), tweaks=(), msg=MSG, pubnonces={})
+
+
+def test_two_sessions_never_share_a_nonce() -> None:
+    dealt = deal(2, 3, "apart")
+    same = {
+        SignerSession.open(dealt.shares[i], tweaks=TWEAKS, msg=msg, rand=bytes(32), extra_in=extra).pubnonce
+        for i in (0, 1)
+        for msg in (MSG, b"other")
+        for extra in (None, b"request 1", b"request 2")
+    }
+    assert len(same) == 12, "even with a broken source of randomness"
