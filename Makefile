@@ -1,6 +1,6 @@
 # The house's front door. `make demo` and `make test` need nothing but Python 3.11-3.13, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check conformance bench lock env clean distclean
+.PHONY: help demo test test-fast check conformance bench lock docs env clean distclean
 
 # The environment is named for what it was made from: the lock, and the part of pyproject.toml above the tools' settings.
 ENV_ID := $(shell { cat requirements.lock; sed '/^\# ---- from here on/,$$d' pyproject.toml; } | cksum | tr ' ' '-')
@@ -16,6 +16,7 @@ help:
 	@echo "make conformance  VECTORS=DIR  run a directory of test vectors, one line at the end"
 	@echo "make bench        CPU against the raw C calls, latency against its floor, memory, start"
 	@echo "make lock         resolve the dependencies anew into requirements.lock"
+	@echo "make docs         write what is generated: the list of decisions"
 	@echo "make env          only create the environment (.venv)"
 	@echo "make clean        remove caches and what a build left   (make distclean: the environment too)"
 
@@ -48,6 +49,9 @@ bench: $(READY)
 
 lock: $(READY)
 	@$(PY) tools/lock.py write
+
+docs: $(READY)
+	@$(PY) tools/adr_index.py
 
 clean:
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
