@@ -25,28 +25,9 @@ class Network(Enum):
     REGTEST = "regtest"
 
 
-class PsbtRefused(Exception):
-    """A PSBT that we do not sign, with a stable code for programs and one sentence for people.
-
-    Attributes:
-        code: one of `taproot.REFUSALS`; safe to send to others.
-        where: the place in the PSBT, such as "psbt", "input 3" or "output 0".
-        text: what is wrong, in one sentence.
-    """
-
-    def __init__(self, code: str, where: str, text: str) -> None:
-        super().__init__(code, where, text)
-        self.code = code
-        self.where = where
-        self.text = text
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.text} [{self.code}]"
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class OutPoint:
-    """One output of an earlier transaction. `txid` is 32 bytes in internal order (as hashed, not as shown)."""
+    """One output of an earlier transaction. `txid` is 32 bytes in internal order: as hashed, not as shown."""
 
     txid: bytes
     vout: int
@@ -84,7 +65,7 @@ class SpendOutput:
 
     `claims_wallet` says that the PSBT calls the output the wallet's own; that alone proves nothing.
     `address` is None where the script has no address (such as OP_RETURN). `script_type` is one of "p2pk",
-    "p2pkh", "p2sh", "p2wpkh", "p2wsh", "p2tr", "p2a", "witness_unknown", "p2ms", "nulldata", "nonstandard".
+    "p2ms", "p2pkh", "p2sh", "p2wpkh", "p2wsh", "p2tr", "p2a", "witness_unknown", "nulldata", "nonstandard".
     """
 
     index: int

@@ -1,0 +1,159 @@
+"""The frame of a PSBT: its maps of keys and values, read in bounded time before any library sees a byte.
+
+Every length is checked against what is left before anything is kept, so a count of 2^40 costs nothing. The
+maps also serve as a second reading, which the library's reading must match.
+"""
+
+from dataclasses import dataclass
+
+from taproot.refusals import PsbtRefused
+
+MAX_PSBT_BYTES = 512 * 1024
+MAX_INPUTS = 250
+MAX_OUTPUTS = 1000
+
+_MAGIC = b"psbt\xff"
+_GLOBAL_UNSIGNED_TX = b"\x00"
+_GLOBAL_INPUT_COUNT = b"\x04"
+_GLOBAL_OUTPUT_COUNT = b"\x05"
+_GLOBAL_VERSION = b"\xfb"
+
+Map = dict[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A PSBT as maps of raw keys to raw values. `unsigned_tx` is what a version 0 PSBT carries, else None."""
+
+    version: int
+    global_map: Map
+    inputs: tuple[Map, ...]
+    outputs: tuple[Map, ...]
+    unsigned_tx: bytes | None
+
+
+class Cursor:
+    """Reads Bitcoin's encodings from bytes, never past the end and never in a non-canonical form."""
+
+    def __init__(self, data: bytes, where: str) -> None:
+        self._data = data
+        self._at = 0
+        self.where = where
+
+    @property
+    def left(self) -> int:
+        """How many bytes are not read yet."""
+        return len(self._data) - self._at
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes. Refused if there are fewer."""
+        if size > self.left:
+            raise PsbtRefused("malformed", self.where, "it ends in the middle of a field")
+        start, self._at = self._at, self._at + size
+        return self._data[start : self._at]
+
+    def number(self, size: int) -> int:
+        """The next `size` bytes as a little-endian number."""
+        return int.from_bytes(self.take(size), "little")
+
+    def compact_size(self) -> int:
+        """A compact size number, in its shortest form only."""
+        first = self.number(1)
+        if first < 0xFD:
+            return first
+        size = {0xFD: 2, 0xFE: 4, 0xFF: 8}[first]
+        value = self.number(size)
+        if value < {2: 0xFD, 4: 1 << 16, 8: 1 << 32}[size]:
+            raise PsbtRefused("non-canonical", self.where, "a number is written longer than needed")
+        return value
+
+    def sized(self) -> bytes:
+        """Bytes behind their own length."""
+        return self.take(self.compact_size())
+
+
+def read_frame(psbt: bytes) -> Frame:
+    """Split a PSBT (bytes, version 0 or 2) into its maps.
+
+    Raises:
+        PsbtRefused: too large, malformed, trailing bytes, a duplicate key, a non-canonical number, an unknown
+            version or a missing count.
+    """
+    if len(psbt) > MAX_PSBT_BYTES:
+        raise PsbtRefused("too-large", "psbt", f"it has {len(psbt)} bytes, at most {MAX_PSBT_BYTES} are read")
+    cursor = Cursor(psbt, "psbt")
+    if not psbt.startswith(_MAGIC):
+        raise PsbtRefused("malformed", "psbt", "it does not start with the PSBT magic")
+    cursor.take(len(_MAGIC))
+    global_map = _read_map(cursor, "global map")
+    version, unsigned_tx, input_count, output_count = _read_counts(global_map)
+    _bound(input_count, MAX_INPUTS, "inputs")
+    _bound(output_count, MAX_OUTPUTS, "outputs")
+    inputs = tuple(_read_map(cursor, f"input {i}") for i in range(input_count))
+    outputs = tuple(_read_map(cursor, f"output {i}") for i in range(output_count))
+    if cursor.left:
+        raise PsbtRefused("trailing-bytes", "psbt", f"{cursor.left} bytes follow its end")
+    return Frame(version, global_map, inputs, outputs, unsigned_tx)
+
+
+def _read_map(cursor: Cursor, where: str) -> Map:
+    cursor.where = where
+    found: Map = {}
+    while key_size := cursor.compact_size():
+        key = cursor.take(key_size)
+        if key in found:
+            raise PsbtRefused("duplicate-key", where, f"a key of type 0x{key[:1].hex()} appears twice")
+        found[key] = cursor.sized()
+    return found
+
+
+def _read_counts(global_map: Map) -> tuple[int, bytes | None, int, int]:
+    raw_version = global_map.get(_GLOBAL_VERSION, bytes(4))
+    version = int.from_bytes(raw_version, "little")
+    if len(raw_version) != 4 or version not in (0, 2):
+        raise PsbtRefused("psbt-version", "psbt", "only versions 0 and 2 are known")
+    unsigned_tx = global_map.get(_GLOBAL_UNSIGNED_TX)
+    if version == 0:
+        if unsigned_tx is None:
+            raise PsbtRefused("missing-field", "psbt", "it has no unsigned transaction")
+        return version, unsigned_tx, *_count_transaction(unsigned_tx)
+    if unsigned_tx is not None:
+        raise PsbtRefused("malformed", "psbt", "version 2 must not carry an unsigned transaction")
+    return version, None, _count(global_map, _GLOBAL_INPUT_COUNT), _count(global_map, _GLOBAL_OUTPUT_COUNT)
+
+
+def _count(global_map: Map, key: bytes) -> int:
+    if key not in global_map:
+        raise PsbtRefused("missing-field", "psbt", "it does not say how many inputs and outputs it has")
+    cursor = Cursor(global_map[key], "psbt")
+    count = cursor.compact_size()
+    if cursor.left:
+        raise PsbtRefused("non-canonical", "psbt", "bytes follow a count")
+    return count
+
+
+def _count_transaction(unsigned_tx: bytes) -> tuple[int, int]:
+    """The number of inputs and outputs of an unsigned transaction, having walked it to its last byte."""
+    cursor = Cursor(unsigned_tx, "unsigned transaction")
+    cursor.take(4)
+    inputs = cursor.compact_size()
+    _bound(inputs, MAX_INPUTS, "inputs")
+    for _ in range(inputs):
+        cursor.take(36)
+        if cursor.sized():
+            raise PsbtRefused("already-signed", cursor.where, "an input carries a script")
+        cursor.take(4)
+    outputs = cursor.compact_size()
+    _bound(outputs, MAX_OUTPUTS, "outputs")
+    for _ in range(outputs):
+        cursor.take(8)
+        cursor.sized()
+    cursor.take(4)
+    if cursor.left:
+        raise PsbtRefused("trailing-bytes", cursor.where, f"{cursor.left} bytes follow its end")
+    return inputs, outputs
+
+
+def _bound(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise PsbtRefused("too-large", "psbt", f"it has {count} {what}, at most {most} are read")

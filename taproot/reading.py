@@ -1,0 +1,279 @@
+"""From the bytes of a PSBT to a `Spend`: the door at which everything is checked, so that inside nothing is again.
+
+The frame is read first, by our own bounded reader; then btclib reads the fields; then each fact is proven from the
+wallet itself. A derivation field only says where to look. A field that lies is a refusal, even where
+the truth would have been harmless: whoever built the PSBT is mistaken about this wallet, or lying.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from btclib.tx import Tx
+from btclib_wallet.bip32 import BIP32KeyOrigin
+from btclib_wallet.psbt import Psbt, PsbtIn, PsbtOut
+
+from taproot.framing import Frame, Map, read_frame
+from taproot.refusals import PsbtRefused, faults_refused
+from taproot.scripts import script_to_address, script_type
+from taproot.spend import (
+    MAX_MONEY_SATS,
+    SIGHASH_ALL,
+    SIGHASH_DEFAULT,
+    OutPoint,
+    Spend,
+    SpendInput,
+    SpendOutput,
+    WalletPath,
+)
+from taproot.wallet import BRANCHES, PublicWallet
+
+_IN_WITNESS_UTXO = b"\x01"
+_IN_SIGHASH_TYPE = b"\x03"
+_SIGNATURE_TYPES = {0x02, 0x07, 0x08, 0x13, 0x14}
+"""PARTIAL_SIG, FINAL_SCRIPTSIG, FINAL_SCRIPTWITNESS, TAP_KEY_SIG, TAP_SCRIPT_SIG."""
+_SCRIPT_PATH_TYPES = {0x15, 0x18}
+"""TAP_LEAF_SCRIPT, TAP_MERKLE_ROOT."""
+
+_Origins = Mapping[bytes, tuple[list[bytes], BIP32KeyOrigin]]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A PSBT that has been read but not judged: the library's reading and the transaction both readings give."""
+
+    psbt: Psbt
+    frame: Frame
+    unsigned_tx: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """Whose PSBT it must be, and how far ahead to look."""
+
+    wallet: PublicWallet
+    next_receive: int
+    next_change: int
+
+    def find(self, script: bytes) -> WalletPath | None:
+        return self.wallet.find(script, next_receive=self.next_receive, next_change=self.next_change)
+
+    def within_gap(self, path: WalletPath) -> bool:
+        end = self.wallet.gap_end(path.branch, next_receive=self.next_receive, next_change=self.next_change)
+        return path.index < end
+
+
+def read_spend(psbt: bytes, wallet: PublicWallet, *, next_receive: int = 0, next_change: int = 0) -> Spend:
+    """Read what a PSBT (version 0 or 2) would do, proving that each input is the wallet's own.
+
+    Args:
+        next_receive, next_change: the wallet's next unused index on each branch. Addresses from there on count
+            as its own only for another `wallet.gap_limit`.
+
+    Raises:
+        PsbtRefused: with a code from `REFUSALS`.
+    """
+    document = read_document(psbt)
+    door = _Door(wallet, next_receive, next_change)
+    inputs = tuple(_read_input(door, i, one) for i, one in enumerate(document.psbt.inputs))
+    outputs = tuple(_read_output(door, i, one) for i, one in enumerate(document.psbt.outputs))
+    with faults_refused("malformed", "psbt", "its lock times cannot be met together"):
+        locktime = document.psbt.lock_time
+    return Spend(
+        network=wallet.network,
+        version=document.psbt.tx_version,
+        locktime=locktime,
+        inputs=inputs,
+        outputs=outputs,
+        fee_sats=_fee(inputs, outputs),
+        signed_vsize=_signed_vsize(document.unsigned_tx, inputs),
+        unsigned_tx=document.unsigned_tx,
+        txid=double_sha256(document.unsigned_tx),
+        psbt_version=document.frame.version,
+    )
+
+
+def read_document(psbt: bytes) -> Document:
+    """Read a PSBT as far as one can without knowing the wallet.
+
+    Raises:
+        PsbtRefused: as `read_spend`, but for what concerns a wallet or amounts.
+    """
+    frame = read_frame(psbt)
+    if not frame.inputs:
+        raise PsbtRefused("no-inputs", "psbt", "it spends nothing")
+    if not frame.outputs:
+        raise PsbtRefused("no-outputs", "psbt", "it pays nothing")
+    for index, fields in enumerate(frame.inputs):
+        _check_fields(fields, f"input {index}")
+    parsed, unsigned_tx = _parse(psbt)
+    if len(parsed.inputs) != len(frame.inputs) or len(parsed.outputs) != len(frame.outputs):
+        raise PsbtRefused("reading-disagreement", "psbt", "two readers count different inputs or outputs")
+    if frame.unsigned_tx is not None and frame.unsigned_tx != unsigned_tx:
+        raise PsbtRefused("reading-disagreement", "psbt", "the unsigned transaction reads back differently")
+    for index, (one, fields) in enumerate(zip(parsed.inputs, frame.inputs, strict=True)):
+        _check_prevout(one, fields, f"input {index}")
+    _check_distinct(parsed)
+    return Document(parsed, frame, unsigned_tx)
+
+
+def double_sha256(data: bytes) -> bytes:
+    """Bitcoin's hash of transactions (32 bytes, internal order)."""
+    return sha256(sha256(data).digest()).digest()
+
+
+def _check_fields(fields: Map, where: str) -> None:
+    """The rules that need only the raw fields, checked first so that each has its own code."""
+    types = {key[0] for key in fields}
+    if types & _SIGNATURE_TYPES:
+        raise PsbtRefused("already-signed", where, "it carries a signature already")
+    if types & _SCRIPT_PATH_TYPES:
+        raise PsbtRefused("script-path", where, "it names script leaves; this wallet has none")
+    if _IN_WITNESS_UTXO not in fields:
+        raise PsbtRefused("missing-prevout", where, "its amount and script are missing (witness UTXO)")
+    sighash = fields.get(_IN_SIGHASH_TYPE, bytes(4))
+    if sighash not in (bytes(4), SIGHASH_ALL.to_bytes(4, "little")):
+        raise PsbtRefused("sighash-type", where, "only SIGHASH_DEFAULT and SIGHASH_ALL are signed")
+
+
+def _parse(psbt: bytes) -> tuple[Psbt, bytes]:
+    with faults_refused("malformed", "psbt", "it cannot be read"):
+        parsed = Psbt.parse(psbt)
+        missing = [
+            i for i, one in enumerate(parsed.outputs) if one.script_pub_key is None or one.amount is None
+        ]
+        if missing:
+            raise PsbtRefused("missing-field", f"output {missing[0]}", "it has no script or no amount")
+        return parsed, bytes(parsed.tx.serialize(include_witness=False))
+
+
+def _check_prevout(one: PsbtIn, fields: Map, where: str) -> None:
+    with faults_refused("malformed", where, "its previous output cannot be read"):
+        assert one.witness_utxo is not None
+        if bytes(one.witness_utxo.serialize()) != fields[_IN_WITNESS_UTXO]:
+            raise PsbtRefused("non-canonical", where, "its previous output reads back differently")
+        if one.non_witness_utxo is not None and not _is_spent_output(one, one.non_witness_utxo):
+            raise PsbtRefused("prevout-mismatch", where, "its previous transaction tells of another output")
+
+
+def _is_spent_output(one: PsbtIn, previous: Tx) -> bool:
+    txid = double_sha256(bytes(previous.serialize(include_witness=False)))
+    vout = one.output_index or 0
+    return (
+        txid[::-1] == one.previous_tx_id
+        and vout < len(previous.vout)
+        and one.witness_utxo is not None
+        and previous.vout[vout].serialize() == one.witness_utxo.serialize()
+    )
+
+
+def _check_distinct(parsed: Psbt) -> None:
+    seen: set[tuple[bytes, int | None]] = set()
+    for index, one in enumerate(parsed.inputs):
+        outpoint = (one.previous_tx_id, one.output_index)
+        if outpoint in seen:
+            raise PsbtRefused("duplicate-input", f"input {index}", "an earlier input spends the same coin")
+        seen.add(outpoint)
+
+
+def _read_input(door: _Door, index: int, one: PsbtIn) -> SpendInput:
+    where = f"input {index}"
+    assert one.witness_utxo is not None
+    script = bytes(one.witness_utxo.script_pub_key.script)
+    path = _claimed_path(door.wallet, one.taproot_hd_key_paths, where)
+    if path is None:
+        path = door.find(script)
+    elif door.wallet.script(path) != script:
+        raise PsbtRefused("wrong-derivation", where, f"the wallet's script at {path} is another")
+    elif not door.within_gap(path):
+        raise PsbtRefused("input-beyond-gap", where, f"{path} is further ahead than the wallet looks")
+    if path is None:
+        raise PsbtRefused("foreign-input", where, "this wallet does not derive its script")
+    if one.taproot_internal_key not in (b"", door.wallet.internal_key(path)):
+        raise PsbtRefused("wrong-derivation", where, "its internal key is not the wallet's")
+    return SpendInput(
+        outpoint=OutPoint(one.previous_tx_id[::-1], one.output_index or 0),
+        amount_sats=_amount(one.witness_utxo.value, where),
+        script_pubkey=script,
+        sequence=0xFFFFFFFF if one.sequence is None else one.sequence,
+        sighash_type=SIGHASH_DEFAULT if one.sig_hash_type is None else int(one.sig_hash_type),
+        path=path,
+    )
+
+
+def _claimed_path(wallet: PublicWallet, origins: _Origins, where: str) -> WalletPath | None:
+    """Where the PSBT says the wallet derives a key, having checked that it derives that key there."""
+    claims = [
+        (key, leaves, list(origin.der_path))
+        for key, (leaves, origin) in origins.items()
+        if origin.master_fingerprint == wallet.fingerprint
+    ]
+    if not claims:
+        return None
+    key, leaves, steps = claims[0]
+    if len(claims) > 1 or leaves or len(steps) != 2 or steps[0] not in BRANCHES or steps[1] >> 31:
+        raise PsbtRefused("wrong-derivation", where, "its derivation is not one this wallet has")
+    path = WalletPath(*steps)
+    if wallet.internal_key(path) != key:
+        raise PsbtRefused("wrong-derivation", where, f"the wallet's key at {path} is another")
+    return path
+
+
+def _read_output(door: _Door, index: int, one: PsbtOut) -> SpendOutput:
+    where = f"output {index}"
+    assert one.script_pub_key is not None
+    assert one.amount is not None
+    script = bytes(one.script_pub_key)
+    claims = _claims_wallet(door.wallet, one)
+    path = _check_claim(door, one, script, where) if claims else door.find(script)
+    with faults_refused("bad-output", where, "its script cannot be read"):
+        kind = script_type(script)
+        address = script_to_address(script, door.wallet.network)
+    return SpendOutput(
+        index=index,
+        amount_sats=_amount(one.amount, where),
+        script_pubkey=script,
+        address=address,
+        script_type=kind,
+        path=path,
+        claims_wallet=claims,
+    )
+
+
+def _claims_wallet(wallet: PublicWallet, one: PsbtOut) -> bool:
+    origins = [origin for _, origin in one.taproot_hd_key_paths.values()]
+    origins += one.hd_key_paths.values()
+    return any(origin.master_fingerprint == wallet.fingerprint for origin in origins)
+
+
+def _check_claim(door: _Door, one: PsbtOut, script: bytes, where: str) -> WalletPath:
+    path = _claimed_path(door.wallet, one.taproot_hd_key_paths, where)
+    if path is None or door.wallet.script(path) != script:
+        raise PsbtRefused("foreign-change", where, "it claims to be the wallet's own and is not")
+    if not door.within_gap(path):
+        raise PsbtRefused("change-beyond-gap", where, f"{path} is further ahead than the wallet looks")
+    if one.taproot_tree or one.taproot_internal_key not in (b"", door.wallet.internal_key(path)):
+        raise PsbtRefused("wrong-derivation", where, "its internal key or script tree is not the wallet's")
+    return path
+
+
+def _amount(amount_sats: int, where: str) -> int:
+    if not 0 <= amount_sats <= MAX_MONEY_SATS:
+        raise PsbtRefused("amount-range", where, "its amount is out of range")
+    return amount_sats
+
+
+def _fee(inputs: tuple[SpendInput, ...], outputs: tuple[SpendOutput, ...]) -> int:
+    spent = sum(coin.amount_sats for coin in inputs)
+    paid = sum(output.amount_sats for output in outputs)
+    if max(spent, paid) > MAX_MONEY_SATS:
+        raise PsbtRefused("amount-range", "psbt", "its amounts add up to more than there is")
+    if paid > spent:
+        raise PsbtRefused("outputs-exceed-inputs", "psbt", f"it pays {paid - spent} sat more than it spends")
+    return spent - paid
+
+
+def _signed_vsize(unsigned_tx: bytes, inputs: tuple[SpendInput, ...]) -> int:
+    # Marker and flag, then per input: one witness item, its length, 64 bytes, and one more for SIGHASH_ALL.
+    witness = 2 + sum(66 + (coin.sighash_type != SIGHASH_DEFAULT) for coin in inputs)
+    return (4 * len(unsigned_tx) + witness + 3) // 4

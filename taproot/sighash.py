@@ -1,0 +1,82 @@
+"""What is to be signed for each input: BIP 341's message, by two libraries that must agree byte for byte.
+
+btclib hashes the `Spend` that policy judged; wally reads the PSBT's own bytes and hashes those. A fault in either
+reader or either hasher therefore ends in a refusal, not in a signature of something else.
+"""
+
+from typing import Any
+
+import wallycore
+from btclib.script import sig_hash
+from btclib.script.sig_hash import PrecomputedTxData
+from btclib.tx import Tx, TxOut
+
+from curve import Point, TweakContext
+from taproot.refusals import PsbtRefused, faults_refused
+from taproot.spend import SigningTask, Spend
+from taproot.wallet import PublicWallet, output_script
+
+
+def signing_tasks(psbt: bytes, spend: Spend, wallet: PublicWallet) -> tuple[SigningTask, ...]:
+    """The signatures that this spend needs, one per input, in order.
+
+    Args:
+        psbt: the bytes that `spend` was read from.
+
+    Raises:
+        PsbtRefused: "sighash-disagreement", "sighash-failed", or "output-key".
+    """
+    sighashes = agreed_sighashes(psbt, spend)
+    start = TweakContext.start(Point.from_bytes(wallet.thresh_pk))
+    tasks = []
+    for index, (coin, sighash) in enumerate(zip(spend.inputs, sighashes, strict=True)):
+        where = f"input {index}"
+        if coin.path is None:
+            raise PsbtRefused("foreign-input", where, "this wallet does not derive it")
+        tweaks = wallet.tweaks(coin.path)
+        if output_script(start.apply_all(tweaks).xonly()) != coin.script_pubkey:
+            raise PsbtRefused("output-key", where, "the tweaks lead to another output key")
+        tasks.append(SigningTask(index, sighash, coin.sighash_type, tweaks))
+    return tuple(tasks)
+
+
+def agreed_sighashes(psbt: bytes, spend: Spend) -> tuple[bytes, ...]:
+    """The key path sighash (32 bytes) of each input, computed twice.
+
+    Raises:
+        PsbtRefused: the two differ, or one of them has no answer.
+    """
+    with faults_refused("sighash-failed", "psbt", "btclib cannot hash it"):
+        first = _by_btclib(spend)
+    with faults_refused("sighash-failed", "psbt", "wally cannot hash it"):
+        second = _by_wally(psbt)
+    if len(first) != len(second):
+        raise PsbtRefused("sighash-disagreement", "psbt", "two libraries count different inputs")
+    for index, (one, other) in enumerate(zip(first, second, strict=True)):
+        if one != other or len(one) != 32:
+            raise PsbtRefused(
+                "sighash-disagreement", f"input {index}", "two libraries differ on what is to be signed"
+            )
+    return first
+
+
+def _by_btclib(spend: Spend) -> tuple[bytes, ...]:
+    tx = Tx.parse(spend.unsigned_tx)
+    prevouts = [TxOut(coin.amount_sats, coin.script_pubkey) for coin in spend.inputs]
+    # Hashed once for all inputs: the library's per-input helper would do it again for each, which is quadratic.
+    precomputed = PrecomputedTxData(tx, prevouts)
+    return tuple(
+        bytes(sig_hash.taproot(tx, index, prevouts, coin.sighash_type, 0, b"", b"", precomputed))
+        for index, coin in enumerate(spend.inputs)
+    )
+
+
+def _by_wally(psbt: bytes) -> tuple[bytes, ...]:
+    # The frame has been read before, because wally ignores trailing bytes.
+    parsed: Any = wallycore.psbt_from_bytes(psbt, wallycore.WALLY_PSBT_PARSE_FLAG_STRICT)
+    wallycore.psbt_signing_cache_enable(parsed, 0)
+    tx: Any = wallycore.psbt_extract(parsed, wallycore.WALLY_PSBT_EXTRACT_NON_FINAL)
+    count: int = wallycore.psbt_get_num_inputs(parsed)
+    return tuple(
+        bytes(wallycore.psbt_get_input_signature_hash(parsed, index, tx, None, 0)) for index in range(count)
+    )
