@@ -1,0 +1,114 @@
+"""Is this approval genuine? What a node may believe of letters that the coordinator passes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cluster.codec import BadLetter, Letter, open_inner
+from cluster.messages import (
+    Decision,
+    KeygenConsent,
+    Kind,
+    Nonces,
+    OrderEntry,
+    SignedLetter,
+    Verdict,
+)
+from cluster.roster import Charter
+
+VERDICT_LIFE_MS = 15 * 60_000
+"""An approval counts for at most this long; its maker renews it while it stands."""
+
+NONCE_LIFE_MS = 60_000
+"""Nonces are good for this long."""
+
+CLOCK_SKEW_MS = 2 * 60_000
+"""How far two honest clocks may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One signer of an order: a genuine approval and the nonces it goes with."""
+
+    participant: int
+    identity: bytes
+    verdict: Verdict
+    pubnonces: tuple[bytes, ...]
+    nonces_boot_id: bytes
+    nonces_letter: bytes
+
+
+def consent_fault(
+    consents: tuple[SignedLetter, ...], charter: Charter, charter_digest: bytes, wall_ms: int
+) -> str | None:
+    """What is wrong with a set of consents, in words; None when every member's is genuine and for this charter."""
+    if len(consents) != charter.n:
+        return f"{len(consents)} consents for {charter.n} members"
+    for index, (signed, member) in enumerate(zip(consents, charter.members, strict=True)):
+        try:
+            letter = open_inner(signed, Kind.KEYGEN_CONSENT)
+        except BadLetter as bad:
+            return f"consent of member {index}: {bad}"
+        header = letter.header
+        assert isinstance(letter.body, KeygenConsent)
+        if header.sender != member.identity:
+            return f"consent {index} is not from that member"
+        if (header.cluster_id, header.wallet_id) != (charter.cluster_id, charter.wallet_id):
+            return f"consent of member {index} is about another wallet"
+        if letter.body.charter_digest != charter_digest or header.request_id != charter_digest:
+            return f"consent of member {index} is for another charter"
+        if header.expires_at_ms < wall_ms:
+            return f"consent of member {index} has expired"
+    return None
+
+
+def read_verdict(signed: SignedLetter, charter: Charter, request_id: bytes, wall_ms: int) -> Letter:
+    """A member's verdict on this request, in force now; BadLetter says what is wrong with any other."""
+    letter = _about(open_inner(signed, Kind.VERDICT), charter, request_id)
+    assert isinstance(letter.body, Verdict)
+    if letter.body.expires_at_ms > wall_ms + VERDICT_LIFE_MS + CLOCK_SKEW_MS:
+        raise BadLetter("approval-life", "a verdict that claims to count for more than 15 minutes")
+    return letter
+
+
+def read_approval(
+    entry: OrderEntry, charter: Charter, request_id: bytes, spend_id: bytes, count: int, wall_ms: int
+) -> Approval:
+    """One entry of an order, checked alone; BadLetter when it proves no approval with `count` nonces of now."""
+    verdict_letter = read_verdict(entry.verdict, charter, request_id, wall_ms)
+    verdict = verdict_letter.body
+    assert isinstance(verdict, Verdict)
+    if verdict.decision is not Decision.APPROVE or verdict.spend_id != spend_id:
+        raise BadLetter("approval-missing", "a signer's verdict does not approve this spend")
+    if verdict.expires_at_ms < wall_ms:
+        raise BadLetter("approval-expired", "a signer's approval has expired")
+    nonces_letter = _about(open_inner(entry.nonces, Kind.NONCES), charter, request_id)
+    nonces = nonces_letter.body
+    assert isinstance(nonces, Nonces)
+    if nonces_letter.header.sender != verdict_letter.header.sender:
+        raise BadLetter("order-nonces", "nonces and verdict are from different signers")
+    if len(nonces.pubnonces) != count:
+        raise BadLetter("order-nonces", f"{len(nonces.pubnonces)} nonces for {count} signing tasks")
+    if nonces.expires_at_ms < wall_ms:
+        raise BadLetter("order-nonces-expired", "a signer's nonces have expired")
+    participant = charter.participant(verdict_letter.header.sender)
+    assert participant is not None  # _about checked it
+    return Approval(
+        participant,
+        verdict_letter.header.sender,
+        verdict,
+        nonces.pubnonces,
+        nonces_letter.header.boot_id,
+        entry.nonces.letter,
+    )
+
+
+def _about(letter: Letter, charter: Charter, request_id: bytes) -> Letter:
+    header = letter.header
+    if charter.participant(header.sender) is None:
+        raise BadLetter("approval-stranger", "it is not from a member of this wallet")
+    if (header.cluster_id, header.wallet_id) != (charter.cluster_id, charter.wallet_id):
+        raise BadLetter("approval-wallet", "it is about another wallet")
+    if header.request_id != request_id:
+        raise BadLetter("approval-request", "it is about another request")
+    return letter

@@ -1,0 +1,289 @@
+"""A client: asks for signatures and proposes wallets, and believes of the answers only what it can check.
+
+A pure machine like the others. What the coordinator says of states is shown as its word; verdicts count as their
+node's only with the node's signature, a transaction only when it verifies whole, a wallet only with its recovery
+data and every member's acknowledgement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from cluster.approvals import read_verdict
+from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, encode, open_letter
+from cluster.effects import Now, Outgoing, Step
+from cluster.messages import (
+    NO_ID,
+    PROTOCOL_VERSION,
+    Busy,
+    Final,
+    Hello,
+    KeygenFinal,
+    KeygenRequest,
+    Kind,
+    Request,
+    SignedLetter,
+    Status,
+    StatusQuery,
+    Verdict,
+)
+from cluster.records import Head
+from cluster.roster import Charter, Roster, digest
+from cluster.schemes import SCHEMES, KeygenTrouble, Wallet, read_wallet
+from cluster.subjects import BadRequest, Subject, describe
+from cluster.turn import Turn
+from taproot import FinalTransaction
+
+REPEAT_MS = 2_000
+"""How long to wait for an answer before asking again."""
+
+REQUEST_LIFE_MS = 24 * 3_600_000
+"""How long a request may wait for its quorum unless the client says otherwise."""
+
+
+@dataclass(slots=True)
+class NodeView:
+    """One node as far as the client knows: the coordinator's word on its reach, its own signed verdict."""
+
+    reach: str
+    verdict: Verdict | None = None
+
+
+@dataclass(slots=True)
+class SigningView:
+    """One request as far as the client knows."""
+
+    subject: Subject
+    request: SignedLetter
+    state: str = "unsent"
+    codes: tuple[str, ...] = ()
+    nodes: dict[bytes, NodeView] = field(default_factory=dict)
+    final: FinalTransaction | None = None
+
+
+@dataclass(slots=True)
+class KeygenView:
+    """One proposed wallet as far as the client knows."""
+
+    charter: Charter
+    request: SignedLetter
+    state: str = "unsent"
+    codes: tuple[str, ...] = ()
+    nodes: dict[bytes, NodeView] = field(default_factory=dict)
+    wallet: Wallet | None = None
+    acks: tuple[bytes, ...] = ()
+
+
+@dataclass(slots=True)
+class ClusterView:
+    """Who the coordinator says is there."""
+
+    nodes: dict[bytes, NodeView] = field(default_factory=dict)
+    heard: bool = False
+
+
+class Client:
+    """One client of one cluster, over one coordinator at a time."""
+
+    def __init__(
+        self,
+        *,
+        roster: Roster,
+        roster_digest: bytes,
+        identity: Identity,
+        boot_id: bytes,
+        coordinator: bytes,
+    ) -> None:
+        self.roster = roster
+        self._roster_digest = roster_digest
+        self._coordinator = coordinator
+        self._identity = identity
+        self._mouth = Mouth(identity, roster.cluster_id, boot_id)
+        self._ear = Ear.of(roster.cluster_id, identity.public)
+        self._said_at_ms: int | None = None
+        self.signing: dict[bytes, SigningView] = {}
+        self.keygen: dict[bytes, KeygenView] = {}
+        self.cluster = ClusterView()
+        self.trouble: str = ""
+
+    def start(self, now: Now, entropy: bytes) -> Step:
+        """Say Hello."""
+        turn = self._turn(now, entropy)
+        hello = Hello(PROTOCOL_VERSION, SCHEMES, self._roster_digest, 0, NO_ID, now.wall_ms, ())
+        turn.tell(Kind.HELLO, self._coordinator, hello)
+        return turn.step(now.monotonic_ms + REPEAT_MS)
+
+    def request(
+        self,
+        wallet: Wallet,
+        psbt: bytes,
+        note: str,
+        now: Now,
+        entropy: bytes,
+        *,
+        life_ms: int = REQUEST_LIFE_MS,
+    ) -> tuple[bytes, Step]:
+        """Ask for signatures; the request id (32 bytes) and what to say. Raises BadRequest when it makes no sense."""
+        turn = self._turn(now, entropy)
+        body = Request(psbt, note, turn.random())
+        subject = describe(wallet, body, self._identity.public)
+        outgoing = turn.tell(
+            Kind.REQUEST,
+            self._coordinator,
+            body,
+            wallet_id=wallet.wallet_id,
+            request_id=subject.request_id,
+            life_ms=life_ms,
+        )
+        self.signing[subject.request_id] = SigningView(
+            subject, SignedLetter(outgoing.letter, outgoing.signature)
+        )
+        self._said_at_ms = now.monotonic_ms
+        return subject.request_id, turn.step(now.monotonic_ms + REPEAT_MS)
+
+    def propose(
+        self, charter: Charter, now: Now, entropy: bytes, *, life_ms: int = REQUEST_LIFE_MS
+    ) -> tuple[bytes, Step]:
+        """Propose a wallet; the charter's digest (32 bytes) and what to say."""
+        turn = self._turn(now, entropy)
+        exact = encode(charter)
+        subject = digest(exact)
+        outgoing = turn.tell(
+            Kind.KEYGEN_REQUEST,
+            self._coordinator,
+            KeygenRequest(exact),
+            wallet_id=charter.wallet_id,
+            request_id=subject,
+            life_ms=life_ms,
+        )
+        self.keygen[subject] = KeygenView(charter, SignedLetter(outgoing.letter, outgoing.signature))
+        self._said_at_ms = now.monotonic_ms
+        return subject, turn.step(now.monotonic_ms + REPEAT_MS)
+
+    def receive(self, sender: bytes, letter: bytes, signature: bytes, now: Now, entropy: bytes) -> Step:
+        """A letter arrived; one that proves nothing changes nothing, and `trouble` says what was wrong with it."""
+        turn = self._turn(now, entropy)
+        try:
+            if sender != self._coordinator:
+                raise BadLetter("letter-stranger", "a client listens only to its coordinator")
+            opened = open_letter(letter, signature, sender)
+            self._ear.check(opened.header, now.wall_ms)
+            self._handle(opened, now)
+        except BadLetter as bad:
+            self.trouble = str(bad)
+        return self._end(turn)
+
+    def tick(self, now: Now, entropy: bytes) -> Step:
+        """Ask again about whatever has not ended."""
+        return self._end(self._turn(now, entropy))
+
+    # Inside.
+
+    def _turn(self, now: Now, entropy: bytes) -> Turn:
+        return Turn(now, entropy, Head(), self._mouth)
+
+    def _end(self, turn: Turn) -> Step:
+        now_ms = turn.now.monotonic_ms
+        if self._said_at_ms is None or now_ms - self._said_at_ms >= REPEAT_MS:
+            self._said_at_ms = now_ms
+            self._ask_again(turn)
+        repeats = tuple(self._unsent()) if self._said_at_ms == now_ms else ()
+        step = turn.step(now_ms + REPEAT_MS)
+        return replace(step, say=(*step.say, *repeats))
+
+    def _unsent(self) -> list[Outgoing]:
+        """The exact letters again that nobody has acknowledged: the same request, not another one."""
+        views: list[SigningView | KeygenView] = [*self.signing.values(), *self.keygen.values()]
+        return [
+            Outgoing(self._coordinator, view.request.letter, view.request.signature)
+            for view in views
+            if view.state == "unsent"
+        ]
+
+    def _ask_again(self, turn: Turn) -> None:
+        for request_id, view in self.signing.items():
+            if view.final is None and view.state not in {"unsent", "refused", "rejected", "expired"}:
+                self._query(request_id, view.subject.wallet.wallet_id, turn)
+        for subject, plan in self.keygen.items():
+            if plan.wallet is None and plan.state not in {"unsent", "failed", "rejected"}:
+                self._query(subject, plan.charter.wallet_id, turn)
+        if not self.signing and not self.keygen:
+            self._query(NO_ID, NO_ID, turn)
+
+    def _query(self, request_id: bytes, wallet_id: bytes, turn: Turn) -> None:
+        turn.tell(
+            Kind.STATUS_QUERY,
+            self._coordinator,
+            StatusQuery("state"),
+            wallet_id=wallet_id,
+            request_id=request_id,
+        )
+
+    def _handle(self, letter: Letter, now: Now) -> None:
+        request_id = letter.header.request_id
+        match letter.body:
+            case Hello() as hello:
+                self._hello(hello)
+            case Status() as status if request_id in self.signing:
+                self._status(self.signing[request_id], status, now)
+            case Status() as status if request_id in self.keygen:
+                plan = self.keygen[request_id]
+                plan.state, plan.codes = status.state, status.codes
+                plan.nodes = {node.node: NodeView(node.reach) for node in status.nodes}
+            case Status() as status:
+                self.cluster.nodes = {node.node: NodeView(node.reach) for node in status.nodes}
+                self.cluster.heard = True
+            case Final() as final if request_id in self.signing:
+                self._final(self.signing[request_id], final)
+            case KeygenFinal() as final if request_id in self.keygen:
+                self._keygen_final(self.keygen[request_id], final)
+            case Busy():
+                self.trouble = "the coordinator is busy; the request is repeated"
+            case _:
+                raise BadLetter("letter-kind", f"a client has no use for a {letter.header.kind.name}")
+
+    def _hello(self, hello: Hello) -> None:
+        self.cluster.heard = True
+        if hello.protocol != PROTOCOL_VERSION or hello.schemes != SCHEMES:
+            raise BadLetter(
+                "version-mismatch",
+                f"the coordinator speaks protocol {hello.protocol}, {', '.join(hello.schemes)}; "
+                f"this program {PROTOCOL_VERSION}, {', '.join(SCHEMES)}",
+            )
+
+    def _status(self, view: SigningView, status: Status, now: Now) -> None:
+        if view.final is not None:
+            return
+        view.state, view.codes = status.state, status.codes
+        charter = view.subject.wallet.charter
+        for node in status.nodes:
+            if charter.participant(node.node) is None:
+                raise BadLetter("status-stranger", "a status about somebody who is no member")
+            shown = view.nodes.setdefault(node.node, NodeView(node.reach))
+            shown.reach = node.reach
+            if node.verdict is None:
+                continue
+            letter = read_verdict(node.verdict, charter, view.subject.request_id, now.wall_ms)
+            if letter.header.sender != node.node:
+                raise BadLetter("status-verdict", "a verdict under another node's name")
+            assert isinstance(letter.body, Verdict)
+            shown.verdict = letter.body
+
+    def _final(self, view: SigningView, final: Final) -> None:
+        try:
+            finished = view.subject.finish(final.signatures)
+        except BadRequest as bad:
+            raise BadLetter("final-invalid", str(bad)) from None
+        if finished.tx != final.transaction:
+            raise BadLetter("final-invalid", "the transaction is not what these signatures finish")
+        view.state, view.final = "final", finished
+
+    def _keygen_final(self, view: KeygenView, final: KeygenFinal) -> None:
+        try:
+            wallet = read_wallet(view.charter, final.recovery_data)
+        except KeygenTrouble as trouble:
+            raise BadLetter(trouble.code, "the recovery data does not fit the charter") from None
+        if not wallet.acknowledged(final.acks):
+            raise BadLetter("keygen-acks", "an acknowledgement is missing")
+        view.state, view.acks = "complete", final.acks
+        view.wallet = replace(wallet, complete=True)

@@ -1,0 +1,151 @@
+"""The coordinator: carries letters between clients and nodes and gathers quorums. Nobody needs to trust it.
+
+A pure machine with three doors, `receive`, `submit` and `tick`; each returns one Step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
+from cluster.complaints import Complaints
+from cluster.coordinator_keygen import KeygenDesk
+from cluster.coordinator_signing import SigningDesk
+from cluster.effects import Now, Step
+from cluster.journal import BootKept, read
+from cluster.messages import KINDS, NO_ID, PROTOCOL_VERSION, Hello, Kind, NodeStatus, Status
+from cluster.presence import Presence
+from cluster.records import Head, Record
+from cluster.roster import Roster
+from cluster.schemes import SCHEMES
+from cluster.turn import Turn
+
+_KEYGEN_KINDS = range(Kind.KEYGEN_REQUEST, Kind.KEYGEN_FINAL + 1)
+
+
+class Coordinator:
+    """One coordinator of one cluster, over the records of its earlier runs."""
+
+    def __init__(
+        self,
+        *,
+        roster: Roster,
+        roster_digest: bytes,
+        identity: Identity,
+        boot_id: bytes,
+        records: Iterable[Record],
+    ) -> None:
+        """Read the records again, in order; raises ValueError when one of them makes no sense."""
+        self.roster = roster
+        self._roster_digest = roster_digest
+        self._mouth = Mouth(identity, roster.cluster_id, boot_id)
+        self._ear = Ear.of(roster.cluster_id, identity.public)
+        self._presence = Presence(SCHEMES)
+        self.keygen = KeygenDesk(roster, self._presence)
+        self.signing = SigningDesk(roster, self._presence, self.keygen.wallets)
+        self.complaints = Complaints(roster)
+        self.head = Head()
+        for record in records:
+            entry = read(record)
+            self.keygen.restore(entry, record.wallet_id)
+            self.signing.restore(entry, record.wallet_id)
+            self.head = self.head.after([record])
+
+    def start(self, now: Now, entropy: bytes) -> Step:
+        """The first step after a start: remember it, and repeat whatever is open."""
+        turn = self._turn(now, entropy)
+        turn.note(BootKept(now.wall_ms, self._mouth.boot_id))
+        return self._end(turn)
+
+    def receive(self, sender: bytes, letter: bytes, signature: bytes, now: Now, entropy: bytes) -> Step:
+        """A letter arrived from the holder of an identity key; whatever is wrong with it is a complaint."""
+        turn = self._turn(now, entropy)
+        try:
+            self._hear(sender, letter, signature, turn)
+        except BadLetter as bad:
+            self.complaints.add(sender, bad.code, turn)
+        return self._end(turn)
+
+    def submit(self, letter: bytes, signature: bytes, sender: bytes, now: Now, entropy: bytes) -> Step:
+        """A client's signed request came by file instead of by wire: the same checks, the same path."""
+        return self.receive(sender, letter, signature, now, entropy)
+
+    def tick(self, now: Now, entropy: bytes) -> Step:
+        """Time has passed: repeat, pass over, expire."""
+        return self._end(self._turn(now, entropy))
+
+    # Inside.
+
+    def _turn(self, now: Now, entropy: bytes) -> Turn:
+        return Turn(now, entropy, self.head, self._mouth)
+
+    def _end(self, turn: Turn) -> Step:
+        wakes = [wake for wake in (self.keygen.tick(turn), self.signing.tick(turn)) if wake is not None]
+        self.head = turn.head
+        return turn.step(min(wakes, default=None))
+
+    def _hear(self, sender: bytes, letter: bytes, signature: bytes, turn: Turn) -> None:
+        role = self.roster.role_of(sender)
+        if not role:
+            raise BadLetter("letter-stranger", "the sender is not in the roster")
+        opened = open_letter(letter, signature, sender)
+        if role not in KINDS[opened.header.kind].senders:
+            raise BadLetter("letter-role", f"a {role} may not send a {opened.header.kind.name}")
+        self._ear.check(opened.header, turn.now.wall_ms)
+        started = self._presence.heard(sender, opened.header.boot_id, turn.now.monotonic_ms)
+        if started and role == "node":
+            self.keygen.greeted(sender, turn)
+            self.signing.greeted(sender, turn)
+        self._handle(opened, role, turn)
+
+    def _handle(self, letter: Letter, role: str, turn: Turn) -> None:
+        kind = letter.header.kind
+        if isinstance(letter.body, Hello):
+            self._hello(letter, letter.body, turn)
+        elif kind is Kind.REQUEST:
+            self.signing.request(letter, turn)
+        elif kind is Kind.KEYGEN_REQUEST:
+            self.keygen.request(letter, turn)
+        elif kind is Kind.STATUS_QUERY:
+            self._query(letter, turn)
+        elif role == "node" and kind in _KEYGEN_KINDS:
+            self.keygen.receive(letter, turn)
+        elif role == "node":
+            self.signing.receive(letter, turn)
+        else:
+            raise BadLetter("letter-kind", f"the coordinator has no use for a {kind.name}")
+
+    def _hello(self, letter: Letter, hello: Hello, turn: Turn) -> None:
+        sender = letter.header.sender
+        mismatch = self._presence.greeted(sender, hello)
+        turn.tell(Kind.HELLO, sender, self._own_hello(turn))
+        if mismatch:
+            raise BadLetter("version-mismatch", mismatch)
+        if hello.roster_digest != self._roster_digest:
+            raise BadLetter("roster-mismatch", "it goes by another roster")
+
+    def _own_hello(self, turn: Turn) -> Hello:
+        return Hello(
+            protocol=PROTOCOL_VERSION,
+            schemes=SCHEMES,
+            roster_digest=self._roster_digest,
+            chain_height=turn.head.height,
+            chain_head=turn.head.hash,
+            clock_ms=turn.now.wall_ms,
+            wallets=(),
+        )
+
+    def _query(self, letter: Letter, turn: Turn) -> None:
+        if letter.header.request_id != NO_ID:
+            if not self.keygen.query(letter, turn):
+                self.signing.query(letter, turn)
+            return
+        nodes = tuple(
+            NodeStatus(entry.identity, self._reach(entry.identity, turn), None) for entry in self.roster.nodes
+        )
+        turn.tell(Kind.STATUS, letter.header.sender, Status("running", (), nodes))
+
+    def _reach(self, node: bytes, turn: Turn) -> str:
+        if self._presence.mismatched(node):
+            return "version-mismatch"
+        return "online" if self._presence.online(node, turn.now.monotonic_ms) else "unreachable"

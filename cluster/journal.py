@@ -1,0 +1,204 @@
+"""The bodies of records: what a node and a coordinator remember, one struct a kind.
+
+`note` makes a record and `read` takes it apart again; both know the kind from the struct's name. Every body has
+a time, `at_ms` on the wall clock. Nothing secret stands in a record unsealed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from cluster.codec import decode, encode
+from cluster.messages import Bytes16, Bytes32, Bytes64, Bytes66, Code, Count, Millis, SignedLetter
+from cluster.records import NO_WALLET, Record
+
+Ids = Annotated[tuple[Bytes32, ...], Meta(max_length=128)]
+
+
+class Body(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What all records hold: when they were written."""
+
+    at_ms: Millis
+
+
+class RosterKept(Body, frozen=True):
+    """The owner compared the roster's words and accepted it; `network` is repeated for the eye."""
+
+    roster: bytes
+
+
+class PolicyKept(Body, frozen=True):
+    """The profile in force from here on, as the text the owner wrote, and its digest."""
+
+    text: str
+    digest: Bytes32
+
+
+class BootKept(Body, frozen=True):
+    """The machine started: its boot id."""
+
+    boot_id: Bytes16
+
+
+class CharterKept(Body, frozen=True):
+    """A client proposed a wallet; the letter is kept as proof of who did."""
+
+    request: SignedLetter
+    charter: bytes
+
+
+class CharterAnswered(Body, frozen=True):
+    """The owner's answer to a proposed wallet."""
+
+    charter_digest: Bytes32
+    yes: bool
+
+
+class KeygenStarted(Body, frozen=True):
+    """The coordinator has every first message of this session (its own record; they are public)."""
+
+    charter_digest: Bytes32
+    session_id: Bytes32
+    consents: tuple[SignedLetter, ...]
+    messages: tuple[bytes, ...]
+
+
+class KeygenSecond(Body, frozen=True):
+    """A second message: a node's own, written before it leaves, or one the coordinator received."""
+
+    charter_digest: Bytes32
+    session_id: Bytes32
+    participant: Count
+    message: bytes
+
+
+class KeygenFailed(Body, frozen=True):
+    """The session ended without a key."""
+
+    charter_digest: Bytes32
+    session_id: Bytes32
+    code: Code
+
+
+class WalletKept(Body, frozen=True):
+    """A wallet's key exists: its charter, and the recovery data (sealed in a node, plain in a coordinator)."""
+
+    charter: bytes
+    recovery_data: bytes
+
+
+class CopyConfirmed(Body, frozen=True):
+    """The owner showed that a copy of the recovery data exists; the acknowledgement that followed."""
+
+    ack: Bytes64
+
+
+class WalletComplete(Body, frozen=True):
+    """Every member acknowledged: addresses may be shown."""
+
+    acks: tuple[Bytes64, ...]
+
+
+class RequestKept(Body, frozen=True):
+    """A client's request, as it was signed; in a node this comes with its judgement in the same step."""
+
+    request: SignedLetter
+
+
+class JudgedKept(Body, frozen=True):
+    """The node's judgement of a request, under one policy."""
+
+    request_id: Bytes32
+    spend_id: Bytes32
+    decision: Count
+    codes: tuple[Code, ...]
+    policy_digest: Bytes32
+
+
+class AnswerKept(Body, frozen=True):
+    """The owner's answer to a request; it holds for the spend, whoever asks for it again."""
+
+    request_id: Bytes32
+    spend_id: Bytes32
+    yes: bool
+
+
+class SignedKept(Body, frozen=True):
+    """Partial signatures that may leave: the session, the nonces they used up, and when the budget counts them."""
+
+    request_id: Bytes32
+    spend_id: Bytes32
+    session_id: Bytes32
+    order_digest: Bytes32
+    pubnonces: tuple[Bytes66, ...]
+    psigs: tuple[Bytes32, ...]
+    budget_ms: Millis
+    policy_digest: Bytes32
+
+
+class FinalKept(Body, frozen=True):
+    """The request ended in this verified transaction."""
+
+    request_id: Bytes32
+    signatures: tuple[Bytes64, ...]
+    transaction: bytes
+
+
+class ClosedKept(Body, frozen=True):
+    """The request ended without a signature of this node: why."""
+
+    request_id: Bytes32
+    code: Code
+
+
+class ComplaintKept(Body, frozen=True):
+    """Somebody sent what they should not have: who, a code, and the letter where it proves something."""
+
+    about: Bytes32
+    code: Code
+    evidence: tuple[SignedLetter, ...]
+
+
+class RecoveredKept(Body, frozen=True):
+    """This node was rebuilt from words and recovery data: its budgets start exhausted at this time."""
+
+
+KINDS: dict[str, type[Body]] = {
+    "roster": RosterKept,
+    "policy": PolicyKept,
+    "boot": BootKept,
+    "charter": CharterKept,
+    "charter-answer": CharterAnswered,
+    "keygen-started": KeygenStarted,
+    "keygen-second": KeygenSecond,
+    "keygen-failed": KeygenFailed,
+    "wallet": WalletKept,
+    "copy-confirmed": CopyConfirmed,
+    "wallet-complete": WalletComplete,
+    "request": RequestKept,
+    "judged": JudgedKept,
+    "answer": AnswerKept,
+    "signed": SignedKept,
+    "final": FinalKept,
+    "closed": ClosedKept,
+    "complaint": ComplaintKept,
+    "recovered": RecoveredKept,
+}
+"""The name under which each kind of body is stored."""
+
+_NAMES = {body: kind for kind, body in KINDS.items()}
+
+
+def note(body: Body, wallet_id: bytes = NO_WALLET) -> Record:
+    """The record that remembers `body` about one wallet (32 bytes) or none."""
+    return Record(_NAMES[type(body)], wallet_id, encode(body))
+
+
+def read(record: Record) -> Body:
+    """What a record says; ValueError when its kind is unknown or its body is not in its one encoding."""
+    body = KINDS.get(record.kind)
+    if body is None:
+        raise ValueError(f"unknown kind of record {record.kind!r}; was it written by a newer version?")
+    return decode(record.body, body)

@@ -1,0 +1,382 @@
+"""The letters: what each kind says, who may send it, how large it may be, and what a repeat gets.
+
+A letter is `[header, body]` in MessagePack with positional arrays; an Ed25519 signature over a domain tag and
+exactly these bytes travels beside it. `KINDS` is the one table of them; docs/messages.md is written from it.
+Nothing here decides anything: `cluster.codec` checks form and signature, the machines check sense.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+PROTOCOL_VERSION = 1
+"""The version of header and bodies; letters of another version are refused with both versions named."""
+
+MAX_INPUTS = 250
+"""The most inputs a request may have."""
+
+MAX_PSBT_BYTES = 512 * 1024
+"""The largest PSBT a request may carry, in bytes."""
+
+MAX_NODES = 128
+"""The most members a wallet may have (a security bound of BIP 445)."""
+
+Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Bytes33 = Annotated[bytes, Meta(min_length=33, max_length=33)]
+Bytes64 = Annotated[bytes, Meta(min_length=64, max_length=64)]
+Bytes66 = Annotated[bytes, Meta(min_length=66, max_length=66)]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Millis = Annotated[int, Meta(ge=0, le=2**53)]
+Code = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z0-9-]+$")]
+Note = Annotated[str, Meta(max_length=500)]
+
+NO_ID = bytes(32)
+"""Stands where a header has no wallet, request or session."""
+
+
+class Kind(IntEnum):
+    """The kinds of letters; the number is what travels."""
+
+    HELLO = 1
+    REQUEST = 2
+    PROPOSE = 3
+    VERDICT = 4
+    NONCE_REQUEST = 5
+    NONCES = 6
+    ORDER = 7
+    PARTIAL_SIGNATURES = 8
+    GONE = 9
+    BUSY = 10
+    WITHDRAW = 11
+    FINAL = 12
+    STATUS_QUERY = 13
+    STATUS = 14
+    KEYGEN_REQUEST = 20
+    KEYGEN_PROPOSE = 21
+    KEYGEN_CONSENT = 22
+    KEYGEN_START = 23
+    KEYGEN_MESSAGE1 = 24
+    KEYGEN_COORDINATOR1 = 25
+    KEYGEN_MESSAGE2 = 26
+    KEYGEN_CERTIFICATE = 27
+    KEYGEN_FAULT = 28
+    KEYGEN_INVESTIGATION = 29
+    RECOVERY_ACK = 30
+    KEYGEN_FINAL = 31
+
+
+class Header(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """Who says what to whom about which thing, and until when; ids that do not apply are 32 zero bytes."""
+
+    version: Count
+    kind: Kind
+    cluster_id: Bytes32
+    wallet_id: Bytes32
+    request_id: Bytes32
+    session_id: Bytes32
+    sender: Bytes32
+    addressee: Bytes32
+    boot_id: Bytes16
+    sequence: Millis
+    expires_at_ms: Millis
+
+
+class SignedLetter(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """Another's letter, passed on exactly as it was received, with its signature."""
+
+    letter: bytes
+    signature: Bytes64
+
+
+class WalletState(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What a node says of one wallet: how far its keygen is, and the policy in force."""
+
+    wallet_id: Bytes32
+    stage: Code
+    policy_digest: Bytes32
+
+
+class Hello(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """I am here: my protocol and scheme versions, my roster, my record chain, my clock."""
+
+    protocol: Count
+    schemes: Annotated[tuple[Note, ...], Meta(max_length=8)]
+    roster_digest: Bytes32
+    chain_height: Millis
+    chain_head: Bytes32
+    clock_ms: Millis
+    wallets: Annotated[tuple[WalletState, ...], Meta(max_length=64)]
+
+
+class Request(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A client asks for signatures on the inputs of a PSBT; `note` is its own unverified word."""
+
+    psbt: Annotated[bytes, Meta(max_length=MAX_PSBT_BYTES)]
+    note: Note
+    client_nonce: Bytes32
+
+
+class Propose(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """The client's Request, passed on."""
+
+    request: SignedLetter
+
+
+class Decision(IntEnum):
+    """What a node thinks of a request, from mildest to strictest."""
+
+    APPROVE = 0
+    ASK = 1
+    WAIT = 2
+    REFUSE = 3
+
+
+class Verdict(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A node's own judgement of one request; the codes are policy tags, the reasons stay at home.
+
+    `chain_head` is the maker's newest record; `need_nodes` and `roles` are its conditions on the quorum; an
+    approval counts until `expires_at_ms`, at most 15 minutes on.
+    """
+
+    decision: Decision
+    codes: Annotated[tuple[Code, ...], Meta(max_length=64)]
+    spend_id: Bytes32
+    policy_digest: Bytes32
+    chain_head: Bytes32
+    need_nodes: Count
+    roles: Annotated[tuple[Code, ...], Meta(max_length=16)]
+    expires_at_ms: Millis
+
+
+class NonceRequest(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """The coordinator asks for fresh nonces under a standing approval."""
+
+    attempt: Count
+
+
+class Nonces(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """One public nonce per signing task, good for one session and until `expires_at_ms`."""
+
+    pubnonces: Annotated[tuple[Bytes66, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
+    expires_at_ms: Millis
+
+
+class OrderEntry(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """One signer of a session: its approval and its nonces, both under its own signature."""
+
+    verdict: SignedLetter
+    nonces: SignedLetter
+
+
+class Order(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """The coordinator's proposal of one session: these signers, with these nonces."""
+
+    entries: Annotated[tuple[OrderEntry, ...], Meta(min_length=1, max_length=MAX_NODES)]
+
+
+class PartialSignatures(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """One partial signature per signing task, for the session named in the header."""
+
+    psigs: Annotated[tuple[Bytes32, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
+
+
+class Gone(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What was asked for no longer exists: nonces that were used, expired or lost with a restart."""
+
+    code: Code
+
+
+class Busy(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """Not now: ask again after this long."""
+
+    retry_after_ms: Millis
+
+
+class Withdraw(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A node takes its approval back."""
+
+    code: Code
+
+
+class Final(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """The signatures, one per signing task, and the whole transaction; whoever gets it verifies it."""
+
+    signatures: Annotated[tuple[Bytes64, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
+    transaction: Annotated[bytes, Meta(max_length=MAX_PSBT_BYTES)]
+
+
+class StatusQuery(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A client asks how its request, its keygen (header's request id) or the cluster (no id) stands."""
+
+    want: Code
+
+
+class NodeStatus(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What the coordinator knows of one node: `reach` and, where there is one, its newest signed verdict."""
+
+    node: Bytes32
+    reach: Code
+    verdict: SignedLetter | None
+
+
+class Status(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """How things stand, as the coordinator says; only the signed letters inside prove anything."""
+
+    state: Code
+    codes: Annotated[tuple[Code, ...], Meta(max_length=64)]
+    nodes: Annotated[tuple[NodeStatus, ...], Meta(max_length=MAX_NODES)]
+
+
+class KeygenRequest(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A client proposes a wallet: the exact bytes of its charter."""
+
+    charter: Annotated[bytes, Meta(max_length=32 * 1024)]
+
+
+class KeygenPropose(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """The client's KeygenRequest, passed on."""
+
+    request: SignedLetter
+
+
+class KeygenConsent(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """The owner of this node compared the charter's words and said yes."""
+
+    charter_digest: Bytes32
+
+
+class KeygenStart(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """Every owner said yes: all consents, in the charter's order. The header's session id names this try."""
+
+    consents: Annotated[tuple[SignedLetter, ...], Meta(min_length=1, max_length=MAX_NODES)]
+
+
+class KeygenMessage(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """One ChillDKG message, as bytes: participant 1 and 2, coordinator 1, or an investigation."""
+
+    message: Annotated[bytes, Meta(max_length=64 * 1024)]
+
+
+class KeygenCertificate(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """ChillDKG's second coordinator message, and the recovery data for whoever lost its session."""
+
+    message: Annotated[bytes, Meta(max_length=64 * 1024)]
+    recovery_data: Annotated[bytes, Meta(max_length=64 * 1024)]
+
+
+class KeygenFault(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A participant's ChillDKG step failed: why, and whom it blames (member indices), if anyone."""
+
+    code: Code
+    culprits: Annotated[tuple[Count, ...], Meta(max_length=MAX_NODES)]
+
+
+class RecoveryAck(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """The owner confirmed a copy of the recovery data: the ChillDKG recovery acknowledgement."""
+
+    ack: Bytes64
+
+
+class KeygenFinal(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """The recovery data and every member's acknowledgement: from here on addresses may be shown."""
+
+    recovery_data: Annotated[bytes, Meta(max_length=64 * 1024)]
+    acks: Annotated[tuple[Bytes64, ...], Meta(min_length=1, max_length=MAX_NODES)]
+
+
+Body = (
+    Hello
+    | Request
+    | Propose
+    | Verdict
+    | NonceRequest
+    | Nonces
+    | Order
+    | PartialSignatures
+    | Gone
+    | Busy
+    | Withdraw
+    | Final
+    | StatusQuery
+    | Status
+    | KeygenRequest
+    | KeygenPropose
+    | KeygenConsent
+    | KeygenStart
+    | KeygenMessage
+    | KeygenCertificate
+    | KeygenFault
+    | RecoveryAck
+    | KeygenFinal
+)
+"""Any body."""
+
+NODE, COORDINATOR, CLIENT = "node", "coordinator", "client"
+
+
+@dataclass(frozen=True, slots=True)
+class KindRule:
+    """One row of the table: the body's type, the cap in bytes, who sends it to whom, and two sentences."""
+
+    body: type[Body]
+    cap: int
+    senders: frozenset[str]
+    durable: str
+    repeat: str
+
+
+def _rule(body: type[Body], cap: int, senders: str, durable: str, repeat: str) -> KindRule:
+    return KindRule(body, cap, frozenset(senders.split()), durable, repeat)
+
+
+_SMALL, _MEDIUM, _LARGE = 4 * 1024, 64 * 1024, 1000 * 1024
+
+KINDS: dict[Kind, KindRule] = {
+    Kind.HELLO: _rule(Hello, 16 * 1024, "node coordinator client", "nothing", "is heard again"),
+    Kind.REQUEST: _rule(Request, 520 * 1024, "client", "nothing", "the stored state of that request"),
+    Kind.PROPOSE: _rule(Propose, 524 * 1024, "coordinator", "the request", "the stored verdict"),
+    Kind.VERDICT: _rule(Verdict, 16 * 1024, "node", "the request and the verdict", "replaces the older one"),
+    Kind.NONCE_REQUEST: _rule(
+        NonceRequest, _SMALL, "coordinator", "nothing", "the same live nonces, or Gone"
+    ),
+    Kind.NONCES: _rule(Nonces, 20 * 1024, "node", "the verdict", "replaces the older ones"),
+    Kind.ORDER: _rule(Order, _LARGE, "coordinator", "nothing", "the stored partial signatures"),
+    Kind.PARTIAL_SIGNATURES: _rule(
+        PartialSignatures, 16 * 1024, "node", "psigs, budget and used nonces", "is ignored"
+    ),
+    Kind.GONE: _rule(Gone, _SMALL, "node", "nothing", "is ignored"),
+    Kind.BUSY: _rule(Busy, _SMALL, "node coordinator", "nothing", "is ignored"),
+    Kind.WITHDRAW: _rule(Withdraw, _SMALL, "node", "the owner's no", "is ignored"),
+    Kind.FINAL: _rule(Final, 530 * 1024, "coordinator", "the final transaction", "is ignored"),
+    Kind.STATUS_QUERY: _rule(StatusQuery, _SMALL, "client", "nothing", "the newest state"),
+    Kind.STATUS: _rule(Status, _LARGE, "coordinator", "the request", "replaces the older one"),
+    Kind.KEYGEN_REQUEST: _rule(
+        KeygenRequest, _MEDIUM, "client", "nothing", "the stored state of that keygen"
+    ),
+    Kind.KEYGEN_PROPOSE: _rule(KeygenPropose, _MEDIUM, "coordinator", "the charter", "the stored consent"),
+    Kind.KEYGEN_CONSENT: _rule(KeygenConsent, _SMALL, "node", "the owner's yes", "is ignored"),
+    Kind.KEYGEN_START: _rule(KeygenStart, 128 * 1024, "coordinator", "nothing", "the same message 1"),
+    Kind.KEYGEN_MESSAGE1: _rule(KeygenMessage, _MEDIUM, "node", "nothing", "is ignored"),
+    Kind.KEYGEN_COORDINATOR1: _rule(KeygenMessage, 80 * 1024, "coordinator", "nothing", "the same message 2"),
+    Kind.KEYGEN_MESSAGE2: _rule(KeygenMessage, _MEDIUM, "node", "that message 2 was sent", "is ignored"),
+    Kind.KEYGEN_CERTIFICATE: _rule(
+        KeygenCertificate,
+        130 * 1024,
+        "coordinator",
+        "the recovery data",
+        "the stored acknowledgement, if any",
+    ),
+    Kind.KEYGEN_FAULT: _rule(KeygenFault, _SMALL, "node coordinator", "the end of the session", "is ignored"),
+    Kind.KEYGEN_INVESTIGATION: _rule(KeygenMessage, 80 * 1024, "coordinator", "nothing", "the same answer"),
+    Kind.RECOVERY_ACK: _rule(RecoveryAck, _SMALL, "node", "the owner's confirmation of a copy", "is ignored"),
+    Kind.KEYGEN_FINAL: _rule(KeygenFinal, 80 * 1024, "coordinator", "the acknowledgements", "is ignored"),
+}
+"""Every kind of letter: cap on the whole letter in bytes, senders, what is durable before it leaves, a repeat."""
+
+MAX_LETTER_BYTES = max(rule.cap for rule in KINDS.values())
+"""No letter of any kind is larger."""

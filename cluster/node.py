@@ -1,0 +1,210 @@
+"""A node: holds one share, reads every transaction itself, judges it by its own policy, and only then signs.
+
+A pure machine with three doors: `receive` for letters, `answer` for its owner, `tick` for time. Each returns one
+Step, whose records are on disk before any of its letters leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
+from cluster.complaints import Complaints
+from cluster.effects import Now, Question, Step
+from cluster.journal import BootKept, WalletComplete, read
+from cluster.judging import Judge
+from cluster.messages import KINDS, PROTOCOL_VERSION, Hello, Kind, WalletState
+from cluster.node_keygen import KeygenDesk, Plan
+from cluster.node_signing import SigningDesk, Ticket
+from cluster.records import Head, Record
+from cluster.roster import Roster
+from cluster.schemes import SCHEMES
+from cluster.turn import Turn
+from cluster.vault import Vault
+
+HELLO_EVERY_MS = 5_000
+"""How often a node says that it is there."""
+
+MAX_CLOCK_JUMP_MS = 5_000
+"""A larger jump of the wall clock against the monotonic one drops every nonce in memory."""
+
+_KEYGEN_KINDS = range(Kind.KEYGEN_REQUEST, Kind.KEYGEN_FINAL + 1)
+
+
+class NothingToAnswer(ValueError):
+    """The owner answered something that does not wait for an answer; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The owner's yes or no to a request or a proposed wallet, by its full 32-byte id."""
+
+    subject: bytes
+    yes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CopyShown:
+    """The owner shows a copy of a wallet's recovery data."""
+
+    wallet_id: bytes
+    recovery_data: bytes
+
+
+class Node:
+    """One node of one cluster, over the records of its earlier runs."""
+
+    def __init__(
+        self,
+        *,
+        roster: Roster,
+        roster_digest: bytes,
+        identity: Identity,
+        boot_id: bytes,
+        vault: Vault,
+        judge: Judge,
+        records: Iterable[Record],
+    ) -> None:
+        """Read the records again, in order; raises ValueError when one of them makes no sense."""
+        self.roster = roster
+        self.me = identity.public
+        self._roster_digest = roster_digest
+        self._coordinators = tuple(entry.identity for entry in roster.coordinators)
+        self._mouth = Mouth(identity, roster.cluster_id, boot_id)
+        self._ear = Ear.of(roster.cluster_id, identity.public)
+        self._vault = vault
+        self._judge = judge
+        self.keygen = KeygenDesk(roster, self.me, boot_id, vault)
+        self.signing = SigningDesk(roster, self.me, vault, judge, self.keygen.wallets)
+        self.complaints = Complaints(roster)
+        self.head = Head()
+        self._hello_at_ms: int | None = None
+        self._offset_ms: int | None = None
+        for record in records:
+            entry = read(record)
+            self.keygen.restore(entry, record.wallet_id)
+            self.signing.restore(entry, record.wallet_id)
+            judge.restore(entry, record.wallet_id)
+            if isinstance(entry, WalletComplete):
+                self._complete(record.wallet_id)
+            self.head = self.head.after([record])
+
+    def start(self, now: Now, entropy: bytes) -> Step:
+        """The first step after a start: remember it, say Hello, put what still waits for the owner."""
+        turn = self._turn(now, entropy)
+        turn.note(BootKept(now.wall_ms, self._mouth.boot_id))
+        for question in self.questions(now):
+            turn.ask(question)
+        return self._end(turn)
+
+    def receive(self, sender: bytes, letter: bytes, signature: bytes, now: Now, entropy: bytes) -> Step:
+        """A letter arrived from the holder of an identity key; whatever is wrong with it is a complaint."""
+        turn = self._turn(now, entropy)
+        try:
+            self._hear(sender, letter, signature, turn)
+        except BadLetter as bad:
+            self.complaints.add(sender, bad.code, turn)
+        return self._end(turn)
+
+    def answer(self, answer: Answer | CopyShown, now: Now, entropy: bytes) -> Step:
+        """The owner speaks. Raises NothingToAnswer, with nothing changed, when there is nothing to answer."""
+        turn = self._turn(now, entropy)
+        try:
+            if isinstance(answer, CopyShown):
+                self.keygen.confirm_copy(answer.wallet_id, answer.recovery_data, self._coordinators, turn)
+            elif answer.subject in self.keygen.plans:
+                self.keygen.answer(answer.subject, answer.yes, self._coordinators, turn)
+            elif answer.subject in self.signing.tickets:
+                self.signing.answer(answer.subject, answer.yes, self._coordinators, turn)
+            else:
+                raise ValueError("nothing of that id is known here")
+        except ValueError as error:
+            raise NothingToAnswer(str(error)) from None
+        return self._end(turn)
+
+    def tick(self, now: Now, entropy: bytes) -> Step:
+        """Time has passed: renew, expire, say Hello."""
+        return self._end(self._turn(now, entropy))
+
+    def questions(self, now: Now) -> tuple[Question, ...]:
+        """Everything that waits for the owner."""
+        return (*self.keygen.questions(now.wall_ms), *self.signing.questions(now.wall_ms))
+
+    def plan(self, subject: bytes) -> Plan | None:
+        """The proposed wallet of this id, if there is one."""
+        return self.keygen.plans.get(subject)
+
+    def ticket(self, subject: bytes) -> Ticket | None:
+        """The request of this id, if there is one."""
+        return self.signing.tickets.get(subject)
+
+    # Inside.
+
+    def _turn(self, now: Now, entropy: bytes) -> Turn:
+        self._watch_clocks(now)
+        return Turn(now, entropy, self.head, self._mouth)
+
+    def _watch_clocks(self, now: Now) -> None:
+        """A jump between the clocks may mean that this memory was copied or slept: its nonces must not live on."""
+        offset = now.wall_ms - now.monotonic_ms
+        if self._offset_ms is not None and abs(offset - self._offset_ms) > MAX_CLOCK_JUMP_MS:
+            self.signing.forget_nonces()
+        self._offset_ms = offset
+        self._judge.see_clock(now)
+
+    def _end(self, turn: Turn) -> Step:
+        now = turn.now
+        due = self.signing.tick(self._coordinators, turn)
+        wakes = [] if due is None else [now.monotonic_ms + max(0, due - now.wall_ms)]
+        if self._hello_at_ms is None or self._hello_at_ms <= now.monotonic_ms:
+            for coordinator in self._coordinators:
+                turn.tell(Kind.HELLO, coordinator, self._hello(turn))
+            self._hello_at_ms = now.monotonic_ms + HELLO_EVERY_MS
+        wakes.append(self._hello_at_ms)
+        self.head = turn.head
+        return turn.step(min(wakes))
+
+    def _hello(self, turn: Turn) -> Hello:
+        return Hello(
+            protocol=PROTOCOL_VERSION,
+            schemes=SCHEMES,
+            roster_digest=self._roster_digest,
+            chain_height=turn.head.height,
+            chain_head=turn.head.hash,
+            clock_ms=turn.now.wall_ms,
+            wallets=tuple(
+                WalletState(
+                    plan.charter.wallet_id, plan.stage, self._judge.digest_for(plan.charter.wallet_id)
+                )
+                for plan in self.keygen.plans.values()
+                if plan.stage in {"undecided", "made", "copied", "complete"}
+            ),
+        )
+
+    def _hear(self, sender: bytes, letter: bytes, signature: bytes, turn: Turn) -> None:
+        if sender not in self._coordinators:
+            raise BadLetter("letter-stranger", "a node listens only to its coordinators")
+        opened = open_letter(letter, signature, sender)
+        if "coordinator" not in KINDS[opened.header.kind].senders:
+            raise BadLetter("letter-role", f"a coordinator may not send a {opened.header.kind.name}")
+        self._ear.check(opened.header, turn.now.wall_ms)
+        self._handle(opened, turn)
+
+    def _handle(self, letter: Letter, turn: Turn) -> None:
+        kind = letter.header.kind
+        if isinstance(letter.body, Hello):
+            if letter.body.protocol != PROTOCOL_VERSION or letter.body.schemes != SCHEMES:
+                raise BadLetter("version-mismatch", "the coordinator speaks other versions")
+        elif kind in _KEYGEN_KINDS:
+            self.keygen.receive(letter, turn)
+            if kind is Kind.KEYGEN_FINAL:
+                self._complete(letter.header.wallet_id)
+        else:
+            self.signing.receive(letter, turn)
+
+    def _complete(self, wallet_id: bytes) -> None:
+        wallet = self.keygen.wallets.get(wallet_id)
+        plan = next((p for p in self.keygen.plans.values() if p.charter.wallet_id == wallet_id), None)
+        if wallet is not None and plan is not None and plan.stage == "complete":
+            self.keygen.wallets[wallet_id] = replace(wallet, complete=True)

@@ -1,0 +1,413 @@
+"""How a node takes part in making a key: the owner's yes, the ChillDKG steps, the copy, the last word.
+
+Stages of one proposed wallet, in order: `proposed` > `agreed` > `running` > `undecided` > `made` > `copied` >
+`complete`; or `declined`, `failed`. Everything from `agreed` on survives a restart, except `running`, whose
+secrets are only in memory: a restart before message 2 goes back to `agreed` and a new session. Once message 2
+is on disk the node is undecided: it repeats the stored bytes and finishes only from the certificate or the
+recovery data, never by running a step again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cluster.approvals import consent_fault
+from cluster.codec import BadLetter, Letter, decode, open_inner
+from cluster.effects import Question
+from cluster.journal import (
+    Body,
+    CharterAnswered,
+    CharterKept,
+    CopyConfirmed,
+    KeygenFailed,
+    KeygenSecond,
+    WalletComplete,
+    WalletKept,
+)
+from cluster.messages import (
+    NO_ID,
+    KeygenCertificate,
+    KeygenConsent,
+    KeygenFault,
+    KeygenFinal,
+    KeygenMessage,
+    KeygenPropose,
+    KeygenRequest,
+    KeygenStart,
+    Kind,
+    RecoveryAck,
+    SignedLetter,
+)
+from cluster.roster import Charter, Roster, RosterError, check_charter, digest
+from cluster.schemes import KeygenTrouble, Wallet, scheme_of
+from cluster.turn import Turn
+from cluster.vault import Vault
+
+MAX_PROPOSED = 16
+"""How many wallets may wait for this owner's answer at once."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """One proposed wallet, and how far it is."""
+
+    charter: Charter
+    exact: bytes
+    stage: str
+    expires_at_ms: int
+    session_id: bytes = NO_ID
+    message1: bytes = b""
+    message2: bytes = b""
+    code: str = ""
+    sealed: bytes = b""
+    ack: bytes = b""
+    acks: tuple[bytes, ...] = ()
+
+    @property
+    def digest(self) -> bytes:
+        """What letters and the owner's answer call it."""
+        return digest(self.exact)
+
+
+class KeygenDesk:
+    """The keygen half of a node; it owns the wallets that exist."""
+
+    def __init__(self, roster: Roster, me: bytes, boot_id: bytes, vault: Vault) -> None:
+        self._roster = roster
+        self._me = me
+        self._boot_id = boot_id
+        self._vault = vault
+        self.plans: dict[bytes, Plan] = {}
+        self.wallets: dict[bytes, Wallet] = {}
+
+    # What records say, read again at start.
+
+    def restore(self, entry: Body, wallet_id: bytes) -> None:
+        """Take one record into account; they come in the order in which they were written."""
+        match entry:
+            case CharterKept(charter=exact, request=request):
+                expires = open_inner(request, Kind.KEYGEN_REQUEST).header.expires_at_ms
+                self.plans[digest(exact)] = Plan(decode(exact, Charter), exact, "proposed", expires)
+            case CharterAnswered(charter_digest=subject, yes=yes):
+                self.plans[subject].stage = "agreed" if yes else "declined"
+            case KeygenSecond(charter_digest=subject, session_id=session_id, message=message):
+                plan = self.plans[subject]
+                plan.stage, plan.session_id, plan.message2 = "undecided", session_id, message
+            case KeygenFailed(charter_digest=subject, code=code):
+                self.plans[subject].stage, self.plans[subject].code = "failed", code
+            case WalletKept(charter=exact, recovery_data=sealed):
+                self._restore_wallet(exact, sealed, wallet_id)
+            case CopyConfirmed(ack=ack):
+                plan = self._of_wallet(wallet_id)
+                plan.stage, plan.ack = "copied", ack
+            case WalletComplete(acks=acks):
+                plan = self._of_wallet(wallet_id)
+                plan.stage, plan.acks = "complete", acks
+            case _:
+                pass
+
+    def _restore_wallet(self, exact: bytes, sealed: bytes, wallet_id: bytes) -> None:
+        charter = decode(exact, Charter)
+        recovery_data = self._vault.unseal(wallet_id, sealed)
+        self.wallets[wallet_id] = self._vault.recover(charter, recovery_data)
+        plan = self.plans.setdefault(digest(exact), Plan(charter, exact, "made", 0))
+        plan.stage, plan.sealed = "made", sealed
+
+    def _of_wallet(self, wallet_id: bytes) -> Plan:
+        return next(
+            plan for plan in self.plans.values() if plan.charter.wallet_id == wallet_id and plan.sealed
+        )
+
+    # What the coordinator brings.
+
+    def receive(self, letter: Letter, turn: Turn) -> None:
+        """Handle one keygen letter from a coordinator; raises BadLetter when it makes no sense."""
+        match letter.body:
+            case KeygenPropose(request=request):
+                self._propose(letter, request, turn)
+            case KeygenStart(consents=consents):
+                self._start(letter, consents, turn)
+            case KeygenMessage(message=message) if letter.header.kind is Kind.KEYGEN_COORDINATOR1:
+                self._second(letter, message, turn)
+            case KeygenMessage(message=message) if letter.header.kind is Kind.KEYGEN_INVESTIGATION:
+                self._investigate(letter, message, turn)
+            case KeygenCertificate():
+                self._certificate(letter, letter.body, turn)
+            case KeygenFault(code=code):
+                self._called_off(letter, code, turn)
+            case KeygenFinal():
+                self._final(letter, letter.body, turn)
+            case _:
+                raise BadLetter("letter-kind", f"a node has no use for a {letter.header.kind.name}")
+
+    def _propose(self, letter: Letter, request: SignedLetter, turn: Turn) -> None:
+        inner = open_inner(request, Kind.KEYGEN_REQUEST)
+        if self._roster.client(inner.header.sender) is None:
+            raise BadLetter("keygen-stranger", "the proposal is not from an enrolled client")
+        if inner.header.cluster_id != self._roster.cluster_id:
+            raise BadLetter("letter-cluster", "the proposal is about another cluster")
+        assert isinstance(inner.body, KeygenRequest)
+        exact = inner.body.charter
+        subject = digest(exact)
+        plan = self.plans.get(subject)
+        if plan is None:
+            if inner.header.expires_at_ms < turn.now.wall_ms:
+                raise BadLetter("letter-expired", "the proposal has expired")
+            plan = self._consider(exact, inner.header.expires_at_ms)
+            self.plans[subject] = plan
+            turn.note(CharterKept(turn.now.wall_ms, request, exact), plan.charter.wallet_id)
+            turn.ask(self.question(plan))
+        self._repeat(plan, letter.header.sender, turn)
+
+    def _consider(self, exact: bytes, expires_at_ms: int) -> Plan:
+        try:
+            charter = decode(exact, Charter)
+            check_charter(charter, self._roster)
+            scheme = scheme_of(charter)
+        except (RosterError, ValueError) as error:
+            raise BadLetter("keygen-charter", str(error)) from None
+        if charter.participant(self._me) is None:
+            raise BadLetter("keygen-charter", "this node is not a member")
+        for other in self.plans.values():
+            same_wallet = other.charter.wallet_id == charter.wallet_id
+            same_index = other.charter.index == charter.index and other.stage in {
+                "undecided",
+                "made",
+                "copied",
+                "complete",
+            }
+            same_name = other.charter.name == charter.name and other.stage in {"made", "copied", "complete"}
+            if same_wallet or same_index or same_name:
+                raise BadLetter("keygen-charter", "its wallet id, host key index or name is in use")
+        if sum(plan.stage == "proposed" for plan in self.plans.values()) >= MAX_PROPOSED:
+            raise BadLetter("keygen-busy", "too many proposed wallets wait for the owner")
+        del scheme
+        return Plan(charter, exact, "proposed", expires_at_ms)
+
+    def _repeat(self, plan: Plan, coordinator: bytes, turn: Turn) -> None:
+        """Say again whatever this stage has to say."""
+        if plan.stage in {"agreed", "running"}:
+            self._say(
+                Kind.KEYGEN_CONSENT,
+                KeygenConsent(plan.digest),
+                plan,
+                coordinator,
+                turn,
+                session=False,
+                life_ms=plan_life(plan, turn),
+            )
+        elif plan.stage == "undecided":
+            self._say(Kind.KEYGEN_MESSAGE2, KeygenMessage(plan.message2), plan, coordinator, turn)
+        elif plan.stage in {"copied", "complete"}:
+            self._say(Kind.RECOVERY_ACK, RecoveryAck(plan.ack), plan, coordinator, turn)
+        elif plan.stage in {"declined", "failed"}:
+            code = plan.code or "keygen-declined"
+            self._say(Kind.KEYGEN_FAULT, KeygenFault(code, ()), plan, coordinator, turn)
+
+    def _start(self, letter: Letter, consents: tuple[SignedLetter, ...], turn: Turn) -> None:
+        plan = self._plan(letter)
+        session_id = letter.header.session_id
+        if plan.stage not in {"agreed", "running"}:
+            self._repeat(plan, letter.header.sender, turn)
+            return
+        fault = consent_fault(consents, plan.charter, plan.digest, turn.now.wall_ms)
+        if fault is not None:
+            raise BadLetter("keygen-consent", fault)
+        mine = open_inner(consents[self._index(plan)], Kind.KEYGEN_CONSENT)
+        if mine.header.boot_id != self._boot_id:
+            self._repeat(plan, letter.header.sender, turn)
+            return
+        if session_id == NO_ID:
+            raise BadLetter("keygen-session", "it names no session")
+        if plan.session_id != session_id:
+            plan.message1 = self._vault.keygen_start(plan.charter, session_id, turn.random())
+            plan.stage, plan.session_id = "running", session_id
+        self._say(Kind.KEYGEN_MESSAGE1, KeygenMessage(plan.message1), plan, letter.header.sender, turn)
+
+    def _second(self, letter: Letter, message: bytes, turn: Turn) -> None:
+        plan = self._plan(letter)
+        coordinator = letter.header.sender
+        if plan.stage == "undecided" and plan.session_id == letter.header.session_id:
+            self._repeat(plan, coordinator, turn)
+            return
+        if plan.stage != "running" or plan.session_id != letter.header.session_id:
+            self._fault(letter, "keygen-lost", (), turn)
+            return
+        try:
+            message2 = self._vault.keygen_second(plan.charter, plan.session_id, message, turn.random())
+        except KeygenTrouble as trouble:
+            if not trouble.investigate:
+                self._fail(plan, trouble.code, turn)
+            self._fault(letter, trouble.code, trouble.culprits, turn)
+            return
+        plan.stage, plan.message2 = "undecided", message2
+        index = self._index(plan)
+        turn.note(
+            KeygenSecond(turn.now.wall_ms, plan.digest, plan.session_id, index, message2),
+            plan.charter.wallet_id,
+        )
+        self._say(Kind.KEYGEN_MESSAGE2, KeygenMessage(message2), plan, coordinator, turn)
+
+    def _investigate(self, letter: Letter, message: bytes, turn: Turn) -> None:
+        plan = self._plan(letter)
+        if plan.stage != "running" or plan.session_id != letter.header.session_id:
+            self._fault(letter, "keygen-lost", (), turn)
+            return
+        trouble = self._vault.keygen_investigate(plan.charter, plan.session_id, message)
+        self._fail(plan, trouble.code, turn)
+        self._fault(letter, trouble.code, trouble.culprits, turn)
+
+    def _certificate(self, letter: Letter, body: KeygenCertificate, turn: Turn) -> None:
+        plan = self._plan(letter)
+        if plan.stage != "undecided":
+            self._repeat(plan, letter.header.sender, turn)
+            return
+        try:
+            wallet, recovery_data = self._finish(plan, letter.header.session_id, body)
+        except KeygenTrouble as trouble:
+            self._fault(letter, trouble.code, trouble.culprits, turn)
+            return
+        plan.sealed = self._vault.seal(plan.charter.wallet_id, recovery_data, turn.random())
+        plan.stage = "made"
+        self.wallets[plan.charter.wallet_id] = wallet
+        turn.note(WalletKept(turn.now.wall_ms, plan.exact, plan.sealed), plan.charter.wallet_id)
+        turn.ask(self.question(plan))
+
+    def _finish(self, plan: Plan, session_id: bytes, body: KeygenCertificate) -> tuple[Wallet, bytes]:
+        """The wallet, from this session's certificate if its state is still in memory, else by recovery."""
+        if session_id == plan.session_id and self._vault.keygen_runs(plan.charter, session_id):
+            recovery_data = self._vault.keygen_finish(plan.charter, session_id, body.message)
+        else:
+            recovery_data = body.recovery_data
+        return self._vault.recover(plan.charter, recovery_data), recovery_data
+
+    def _called_off(self, letter: Letter, code: str, turn: Turn) -> None:
+        """The coordinator says that the session ended; only a node that has not sent message 2 may believe it."""
+        plan = self._plan(letter)
+        if plan.stage == "running" and plan.session_id == letter.header.session_id:
+            self._vault.keygen_drop(plan.charter)
+            plan.stage, plan.session_id, plan.message1 = "agreed", NO_ID, b""
+            del code, turn
+
+    def _final(self, letter: Letter, body: KeygenFinal, turn: Turn) -> None:
+        plan = self._plan(letter)
+        if plan.stage != "copied":
+            self._repeat(plan, letter.header.sender, turn)
+            return
+        wallet = self.wallets[plan.charter.wallet_id]
+        if body.recovery_data != wallet.recovery_data or not wallet.acknowledged(body.acks):
+            raise BadLetter("keygen-acks", "an acknowledgement is missing or for other recovery data")
+        plan.stage, plan.acks = "complete", body.acks
+        turn.note(WalletComplete(turn.now.wall_ms, body.acks), plan.charter.wallet_id)
+
+    # What the owner says.
+
+    def answer(self, subject: bytes, yes: bool, coordinators: Iterable[bytes], turn: Turn) -> str:
+        """The owner's answer to a proposed wallet; returns the stage it is in now."""
+        plan = self.plans[subject]
+        if plan.stage != "proposed":
+            return plan.stage
+        if plan.expires_at_ms < turn.now.wall_ms:
+            plan.stage, plan.code = "failed", "keygen-expired"
+            return plan.stage
+        plan.stage = "agreed" if yes else "declined"
+        turn.note(CharterAnswered(turn.now.wall_ms, subject, yes), plan.charter.wallet_id)
+        for coordinator in coordinators:
+            self._repeat(plan, coordinator, turn)
+        return plan.stage
+
+    def confirm_copy(
+        self, wallet_id: bytes, recovery_data: bytes, coordinators: Iterable[bytes], turn: Turn
+    ) -> str:
+        """The owner shows a copy of the recovery data; raises ValueError unless it is this wallet's."""
+        wallet = self.wallets.get(wallet_id)
+        if wallet is None or wallet.recovery_data != recovery_data:
+            raise ValueError("the copy is not of this wallet's recovery data")
+        plan = self._of_wallet(wallet_id)
+        if plan.stage == "made":
+            plan.ack = self._vault.acknowledge(wallet, turn.random())
+            plan.stage = "copied"
+            turn.note(CopyConfirmed(turn.now.wall_ms, plan.ack), wallet_id)
+        for coordinator in coordinators:
+            self._repeat(plan, coordinator, turn)
+        return plan.stage
+
+    def question(self, plan: Plan) -> Question:
+        """What the owner is asked at this stage, in words."""
+        charter = plan.charter
+        members = ", ".join(self._roster.name_of(member.identity) for member in charter.members)
+        lines = (
+            f"make wallet {charter.name}: {charter.t} of {charter.n} ({members}), {charter.scheme}, {charter.network}",
+            "compare its twelve words with every other owner before you say yes",
+        )
+        if plan.stage == "made":
+            lines = (
+                f"wallet {charter.name} exists: make a copy with `assent backup show`, "
+                "then show it to `assent backup check`",
+                "no address is shown before every owner has confirmed a copy",
+            )
+        return Question(plan.digest, charter.name, lines, plan.expires_at_ms)
+
+    def questions(self, wall_ms: int) -> tuple[Question, ...]:
+        """Everything that waits for the owner."""
+        return tuple(
+            self.question(plan)
+            for plan in self.plans.values()
+            if plan.stage == "made" or (plan.stage == "proposed" and plan.expires_at_ms >= wall_ms)
+        )
+
+    # Small things.
+
+    def _plan(self, letter: Letter) -> Plan:
+        plan = self.plans.get(letter.header.request_id)
+        if plan is None:
+            raise BadLetter("keygen-unknown", "no such wallet was proposed here")
+        return plan
+
+    def _index(self, plan: Plan) -> int:
+        index = plan.charter.participant(self._me)
+        assert index is not None  # checked when the charter was considered
+        return index
+
+    def _fail(self, plan: Plan, code: str, turn: Turn) -> None:
+        self._vault.keygen_drop(plan.charter)
+        turn.note(KeygenFailed(turn.now.wall_ms, plan.digest, plan.session_id, code), plan.charter.wallet_id)
+        plan.stage, plan.code = "failed", code
+
+    def _fault(self, letter: Letter, code: str, culprits: tuple[int, ...], turn: Turn) -> None:
+        header = letter.header
+        turn.tell(
+            Kind.KEYGEN_FAULT,
+            header.sender,
+            KeygenFault(code, culprits),
+            wallet_id=header.wallet_id,
+            request_id=header.request_id,
+            session_id=header.session_id,
+        )
+
+    def _say(
+        self,
+        kind: Kind,
+        body: KeygenConsent | KeygenMessage | RecoveryAck | KeygenFault,
+        plan: Plan,
+        coordinator: bytes,
+        turn: Turn,
+        *,
+        session: bool = True,
+        life_ms: int = 60_000,
+    ) -> None:
+        turn.tell(
+            kind,
+            coordinator,
+            body,
+            wallet_id=plan.charter.wallet_id,
+            request_id=plan.digest,
+            session_id=plan.session_id if session else NO_ID,
+            life_ms=life_ms,
+        )
+
+
+def plan_life(plan: Plan, turn: Turn) -> int:
+    """A consent is good for as long as the proposal is, in milliseconds from now."""
+    return max(0, plan.expires_at_ms - turn.now.wall_ms)

@@ -1,0 +1,203 @@
+"""Who exists, and which wallets: the roster and the wallet charters, and the words by which people compare them.
+
+Both are exact bytes (MessagePack, positional, canonical). A liar who builds two of them needs only a collision
+of what people compare, so the words come from 128 bits of a slow hash over the bytes themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated
+
+from mnemonic import Mnemonic
+from msgspec import Meta, Struct
+from nacl.pwhash import argon2id
+
+from cluster.messages import MAX_NODES, Bytes32, Bytes33, Count
+from curve import tagged_hash
+
+ROSTER_VERSION = 1
+"""The version of both formats below."""
+
+WORDS_MEMORY_BYTES = 256 * 1024 * 1024
+"""Argon2id memory for match words; the time cost is 3."""
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+"""What a node, a person or a wallet may be called."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=31, pattern="^[a-z0-9][a-z0-9-]{0,30}$")]
+
+
+class RosterError(ValueError):
+    """A roster or charter that makes no sense; the text says what is wrong with it."""
+
+
+class Entry(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """Somebody: a name, and the Ed25519 identity key (32 bytes) that signs its letters."""
+
+    name: Name
+    identity: Bytes32
+
+
+class Reachable(Entry, frozen=True):
+    """Somebody who speaks over the wire: the CURVE transport key (32 bytes)."""
+
+    transport: Bytes32
+
+
+class NodeEntry(Reachable, frozen=True):
+    """A node: its ChillDKG host keys (33 bytes) by wallet index, and its role."""
+
+    host_pubkeys: Annotated[tuple[Bytes33, ...], Meta(min_length=1, max_length=16)]
+    role: Name
+
+
+class CoordinatorEntry(Reachable, frozen=True):
+    """A coordinator: the one address it listens on."""
+
+    endpoint: Annotated[str, Meta(max_length=255, pattern="^tcp://[][0-9A-Za-z.:-]+:[0-9]{1,5}$")]
+
+
+class ClientEntry(Reachable, frozen=True):
+    """A device that may ask for signatures and propose wallets."""
+
+
+class PersonEntry(Entry, frozen=True):
+    """A person whose signed approvals count, and the roles they hold."""
+
+    roles: Annotated[tuple[Name, ...], Meta(max_length=8)]
+
+
+class Roster(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """Who exists in one cluster, at one epoch."""
+
+    version: Count
+    network: Name
+    cluster_id: Bytes32
+    epoch: Count
+    nodes: Annotated[tuple[NodeEntry, ...], Meta(min_length=1, max_length=MAX_NODES)]
+    coordinators: Annotated[tuple[CoordinatorEntry, ...], Meta(min_length=1, max_length=8)]
+    clients: Annotated[tuple[ClientEntry, ...], Meta(max_length=64)]
+    people: Annotated[tuple[PersonEntry, ...], Meta(max_length=64)]
+
+    def name_of(self, identity: bytes) -> str:
+        """The name that stands for an identity key; a short hex form for a stranger."""
+        names = (entry.name for entry in self.everyone if entry.identity == identity)
+        return next(names, f"stranger {identity.hex()[:8]}")
+
+    @property
+    def everyone(self) -> tuple[Entry, ...]:
+        """All of them, in order."""
+        return (*self.nodes, *self.coordinators, *self.clients, *self.people)
+
+    @property
+    def reachable(self) -> tuple[Reachable, ...]:
+        """All who speak over the wire."""
+        return (*self.nodes, *self.coordinators, *self.clients)
+
+    def node(self, identity: bytes) -> NodeEntry | None:
+        """The node with this identity key, if there is one."""
+        return next((entry for entry in self.nodes if entry.identity == identity), None)
+
+    def client(self, identity: bytes) -> ClientEntry | None:
+        """The client with this identity key, if there is one."""
+        return next((entry for entry in self.clients if entry.identity == identity), None)
+
+    def coordinator(self, identity: bytes) -> CoordinatorEntry | None:
+        """The coordinator with this identity key, if there is one."""
+        return next((entry for entry in self.coordinators if entry.identity == identity), None)
+
+    def role_of(self, identity: bytes) -> str:
+        """`node`, `coordinator`, `client`, `person`, or `` for a stranger: whose letters it may send."""
+        if self.node(identity):
+            return "node"
+        if self.coordinator(identity):
+            return "coordinator"
+        if self.client(identity):
+            return "client"
+        return "person" if any(entry.identity == identity for entry in self.people) else ""
+
+
+class CharterMember(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """One member of a wallet; its place in the charter is its participant index."""
+
+    identity: Bytes32
+    host_pubkey: Bytes33
+
+
+class Charter(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What a wallet is to be: network, scheme and spec version, ordered members, threshold t, host keys."""
+
+    version: Count
+    network: Name
+    cluster_id: Bytes32
+    wallet_id: Bytes32
+    name: Name
+    scheme: Name
+    spec: Annotated[str, Meta(min_length=1, max_length=64)]
+    index: Count
+    t: Count
+    members: Annotated[tuple[CharterMember, ...], Meta(min_length=1, max_length=MAX_NODES)]
+
+    @property
+    def n(self) -> int:
+        """How many members the wallet has."""
+        return len(self.members)
+
+    def participant(self, identity: bytes) -> int | None:
+        """The participant index of a member; None for anybody else."""
+        return next((i for i, member in enumerate(self.members) if member.identity == identity), None)
+
+
+def check_roster(roster: Roster) -> None:
+    """Raises RosterError unless the version is ours and no name or key stands twice."""
+    if roster.version != ROSTER_VERSION:
+        raise RosterError(f"roster version {roster.version}; this program reads version {ROSTER_VERSION}")
+    _distinct("name", (entry.name for entry in roster.everyone))
+    _distinct("identity key", (entry.identity for entry in roster.everyone))
+    _distinct("transport key", (entry.transport for entry in roster.reachable))
+    _distinct("host key", (key for node in roster.nodes for key in node.host_pubkeys))
+
+
+def check_charter(charter: Charter, roster: Roster) -> None:
+    """Raises RosterError unless the charter fits the roster: members, their own host keys, 1 <= t <= n."""
+    if charter.version != ROSTER_VERSION:
+        raise RosterError(f"charter version {charter.version}; this program reads version {ROSTER_VERSION}")
+    if (charter.cluster_id, charter.network) != (roster.cluster_id, roster.network):
+        raise RosterError("the charter is about another cluster or network")
+    if not 1 <= charter.t <= charter.n:
+        raise RosterError(f"threshold {charter.t} of {charter.n} members")
+    _distinct("member", (member.identity for member in charter.members))
+    for member in charter.members:
+        node = roster.node(member.identity)
+        if node is None:
+            raise RosterError("a member of the charter is not a node of the roster")
+        if charter.index >= len(node.host_pubkeys) or node.host_pubkeys[charter.index] != member.host_pubkey:
+            raise RosterError(f"the host key of {node.name} is not the one in the roster")
+
+
+def _distinct(what: str, values: Iterable[object]) -> None:
+    seen = set()
+    for value in values:
+        if value in seen:
+            shown = value.hex() if isinstance(value, bytes) else value
+            raise RosterError(f"the {what} {shown} stands twice")
+        seen.add(value)
+
+
+def digest(exact: bytes) -> bytes:
+    """The 32-byte fingerprint by which letters name a roster or charter; people compare `match_words`."""
+    return tagged_hash("assent/roster", exact)
+
+
+def match_words(purpose: str, exact: bytes) -> tuple[str, ...]:
+    """Twelve BIP 39 words for exact bytes: Argon2id (256 MiB, t=3), 128 bits; takes about a second.
+
+    Args:
+        purpose: what the bytes are (`roster`, `charter`, `wallet`), so that one kind's words fit no other.
+        exact: the canonical bytes.
+    """
+    salt = tagged_hash("assent/match-words", purpose.encode())[:16]
+    entropy = argon2id.kdf(16, exact, salt, opslimit=3, memlimit=WORDS_MEMORY_BYTES)
+    return tuple(Mnemonic("english").to_mnemonic(entropy).split())

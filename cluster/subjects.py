@@ -1,0 +1,100 @@
+"""What a request is about: the spend read from its PSBT, the signing tasks, and the ids that bind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cluster.codec import Letter
+from cluster.messages import MAX_INPUTS, MAX_PSBT_BYTES, Request
+from cluster.schemes import Wallet
+from curve import tagged_hash
+from taproot import (
+    FinalTransaction,
+    PsbtRefused,
+    PublicWallet,
+    SigningTask,
+    Spend,
+    finalise,
+    read_spend,
+    signing_tasks,
+)
+
+
+class BadRequest(Exception):
+    """A request that cannot be understood, with a stable code and one sentence for people."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One request, understood: everything that decides what would be signed, and who asked."""
+
+    wallet: Wallet
+    request_id: bytes
+    spend_id: bytes
+    spend: Spend
+    tasks: tuple[SigningTask, ...]
+    client: bytes
+    note: str
+    psbt: bytes = field(repr=False)
+
+    def finish(self, signatures: tuple[bytes, ...]) -> FinalTransaction:
+        """The finished transaction, verified whole; BadRequest when these signatures do not finish it."""
+        try:
+            return finalise(self.psbt, self.wallet.public, signatures)
+        except PsbtRefused as refused:
+            raise BadRequest(refused.code, str(refused)) from None
+
+    def finalise(self, signatures: tuple[bytes, ...]) -> bytes:
+        """The finished transaction's bytes; BadRequest as `finish`."""
+        return self.finish(signatures).tx
+
+
+def understand(wallet: Wallet, letter: Letter) -> Subject:
+    """Read a client's request whole; BadRequest says why it cannot be.
+
+    The signature of the letter has been checked; that its sender is enrolled is the caller's to check.
+    """
+    body = letter.body
+    assert isinstance(body, Request)
+    subject = describe(wallet, body, letter.header.sender)
+    if subject.request_id != letter.header.request_id:
+        raise BadRequest("request-id", "the request id is not that of the PSBT, the client and the note")
+    return subject
+
+
+def describe(wallet: Wallet, body: Request, client: bytes) -> Subject:
+    """What this request body is about when this client (identity key) says it; BadRequest as `understand`."""
+    if len(body.psbt) > MAX_PSBT_BYTES:
+        raise BadRequest("psbt-too-large", f"the PSBT is over {MAX_PSBT_BYTES} bytes")
+    try:
+        spend, tasks = _read(body.psbt, wallet.public)
+    except PsbtRefused as refused:
+        raise BadRequest(refused.code, str(refused)) from None
+    if len(tasks) > MAX_INPUTS:
+        raise BadRequest("psbt-inputs", f"more than {MAX_INPUTS} inputs")
+    spend_key = spend_id(wallet.wallet_id, spend)
+    note = body.note.encode()
+    request_key = tagged_hash(
+        "assent/request", spend_key, client, body.client_nonce, len(note).to_bytes(4, "big"), note
+    )
+    return Subject(wallet, request_key, spend_key, spend, tasks, client, body.note, body.psbt)
+
+
+def spend_id(wallet_id: bytes, spend: Spend) -> bytes:
+    """What a spend is called, whoever asks for it: wallet, unsigned transaction, prevouts, sighash types."""
+    parts = [wallet_id, len(spend.unsigned_tx).to_bytes(4, "big"), spend.unsigned_tx]
+    for coin in spend.inputs:
+        parts.append(coin.outpoint.txid + coin.outpoint.vout.to_bytes(4, "big"))
+        parts.append(coin.amount_sats.to_bytes(8, "big"))
+        parts.append(len(coin.script_pubkey).to_bytes(4, "big") + coin.script_pubkey)
+        parts.append(coin.sighash_type.to_bytes(4, "big"))
+    return tagged_hash("assent/spend", *parts)
+
+
+def _read(psbt: bytes, public: PublicWallet) -> tuple[Spend, tuple[SigningTask, ...]]:
+    spend = read_spend(psbt, public)
+    return spend, signing_tasks(psbt, spend, public)

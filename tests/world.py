@@ -1,0 +1,355 @@
+"""A whole cluster in one process: false clock, seeded randomness, and a network that may do anything.
+
+Machines run as in the real thing; only the driver, the sockets and the disk are pretended here. What a machine
+wants to remember is in its `disk` before any of its letters is on the `wire`, so a crash at any moment is a
+`restart()` that reads the disk again.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from random import Random
+
+from nacl.signing import SigningKey
+
+from cluster.client import Client, KeygenView, SigningView
+from cluster.codec import encode
+from cluster.coordinator import Coordinator
+from cluster.effects import Now, Outgoing, Step
+from cluster.journal import Body, SignedKept
+from cluster.judging import Judge, Judgement
+from cluster.messages import Decision
+from cluster.node import Answer, CopyShown, Node
+from cluster.records import Record
+from cluster.roster import (
+    Charter,
+    CharterMember,
+    ClientEntry,
+    CoordinatorEntry,
+    NodeEntry,
+    Roster,
+    digest,
+)
+from cluster.schemes import SCHEMES, Wallet
+from cluster.subjects import Subject
+from cluster.vault import Vault
+from curve import SecretScalar, tagged_hash
+
+START_MS = 1_800_000_000_000
+
+
+class TestIdentity:
+    """An Ed25519 identity from a label."""
+
+    __test__ = False
+
+    def __init__(self, label: str) -> None:
+        self._key = SigningKey(tagged_hash("test/identity", label.encode()))
+        self.public = bytes(self._key.verify_key)
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte signature."""
+        return self._key.sign(message).signature
+
+
+@dataclass
+class Envelope:
+    """One letter on the wire; a hook may change it, drop it or make more of it."""
+
+    sender: str
+    addressee: str
+    letter: bytes
+    signature: bytes
+    delay_ms: int = 5
+
+
+Hook = Callable[[Envelope], Iterable[Envelope]]
+
+
+def honest(envelope: Envelope) -> Iterable[Envelope]:
+    """A network that only delays."""
+    return [envelope]
+
+
+@dataclass
+class Seat:
+    """One machine, its disk, and whether it is running."""
+
+    name: str
+    identity: TestIdentity
+    disk: list[Record] = field(default_factory=list)
+    machine: Node | Coordinator | Client | None = None
+    boots: int = 0
+    wake_at_ms: int | None = None
+    vault: Vault | None = None
+    said: list[Outgoing] = field(default_factory=list)
+
+
+@dataclass
+class ScriptedJudge:
+    """Judges by a function, so that a story can say what a node thinks; approves unless told otherwise."""
+
+    name: str
+    decide: Callable[[Subject, bool | None], Decision] = lambda subject, said: Decision.APPROVE
+    need_nodes: int = 0
+    roles: tuple[str, ...] = ()
+    booked: dict[bytes, list[bytes]] = field(default_factory=dict)
+
+    def judge(self, subject: Subject, owner_said: bool | None, now: Now) -> Judgement:
+        """What the function says."""
+        decision = self.decide(subject, owner_said)
+        codes = () if decision is Decision.APPROVE else (f"policy-{decision.name.lower()}",)
+        digest_ = tagged_hash("test/policy", self.name.encode())
+        return Judgement(decision, codes, digest_, codes, self.need_nodes, self.roles, ("pay?",))
+
+    def book(self, kept: SignedKept, subject: Subject) -> None:
+        """Count by spend id."""
+        self.booked.setdefault(kept.spend_id, []).append(kept.session_id)
+
+    def budget_time(self, now: Now) -> int:
+        """The wall clock."""
+        return now.wall_ms
+
+    def see_clock(self, now: Now) -> None:
+        """Nothing to see."""
+
+    def restore(self, entry: Body, wallet_id: bytes) -> None:
+        """Nothing but bookings, which the desk restores."""
+
+    def digest_for(self, wallet_id: bytes) -> bytes:
+        """One digest for every wallet."""
+        return tagged_hash("test/policy", self.name.encode())
+
+
+class World:
+    """n nodes, one coordinator, one client (and more on demand) that share a clock and a wire."""
+
+    def __init__(
+        self,
+        t: int = 2,
+        n: int = 3,
+        *,
+        seed: int = 1,
+        judges: Callable[[str], Judge] | None = None,
+        hook: Hook = honest,
+    ) -> None:
+        self.random = Random(seed)
+        self.now = Now(START_MS, 1_000)
+        self.t, self.n = t, n
+        self.hook = hook
+        self._wire: list[tuple[int, int, Envelope]] = []
+        self._count = 0
+        self.node_names = tuple(f"node{i}" for i in range(n))
+        self.seats = {name: Seat(name, TestIdentity(name)) for name in (*self.node_names, "coord", "client")}
+        self._judges = judges or ScriptedJudge
+        self.roster = self._roster()
+        self.roster_digest = digest(encode(self.roster))
+        self._by_key = {seat.identity.public: name for name, seat in self.seats.items()}
+        for name in self.seats:
+            self.restart(name)
+
+    # Building.
+
+    def _host_key(self, name: str, index: int) -> SecretScalar:
+        return SecretScalar.from_bytes(tagged_hash("test/host", name.encode(), bytes([index])))
+
+    def _roster(self) -> Roster:
+        nodes = tuple(
+            NodeEntry(
+                name,
+                self.seats[name].identity.public,
+                tagged_hash("test/transport", name.encode()),
+                tuple(self._host_key(name, i).point().to_bytes() for i in range(4)),
+                f"role{i}",
+            )
+            for i, name in enumerate(self.node_names)
+        )
+        coordinator = CoordinatorEntry(
+            "coord",
+            self.seats["coord"].identity.public,
+            tagged_hash("test/transport", b"coord"),
+            "tcp://127.0.0.1:5555",
+        )
+        client = ClientEntry(
+            "client", self.seats["client"].identity.public, tagged_hash("test/transport", b"client")
+        )
+        return Roster(1, "regtest", tagged_hash("test/cluster"), 1, nodes, (coordinator,), (client,), ())
+
+    def charter(self, index: int = 0, name: str = "vault") -> Charter:
+        """A charter for all nodes, t of n."""
+        members = tuple(CharterMember(e.identity, e.host_pubkeys[index]) for e in self.roster.nodes)
+        scheme, _, spec = SCHEMES[0].partition(" ")
+        wallet_id = tagged_hash("test/wallet", name.encode(), bytes([index]))
+        return Charter(
+            1,
+            "regtest",
+            self.roster.cluster_id,
+            wallet_id,
+            name,
+            scheme,
+            spec,
+            index,
+            self.t,
+            members,
+        )
+
+    # Living.
+
+    def entropy(self) -> bytes:
+        """32 seeded random bytes."""
+        return self.random.randbytes(32)
+
+    def stop(self, name: str) -> None:
+        """Kill a machine: its memory is gone, its disk stays."""
+        self.seats[name].machine = None
+        self.seats[name].wake_at_ms = None
+
+    def restart(self, name: str) -> None:
+        """Start a machine from its disk."""
+        seat = self.seats[name]
+        seat.boots += 1
+        boot_id = tagged_hash("test/boot", name.encode(), seat.boots.to_bytes(4, "big"))[:16]
+        common = {
+            "roster": self.roster,
+            "roster_digest": self.roster_digest,
+            "identity": seat.identity,
+            "boot_id": boot_id,
+        }
+        if name in self.node_names:
+            seat.vault = Vault(
+                lambda index: self._host_key(name, index), tagged_hash("test/seal", name.encode())
+            )
+            judge = self.judge(name)
+            seat.machine = Node(vault=seat.vault, judge=judge, records=list(seat.disk), **common)
+        elif name == "coord":
+            seat.machine = Coordinator(records=list(seat.disk), **common)
+        else:
+            seat.machine = Client(coordinator=self.seats["coord"].identity.public, **common)
+        self.perform(name, seat.machine.start(self.now, self.entropy()))
+
+    def judge(self, name: str) -> Judge:
+        """The judge of a node: this world's, or one that approves everything."""
+        return self._judges(name)
+
+    def perform(self, name: str, step: Step) -> None:
+        """What the driver does: first the disk, then the wire."""
+        seat = self.seats[name]
+        seat.disk.extend(step.remember)
+        seat.wake_at_ms = step.wake_at_ms
+        for outgoing in step.say:
+            seat.said.append(outgoing)
+            self.send(name, outgoing)
+
+    def send(self, name: str, outgoing: Outgoing) -> None:
+        """Put a letter on the wire, through the hook."""
+        addressee = self._by_key[outgoing.addressee]
+        for envelope in self.hook(Envelope(name, addressee, outgoing.letter, outgoing.signature)):
+            self._count += 1
+            at = self.now.monotonic_ms + envelope.delay_ms
+            heapq.heappush(self._wire, (at, self._count, envelope))
+
+    def advance(self, ms: int) -> None:
+        """Let time pass, nothing else."""
+        self.now = Now(self.now.wall_ms + ms, self.now.monotonic_ms + ms)
+
+    def step(self) -> None:
+        """The next event, whichever comes first: a letter arrives, or a machine wakes."""
+        wakes = [
+            (s.wake_at_ms, s.name) for s in self.seats.values() if s.machine and s.wake_at_ms is not None
+        ]
+        wake_at, sleeper = min(wakes, default=(None, ""))
+        if self._wire and (wake_at is None or self._wire[0][0] <= wake_at):
+            at, _, envelope = heapq.heappop(self._wire)
+            self.advance(max(0, at - self.now.monotonic_ms))
+            self.deliver(envelope)
+        elif wake_at is not None:
+            self.advance(max(1, wake_at - self.now.monotonic_ms))
+            machine = self.seats[sleeper].machine
+            assert machine is not None
+            self.perform(sleeper, machine.tick(self.now, self.entropy()))
+        else:
+            self.advance(1_000)
+
+    def deliver(self, envelope: Envelope) -> None:
+        """Hand a letter to its addressee, if that one is running."""
+        machine = self.seats[envelope.addressee].machine
+        if machine is None:
+            return
+        sender = self.seats[envelope.sender].identity.public
+        step = machine.receive(sender, envelope.letter, envelope.signature, self.now, self.entropy())
+        self.perform(envelope.addressee, step)
+
+    def run(self, until: Callable[[], bool] = lambda: False, *, ms: int = 60_000) -> bool:
+        """Let things happen until a condition holds or that much time has passed; whether it holds."""
+        end = self.now.monotonic_ms + ms
+        while not until():
+            if self.now.monotonic_ms >= end:
+                return False
+            self.step()
+        return True
+
+    # Shorthand.
+
+    def node(self, name: str) -> Node:
+        """A running node."""
+        machine = self.seats[name].machine
+        assert isinstance(machine, Node)
+        return machine
+
+    @property
+    def coordinator(self) -> Coordinator:
+        """The running coordinator."""
+        machine = self.seats["coord"].machine
+        assert isinstance(machine, Coordinator)
+        return machine
+
+    @property
+    def client(self) -> Client:
+        """The running client."""
+        machine = self.seats["client"].machine
+        assert isinstance(machine, Client)
+        return machine
+
+    def answer(self, name: str, answer: Answer | CopyShown) -> None:
+        """A node's owner speaks."""
+        self.perform(name, self.node(name).answer(answer, self.now, self.entropy()))
+
+    def propose(self, charter: Charter) -> KeygenView:
+        """The client proposes a wallet."""
+        subject, step = self.client.propose(charter, self.now, self.entropy())
+        self.perform("client", step)
+        return self.client.keygen[subject]
+
+    def make_wallet(self, index: int = 0, name: str = "vault") -> Wallet:
+        """The whole ceremony, everybody honest and willing."""
+        charter = self.charter(index, name)
+        view = self.propose(charter)
+        subject = digest(encode(charter))
+        agreed = set()
+
+        def willing() -> bool:
+            for name in self.node_names:
+                node = self.seats[name].machine
+                if not isinstance(node, Node):
+                    continue
+                plan = node.plan(subject)
+                if plan is not None and plan.stage == "proposed" and name not in agreed:
+                    agreed.add(name)
+                    self.answer(name, Answer(subject, True))
+                if plan is not None and plan.stage == "made":
+                    wallet = node.keygen.wallets[charter.wallet_id]
+                    self.answer(name, CopyShown(charter.wallet_id, wallet.recovery_data))
+            return view.wallet is not None
+
+        if not self.run(willing):
+            raise AssertionError(f"no wallet: {view.state} {view.codes} {self.client.trouble}")
+        assert view.wallet is not None
+        return view.wallet
+
+    def request(self, wallet: Wallet, psbt: bytes, note_text: str = "") -> SigningView:
+        """The client asks for signatures."""
+        request_id, step = self.client.request(wallet, psbt, note_text, self.now, self.entropy())
+        self.perform("client", step)
+        return self.client.signing[request_id]
