@@ -6,9 +6,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
+EVERYWHERE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 
-settings.register_profile("default", max_examples=50, **COMMON)
-settings.register_profile("ci", max_examples=50, derandomize=True, **COMMON)
-settings.register_profile("long", max_examples=2000, **COMMON)
+settings.register_profile("default", EVERYWHERE, max_examples=50)
+settings.register_profile("ci", EVERYWHERE, max_examples=50, derandomize=True)
+settings.register_profile("long", EVERYWHERE, max_examples=2000)
 settings.load_profile(os.environ.get("ASSENT_HYPOTHESIS", "default"))

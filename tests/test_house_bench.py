@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -19,8 +20,8 @@ def test_the_floor_does_the_whole_job(t: int, n: int) -> None:
 def test_rivals_take_turns_and_preparation_is_not_timed() -> None:
     log: list[str] = []
 
-    def rival(name: str):
-        def prepare():
+    def rival(name: str) -> Callable[[], Callable[[], object]]:
+        def prepare() -> Callable[[], object]:
             log.append(f"prepare {name}")
             return lambda: log.append(f"run {name}")
 
