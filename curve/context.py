@@ -82,7 +82,7 @@ def succeeded(returned: int) -> bool:
     """
     if _faults:
         _raise_fault()
-    return bool(returned == 1)
+    return returned == 1
 
 
 def require(returned: int) -> None:

@@ -25,8 +25,7 @@ def tagged_hash(tag: str, *parts: bytes) -> bytes:
     For public data: what passes here stays in Python's memory. Secrets go through `SecretScalar.derive`.
     """
     state = _midstate(tag).copy()
-    for part in parts:
-        state.update(part)
+    state.update(b"".join(parts))
     return state.digest()
 
 

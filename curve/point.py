@@ -73,28 +73,29 @@ class Point:
                 raise ValueError("infinity has no compressed encoding")
             out, size = ffi.new(BYTES33), ffi.new(SIZE, 33)
             require(lib.secp256k1_ec_pubkey_serialize(context, out, size, self._key, COMPRESSED))
-            self._bytes = bytes(ffi.buffer(out))
+            self._bytes = ffi.buffer(out)[:]
         return self._bytes
 
     def to_bytes_with_infinity(self) -> bytes:
         """33 bytes, compressed; infinity is 33 zero bytes (`cbytes_ext`)."""
-        return _INFINITY_BYTES if self._key is None else self.to_bytes()
+        return _INFINITY_BYTES if self._key is None else self._bytes or self.to_bytes()
 
     def xonly(self) -> bytes:
         """The 32-byte x-coordinate. Raises ValueError for infinity."""
-        return self.to_bytes()[1:]
+        return (self._bytes or self.to_bytes())[1:]
 
     def has_even_y(self) -> bool:
         """Whether the y-coordinate is even. Raises ValueError for infinity."""
-        return self.to_bytes()[0] == 2
+        return (self._bytes or self.to_bytes())[0] == 2
 
     @staticmethod
     def sum(points: Iterable["Point"]) -> "Point":
         """The sum of any number of points; of none, infinity."""
-        terms = [point for point in points if point._key is not None]
-        if len(terms) < 2:
-            return terms[0] if terms else Point.INFINITY
-        return _combine([point._key for point in terms])
+        terms = tuple(points)
+        keys = [point._key for point in terms if point._key is not None]
+        if len(keys) > 1:
+            return _combine(keys)
+        return next((point for point in terms if point._key is not None), Point.INFINITY)
 
     def add_generator_times(self, scalar: Scalar) -> "Point":
         """self + scalar · G, in one pass of the library."""

@@ -42,22 +42,19 @@ class TweakContext:
         Raises:
             ValueError: the tweak is not 32 bytes below N, or the result is infinity.
         """
-        t = Scalar.from_bytes(tweak.tweak)
-        negate = tweak.is_xonly and not self.Q.has_even_y()
-        base = -self.Q if negate else self.Q
-        tweaked = base.add_generator_times(t)
-        if tweaked.is_infinity:
-            raise ValueError("tweaking gives the point at infinity")
-        if negate:
-            return TweakContext(Q=tweaked, gacc=-self.gacc, tacc=t - self.tacc)
-        return TweakContext(Q=tweaked, gacc=self.gacc, tacc=t + self.tacc)
+        return self.apply_all((tweak,))
 
     def apply_all(self, tweaks: Iterable[Tweak]) -> "TweakContext":
         """Apply tweaks in order. Raises ValueError as `apply` does."""
-        context = self
+        Q, gacc, tacc = self.Q, self.gacc, self.tacc
         for tweak in tweaks:
-            context = context.apply(tweak)
-        return context
+            t = Scalar.from_bytes(tweak.tweak)
+            if tweak.is_xonly and not Q.has_even_y():
+                Q, gacc, tacc = -Q, -gacc, -tacc
+            Q, tacc = Q.add_generator_times(t), t + tacc
+            if Q.is_infinity:
+                raise ValueError("tweaking gives the point at infinity")
+        return TweakContext(Q, gacc, tacc)
 
     def negates_secret(self) -> bool:
         """Whether secret keys and shares count negatively under the x-only result (g · gacc = -1)."""

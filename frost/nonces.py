@@ -128,7 +128,8 @@ def nonce_agg(pubnonces: Sequence[bytes], ids: Sequence[int] | None = None) -> b
 
 def aggregate(pubnonces: Sequence[tuple[Point, Point]]) -> tuple[Point, Point]:
     """The two sums of parsed public nonces; either may be infinity."""
-    return Point.sum([R1 for R1, _ in pubnonces]), Point.sum([R2 for _, R2 in pubnonces])
+    first, second = zip(*pubnonces, strict=True)
+    return Point.sum(first), Point.sum(second)
 
 
 def read_pubnonce(data: bytes, signer_id: int) -> tuple[Point, Point]:
