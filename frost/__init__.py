@@ -5,15 +5,11 @@ stores, sends, or knows what a transaction is.
 """
 
 from frost.chilldkg import (
-    CoordinatorState,
-    DKGOutput,
-    ParticipantState1,
-    ParticipantState2,
-    RecoveryData,
     coordinator_check_msg1,
     coordinator_check_msg2,
     coordinator_finalize,
     coordinator_investigate,
+    coordinator_investigate_for,
     coordinator_step1,
     participant_finalize,
     participant_investigate,
@@ -43,6 +39,13 @@ from frost.dkg_recovery import (
     participant_recovery_acks_verify,
     recovery_ack_verify,
     verify_taproot_safe,
+)
+from frost.dkg_states import (
+    CoordinatorState,
+    DKGOutput,
+    ParticipantState1,
+    ParticipantState2,
+    RecoveryData,
 )
 from frost.errors import InvalidContributionError, ProtocolError, SessionStateError
 from frost.keygen_coordinator import Certified, Collecting1, Collecting2, KeygenCoordinator
@@ -127,6 +130,7 @@ __all__ = [
     "coordinator_check_msg2",
     "coordinator_finalize",
     "coordinator_investigate",
+    "coordinator_investigate_for",
     "participant_recover",
     "coordinator_recover",
     "verify_taproot_safe",

@@ -15,10 +15,9 @@ Two warnings of the specification govern the order of the steps:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NewType, NoReturn
+from typing import NoReturn
 
-from curve import Point, SecretScalar
+from curve import Point
 from frost.certeq import certeq_sign, certeq_verify
 from frost.dkg_errors import (
     CoordinatorMsgError,
@@ -37,8 +36,14 @@ from frost.dkg_messages import (
     Transcript,
 )
 from frost.dkg_params import HostSeckey, SessionParams, host_secret
-from frost.encpedpop import ParticipantState, encpedpop_investigate, encpedpop_step1, encpedpop_step2
-from frost.errors import SessionStateError
+from frost.dkg_states import (
+    CoordinatorState,
+    DKGOutput,
+    ParticipantState1,
+    ParticipantState2,
+    RecoveryData,
+)
+from frost.encpedpop import encpedpop_investigate, encpedpop_step1, encpedpop_step2
 from frost.simplpedpop import (
     PublicDKGOutput,
     assemble_sum_coms,
@@ -47,111 +52,6 @@ from frost.simplpedpop import (
     sum_coms_to_nonconst_terms,
 )
 from frost.vss import sum_scalars
-
-RecoveryData = NewType("RecoveryData", bytes)
-"""4 + 33·t + 162·n bytes: the transcript and all n signatures on it. Public, but links keys to people."""
-
-
-# Outputs and states
-
-
-@dataclass(frozen=True, slots=True)
-class DKGOutput:
-    """What a participant has of a finished session.
-
-    Attributes:
-        secshare: this participant's secret share, Taproot tweak included. Prints as dots.
-        thresh_pk: the threshold public key (33 bytes).
-        pubshares: all participants' public shares (33 bytes each).
-    """
-
-    secshare: SecretScalar
-    thresh_pk: bytes
-    pubshares: tuple[bytes, ...]
-
-    @property
-    def public(self) -> PublicDKGOutput:
-        """The part without the share."""
-        return PublicDKGOutput(self.thresh_pk, self.pubshares)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("secrets are not pickled or copied")
-
-
-class ParticipantState1:
-    """A participant between its two steps. Single-use: `participant_step2` takes its contents."""
-
-    __slots__ = ("_enc_state", "params")
-
-    def __init__(self, params: SessionParams, enc_state: ParticipantState) -> None:
-        self.params = params
-        self._enc_state: ParticipantState | None = enc_state
-
-    def peek(self) -> ParticipantState:
-        """The state inside. Raises SessionStateError once it is used."""
-        if self._enc_state is None:
-            raise SessionStateError("participant_step2 has used this state already")
-        return self._enc_state
-
-    def take(self) -> None:
-        """Mark the state as used."""
-        self._enc_state = None
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("session states are single-use: not pickled or copied")
-
-    def __repr__(self) -> str:
-        return f"ParticipantState1({'used' if self._enc_state is None else '…'})"
-
-
-class ParticipantState2:
-    """A participant that has signed, and waits for the certificate. Holds the share; `wipe()` forgets it.
-
-    A wrong certificate does not use it up, because a right one may still come. A right one does.
-
-    Attributes:
-        transcript: what was signed. With the parameters it suffices to finish from a certificate after a
-            restart.
-    """
-
-    __slots__ = ("_output", "params", "transcript")
-
-    def __init__(self, params: SessionParams, transcript: bytes, output: DKGOutput) -> None:
-        self.params = params
-        self.transcript = transcript
-        self._output: DKGOutput | None = output
-
-    def peek(self) -> DKGOutput:
-        """The output inside. Raises SessionStateError once it is used."""
-        if self._output is None:
-            raise SessionStateError("participant_finalize has used this state already, or it was wiped")
-        return self._output
-
-    def take(self) -> None:
-        """Mark the state as used; the output is now its caller's."""
-        self._output = None
-
-    def wipe(self) -> None:
-        """Forget the share."""
-        if self._output is not None:
-            self._output.secshare.wipe()
-            self._output = None
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("secrets are not pickled or copied")
-
-    def __repr__(self) -> str:
-        return "ParticipantState2(…)"
-
-
-@dataclass(frozen=True, slots=True)
-class CoordinatorState:
-    """The coordinator between its two steps. All of it is public."""
-
-    params: SessionParams
-    transcript: bytes
-    output: PublicDKGOutput
-
 
 # Participant
 
@@ -211,11 +111,12 @@ def participant_step2(
     deckey = host_secret(hostseckey)
     if len(aux_rand) != 32:
         raise ValueError("aux_rand must be 32 bytes")
-    enc_state, params = state1.peek(), state1.params
-    if deckey.point().to_bytes() != params.hostpubkeys[enc_state.participant_id]:
+    state1.require_unused()
+    params, participant_id = state1.params, state1.participant_id
+    if deckey.point().to_bytes() != params.hostpubkeys[participant_id]:
         raise HostSeckeyError("host secret key does not match the one used in participant_step1")
     # Used up even if this message is bad: how we react to a second one would tell about our share.
-    state1.take()
+    enc_state = state1.take()
 
     cmsg = CoordinatorMsg1.from_bytes(cmsg1, t=params.t, n=params.n)
     secshare, sum_coms = encpedpop_step2(enc_state, deckey, cmsg)
@@ -231,7 +132,7 @@ def participant_step2(
     transcript = Transcript(
         params.t, sum_coms, params.hostpubkeys, cmsg.pubnonces, cmsg.enc_secshares
     ).to_bytes()
-    sig = certeq_sign(deckey, transcript, enc_state.participant_id, aux_rand)
+    sig = certeq_sign(deckey, transcript, participant_id, aux_rand)
     return ParticipantState2(params, transcript, output), sig
 
 
@@ -388,13 +289,19 @@ def coordinator_investigate(pmsgs1: Sequence[bytes], params: SessionParams) -> t
         ValueError: not n messages.
     """
     pmsgs = _read_pmsgs1(pmsgs1, params)
-    return tuple(
-        CoordinatorInvestigationMsg(
-            enc_partial_secshares=tuple(pmsg.enc_shares[i] for pmsg in pmsgs),
-            partial_pubshares=tuple(pmsg.com.pubshare(i) for pmsg in pmsgs),
-        ).to_bytes()
-        for i in range(params.n)
-    )
+    return tuple(_investigation(pmsgs, i) for i in range(params.n))
+
+
+def coordinator_investigate_for(pmsgs1: Sequence[bytes], params: SessionParams, participant_id: int) -> bytes:
+    """One participant's message of `coordinator_investigate`, without the work for all the others (65·n bytes)."""
+    return _investigation(_read_pmsgs1(pmsgs1, params), participant_id)
+
+
+def _investigation(pmsgs: Sequence[ParticipantMsg1], participant_id: int) -> bytes:
+    return CoordinatorInvestigationMsg(
+        enc_partial_secshares=tuple(pmsg.enc_shares[participant_id] for pmsg in pmsgs),
+        partial_pubshares=tuple(pmsg.com.pubshare(participant_id) for pmsg in pmsgs),
+    ).to_bytes()
 
 
 def _read_pmsgs1(pmsgs1: Sequence[bytes], params: SessionParams) -> list[ParticipantMsg1]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from curve import Scalar
 from frost.certeq import ack_sign, ack_verify, certeq_verify
-from frost.chilldkg import DKGOutput
 from frost.dkg_errors import (
     FaultyParticipantOrCoordinatorError,
     InvalidRecoveryAckError,
@@ -20,6 +19,7 @@ from frost.dkg_errors import (
 )
 from frost.dkg_messages import Transcript, split_recovery_data
 from frost.dkg_params import HostSeckey, SessionParams, host_secret
+from frost.dkg_states import DKGOutput
 from frost.encpedpop import decaps_multi, decrypt_sum, serialize_enc_context
 from frost.simplpedpop import PublicDKGOutput, public_output
 

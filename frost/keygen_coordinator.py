@@ -8,17 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from frost.chilldkg import (
-    CoordinatorState,
-    RecoveryData,
     coordinator_check_msg1,
     coordinator_check_msg2,
     coordinator_finalize,
-    coordinator_investigate,
+    coordinator_investigate_for,
     coordinator_step1,
 )
 from frost.dkg_errors import FaultyParticipantError, InvalidRecoveryAckError
 from frost.dkg_params import SessionParams
 from frost.dkg_recovery import recovery_ack_verify
+from frost.dkg_states import CoordinatorState, RecoveryData
 from frost.errors import SessionStateError
 from frost.keygen_session import expect_stage
 from frost.simplpedpop import PublicDKGOutput
@@ -118,7 +117,7 @@ class KeygenCoordinator:
         """
         stage = expect_stage(self._stage, Collecting2)
         self._require_id(participant_id)
-        return coordinator_investigate(stage.pmsgs1, self._params)[participant_id]
+        return coordinator_investigate_for(stage.pmsgs1, self._params, participant_id)
 
     def receive_pmsg2(self, participant_id: int, pmsg2: bytes) -> None:
         """Take one second message (64 bytes); the first valid one counts.

@@ -21,9 +21,6 @@ from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 
 from frost.chilldkg import (
-    DKGOutput,
-    ParticipantState1,
-    RecoveryData,
     participant_investigate,
     participant_step1,
     participant_step2,
@@ -40,6 +37,7 @@ from frost.dkg_recovery import (
     participant_recovery_ack_sign,
     participant_recovery_acks_verify,
 )
+from frost.dkg_states import DKGOutput, ParticipantState1, RecoveryData
 from frost.errors import ProtocolError, SessionStateError
 
 # The states of a participant

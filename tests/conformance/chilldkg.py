@@ -12,7 +12,6 @@ from typing import Any
 
 from frost import chilldkg as dkg
 from frost import dkg_errors
-from frost.chilldkg import DKGOutput
 from frost.dkg_params import SessionParams, hostpubkey_gen, params_hash
 from frost.dkg_recovery import (
     coordinator_recover,
@@ -21,6 +20,7 @@ from frost.dkg_recovery import (
     participant_recovery_acks_verify,
     verify_taproot_safe,
 )
+from frost.dkg_states import DKGOutput
 from frost.simplpedpop import PublicDKGOutput
 
 Thunk = Callable[[], None]

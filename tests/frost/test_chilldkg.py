@@ -225,6 +225,21 @@ def test_investigation_of_what_a_participant_never_sent_finds_the_coordinator() 
         frost.participant_investigate(error, frost.coordinator_investigate(RUN.pmsgs1, RUN.params)[0])
 
 
+def test_investigation_of_commitments_that_do_not_add_up_finds_the_coordinator() -> None:
+    """Otherwise the coordinator could frame whom it likes with a made-up commitment."""
+    error = bad_share(1, 0)
+    cinv = bytearray(frost.coordinator_investigate(tampered_pmsgs1(1, 0), RUN.params)[0])
+    cinv[32 * NUM + 66 :] = Point.GENERATOR.to_bytes()  # participant 2's
+    with pytest.raises(frost.FaultyCoordinatorError):
+        frost.participant_investigate(error, bytes(cinv))
+
+
+def test_an_investigation_message_for_one_is_that_of_all() -> None:
+    cinvs = frost.coordinator_investigate(RUN.pmsgs1, RUN.params)
+    ones = [frost.coordinator_investigate_for(RUN.pmsgs1, RUN.params, i) for i in range(NUM)]
+    assert tuple(ones) == cinvs
+
+
 def test_a_share_that_is_zero_does_no_harm() -> None:
     """A sender knows the pad of its receiver, so it can encrypt zero, which is not a secret scalar."""
     probe = bad_share(1, 0)
