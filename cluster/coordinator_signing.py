@@ -112,6 +112,7 @@ class SigningDesk:
             case FinalKept(request_id=request_id):
                 job = self.jobs[request_id]
                 job.state, job.final = "final", Final(entry.signatures, entry.transaction)
+                self._saw(job.subject)
             case ClosedKept(request_id=request_id, code=code):
                 job = self.jobs[request_id]
                 job.state, job.codes = "closed", (code,)
@@ -298,6 +299,7 @@ class SigningDesk:
         )
         session.open = False
         job.state, job.final = "final", Final(signatures, transaction)
+        self._saw(job.subject)
         self.tell_client(job, job.subject.client, turn)
         for member in job.subject.wallet.charter.members:
             self._tell(Kind.FINAL, member.identity, job.final, job, turn)
@@ -400,6 +402,11 @@ class SigningDesk:
                 self._say_again(Kind.PROPOSE, node, Propose(job.request), job, turn)
 
     # Small things.
+
+    def _saw(self, subject: Subject) -> None:
+        """Its addresses count as used from here on."""
+        wallet_id = subject.wallet.wallet_id
+        self._wallets[wallet_id] = self._wallets[wallet_id].having_seen(subject.spend)
 
     def _propose(self, job: Job, turn: Turn) -> None:
         for member in job.subject.wallet.charter.members:

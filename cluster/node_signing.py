@@ -121,6 +121,7 @@ class SigningDesk:
                 ticket.signed[entry.session_id] = entry
                 ticket.state = "may-be-signed"
                 self._judge.book(entry, ticket.subject)
+                self._saw(ticket.subject)
             case FinalKept(request_id=request_id, transaction=transaction):
                 self.tickets[request_id].state = "final"
                 self.tickets[request_id].transaction = transaction
@@ -392,6 +393,7 @@ class SigningDesk:
         ticket.signed[session_id] = kept
         ticket.state = "may-be-signed"
         self._judge.book(kept, subject)
+        self._saw(subject)
         turn.note(kept, subject.wallet.wallet_id)
         self._say_psigs(ticket, kept, coordinator, turn)
 
@@ -505,6 +507,11 @@ class SigningDesk:
         if ticket is None or ticket.subject.wallet.wallet_id != letter.header.wallet_id:
             raise BadLetter("request-unknown", "no such request was proposed here")
         return ticket
+
+    def _saw(self, subject: Subject) -> None:
+        """Its addresses count as used from here on."""
+        wallet_id = subject.wallet.wallet_id
+        self._wallets[wallet_id] = self._wallets[wallet_id].having_seen(subject.spend)
 
     def _open_of(self, client: bytes) -> int:
         return sum(t.state == "open" and t.subject.client == client for t in self.tickets.values())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cluster.roster import Charter
 from cluster.scheme import Blame, Gathering, Key, KeygenTrouble, Scheme, SecretScheme, Signer
 from cluster.scheme_frost import FROST
 from curve import tagged_hash
-from taproot import Network, PublicWallet, SigningTask, wallet_chain_code
+from taproot import Network, PublicWallet, SigningTask, Spend, wallet_chain_code
 
 __all__ = [
     "SCHEMES",
@@ -48,18 +48,37 @@ def secret_scheme_of(charter: Charter) -> SecretScheme:
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """A wallet whose key exists; `complete` once every member acknowledged its recovery data."""
+    """A wallet whose key exists; `complete` once every member acknowledged its recovery data.
+
+    `next_receive` and `next_change` follow the highest addresses that are known to be used: a script counts as
+    the wallet's own up to the gap limit beyond them.
+    """
 
     charter: Charter
     recovery_data: bytes = field(repr=False)
     key: Key = field(repr=False, compare=False)
     public: PublicWallet = field(repr=False, compare=False)
     complete: bool = False
+    next_receive: int = 0
+    next_change: int = 0
 
     @property
     def wallet_id(self) -> bytes:
         """The charter's random id, 32 bytes."""
         return self.charter.wallet_id
+
+    def having_seen(self, spend: Spend) -> Wallet:
+        """The wallet with the addresses of a spend counted as used."""
+        paths = [part.path for part in (*spend.inputs, *spend.outputs) if part.path is not None]
+        receive = max((path.index + 1 for path in paths if path.branch == 0), default=0)
+        change = max((path.index + 1 for path in paths if path.branch == 1), default=0)
+        if receive <= self.next_receive and change <= self.next_change:
+            return self
+        return replace(
+            self,
+            next_receive=max(receive, self.next_receive),
+            next_change=max(change, self.next_change),
+        )
 
     def session_id(self, request_id: bytes, signers: Sequence[Signer], tasks: Sequence[SigningTask]) -> bytes:
         """What one session is called: a hash over everything that decides what its psigs mean (DESIGN 5.5)."""

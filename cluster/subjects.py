@@ -11,7 +11,6 @@ from curve import tagged_hash
 from taproot import (
     FinalTransaction,
     PsbtRefused,
-    PublicWallet,
     SigningTask,
     Spend,
     finalise,
@@ -44,7 +43,13 @@ class Subject:
     def finish(self, signatures: tuple[bytes, ...]) -> FinalTransaction:
         """The finished transaction, verified whole; BadRequest when these signatures do not finish it."""
         try:
-            return finalise(self.psbt, self.wallet.public, signatures)
+            return finalise(
+                self.psbt,
+                self.wallet.public,
+                signatures,
+                next_receive=self.wallet.next_receive,
+                next_change=self.wallet.next_change,
+            )
         except PsbtRefused as refused:
             raise BadRequest(refused.code, str(refused)) from None
 
@@ -71,7 +76,7 @@ def describe(wallet: Wallet, body: Request, client: bytes) -> Subject:
     if len(body.psbt) > MAX_PSBT_BYTES:
         raise BadRequest("psbt-too-large", f"the PSBT is over {MAX_PSBT_BYTES} bytes")
     try:
-        spend, tasks = _read(body.psbt, wallet.public)
+        spend, tasks = _read(body.psbt, wallet)
     except PsbtRefused as refused:
         raise BadRequest(refused.code, str(refused)) from None
     if len(tasks) > MAX_INPUTS:
@@ -95,6 +100,7 @@ def spend_id(wallet_id: bytes, spend: Spend) -> bytes:
     return tagged_hash("assent/spend", *parts)
 
 
-def _read(psbt: bytes, public: PublicWallet) -> tuple[Spend, tuple[SigningTask, ...]]:
-    spend = read_spend(psbt, public)
+def _read(psbt: bytes, wallet: Wallet) -> tuple[Spend, tuple[SigningTask, ...]]:
+    public = wallet.public
+    spend = read_spend(psbt, public, next_receive=wallet.next_receive, next_change=wallet.next_change)
     return spend, signing_tasks(psbt, spend, public)
