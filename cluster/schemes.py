@@ -69,7 +69,8 @@ class Wallet:
 
     def having_seen(self, spend: Spend) -> Wallet:
         """The wallet with the addresses of a spend counted as used."""
-        paths = [part.path for part in (*spend.inputs, *spend.outputs) if part.path is not None]
+        claims = [*(coin.path for coin in spend.inputs), *(output.path for output in spend.outputs)]
+        paths = [path for path in claims if path is not None]
         receive = max((path.index + 1 for path in paths if path.branch == 0), default=0)
         change = max((path.index + 1 for path in paths if path.branch == 1), default=0)
         if receive <= self.next_receive and change <= self.next_change:
