@@ -14,7 +14,7 @@ from curve.scalar import N, Scalar
 
 _ZERO = bytes(32)
 _ORDER = N.to_bytes(32)
-_wipe = ffi.memmove  # bound here, because __del__ may run while the interpreter takes modules apart
+_wipe = ffi.memmove
 
 
 class SecretBytes:
@@ -38,7 +38,7 @@ class SecretBytes:
         """Overwrite the buffer with zeros."""
         ffi.memmove(self._buffer, bytes(self._size), self._size)
 
-    def __del__(self) -> None:
+    def __del__(self, _wipe: Any = _wipe) -> None:
         if hasattr(self, "_buffer"):
             _wipe(self._buffer, bytes(self._size), self._size)
 
@@ -212,10 +212,11 @@ class SecretScalar:
     def __bool__(self) -> bool:
         return True
 
-    def __del__(self) -> None:
+    def __del__(self, _wipe: Any = _wipe, _zero: bytes = _ZERO) -> None:
+        # Bound as defaults: at the interpreter's end the module's globals are already None.
         buffer = getattr(self, "_buffer", None)
         if buffer is not None:
-            _wipe(buffer, _ZERO, 32)
+            _wipe(buffer, _zero, 32)
 
     def __eq__(self, other: object) -> bool:
         raise TypeError("secrets are not compared; compare their points")
