@@ -104,7 +104,7 @@ class SignerSession:
 
     def _check_signers(self, signers: SignerSet) -> None:
         key, signer_id = self._share.key, self._share.signer_id
-        if signers.thresh_pk != key.thresh_pk or (signers.n, signers.t) != (key.n, key.t):
+        if (signers.thresh_pk, signers.n, signers.t) != (key.thresh_pk, key.n, key.t):
             raise ValueError("the signer set belongs to another key")
         if signer_id not in signers.ids:
             raise ValueError("this signer is not in the signer set")

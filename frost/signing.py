@@ -78,15 +78,7 @@ def derive_values(
     e = Scalar.from_bytes_reduced(tagged_hash("BIP0340/challenge", R.xonly(), Q, msg))
     if not b or not e:  # never seen
         raise ValueError("a hash is zero modulo the group order")
-    return SessionValues(
-        signers=signers,
-        Q=Q,
-        negate_shares=tweak_ctx.negates_secret(),
-        tweak_share=tweak_ctx.secret_offset(),
-        b=b,
-        R=R,
-        e=e,
-    )
+    return SessionValues(signers, Q, tweak_ctx.negates_secret(), tweak_ctx.secret_offset(), b, R, e)
 
 
 def sign(

@@ -3,7 +3,10 @@
 import copy
 import gc
 import pickle
+import subprocess
+import sys
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +16,7 @@ from curve import N, Point, Scalar, SecretBytes, SecretScalar, tagged_hash
 from curve.context import ffi
 from curve.secret import _reduce
 
+ROOT = Path(__file__).resolve().parents[2]
 numbers = st.one_of(st.integers(1, 5), st.integers(N - 5, N - 1), st.integers(1, N - 1))
 
 
@@ -158,3 +162,16 @@ def test_a_secret_is_not_compared_or_hashed() -> None:
         secret(1) == secret(1)  # noqa: B015
     with pytest.raises(TypeError):
         hash(secret(1))
+
+
+def test_secrets_that_outlive_the_interpreter_are_silent() -> None:
+    """At exit, modules are taken apart before the objects they hold."""
+    program = (
+        "import sys, curve\n"
+        "sys.kept = [curve.SecretScalar.from_bytes(b'\\x01' * 32), curve.SecretBytes(b'secret')]\n"
+        "sys.kept.append(sys.kept)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
