@@ -119,6 +119,7 @@ class Coordinator:
         sender = letter.header.sender
         mismatch = self._presence.greeted(sender, hello)
         turn.tell(Kind.HELLO, sender, self._own_hello(turn))
+        self.keygen.hear_stages(sender, hello.wallets, turn)
         if mismatch:
             raise BadLetter("version-mismatch", mismatch)
         if hello.roster_digest != self._roster_digest:

@@ -37,6 +37,7 @@ from cluster.messages import (
     RecoveryAck,
     SignedLetter,
     Status,
+    WalletState,
 )
 from cluster.presence import Presence
 from cluster.roster import Charter, Roster, RosterError, check_charter, digest
@@ -366,6 +367,14 @@ class KeygenDesk:
                 for key in [key for key in job.said_at_ms if key[1] == node]:
                     del job.said_at_ms[key]
                 self._repeat(job, turn, only=node)
+
+    def hear_stages(self, node: bytes, wallets: tuple[WalletState, ...], turn: Turn) -> None:
+        """A node says how far its wallets are: tell it how those ended that it still waits for."""
+        for state in wallets:
+            for job in self.jobs.values():
+                waits = job.stage == "complete" and state.stage == "copied"
+                if waits and job.charter.wallet_id == state.wallet_id:
+                    self._repeat(job, turn, only=node)
 
     def _repeat(self, job: Job, turn: Turn, only: bytes | None = None) -> None:
         """Say to each member whatever this stage still needs from it."""

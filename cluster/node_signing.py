@@ -171,7 +171,7 @@ class SigningDesk:
         if inner.header.cluster_id != self._roster.cluster_id:
             raise BadLetter("letter-cluster", "the request is about another cluster")
         wallet = self._wallets.get(inner.header.wallet_id)
-        if wallet is None or wallet.charter.participant(self._me) is None:
+        if wallet is None or not wallet.complete:
             self._refuse_unread(inner, coordinator, "request-wallet", turn)
             return
         known = self.tickets.get(inner.header.request_id)
