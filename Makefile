@@ -45,7 +45,7 @@ conformance: $(READY)
 	@PYTHONPATH=.:tests $(PY) -m conformance "$(VECTORS)"
 
 bench: $(READY)
-	@$(PY) -m bench
+	@PYTHONPATH=.:tests $(PY) -m bench
 
 lock: $(READY)
 	@$(PY) tools/lock.py write

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.table import render
 
-PARTS = ("crypto", "process", "cluster")
+PARTS = ("crypto", "machines", "process", "cluster")
 RESULTS = Path(__file__).resolve().parent / "results.json"
 
 

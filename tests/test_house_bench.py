@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from bench.crypto import QUORUMS, Rivals, deal
+from bench.machines import TimedWorld, sign, spend
 from bench.measure import interleaved, percentile
 from bench.table import Table, render
 
@@ -54,3 +55,12 @@ def test_a_table_is_shown_and_written() -> None:
         {"what": "short", "ms": 1.234},
         {"what": "a longer one", "ms": None},
     ]
+
+
+def test_a_cluster_in_memory_is_charged_machine_by_machine() -> None:
+    world = TimedWorld()
+    wallet = world.make_wallet()
+    world.spent_ms.clear()
+    sign(world, wallet, spend(wallet, inputs=2, number=7))
+    assert set(world.spent_ms) == {"client", "coord", "node0", "node1", "node2"}
+    assert all(ms > 0 for ms in world.spent_ms.values())
