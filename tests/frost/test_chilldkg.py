@@ -289,6 +289,22 @@ def test_blame_in_step2() -> None:
     assert isinstance(sums, frost.UnknownFaultyParticipantOrCoordinatorError)
 
 
+def test_a_public_share_at_infinity_is_nobodys_for_certain() -> None:
+    """Whoever knows participant 2's share can bend the sum so that it vanishes, and ours still fits."""
+    message = CoordinatorMsg1.from_bytes(DONE.cmsg1, t=T, n=NUM)
+    share = Scalar.from_bytes(DONE.outputs[2].secshare.expose())
+    slope = -share * Scalar(3).inverse()
+    cmsg1 = replace_cmsg1(
+        sum_coms_to_nonconst_terms=(message.sum_coms_to_nonconst_terms[0] + slope * Point.GENERATOR,),
+        enc_secshares=(message.enc_secshares[0] + slope, *message.enc_secshares[1:]),
+    )
+    error = step2_error(cmsg1)
+    assert isinstance(error, frost.UnknownFaultyParticipantOrCoordinatorError)
+    assert (error.culprits, error.unsure, error.inv_data) == ((), True, None)
+    with pytest.raises(ValueError, match="nothing to investigate"):
+        frost.participant_investigate(error, bytes(65 * NUM))
+
+
 def test_the_coordinator_names_who_sent_a_bad_first_message() -> None:
     honest = ParticipantMsg1.from_bytes(RUN.pmsgs1[1], participant_id=1, t=T, n=NUM)
     infinite = VSSCommitment((Point.INFINITY, *honest.com.ges[1:]))
