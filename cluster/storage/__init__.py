@@ -1,0 +1,32 @@
+"""Everything that stays on this machine: the data directory, its lock, private files, and the chain of records.
+
+It is not a key store: what must be secret is sealed (`cluster.sealed`) before it comes here.
+"""
+
+from cluster.storage.datadir import DataDir, DataDirLock
+from cluster.storage.files import (
+    MAX_FILE_BYTES,
+    check_private_directory,
+    check_private_file,
+    read_file,
+    read_private,
+    write_private,
+    write_public,
+)
+from cluster.storage.store import APPLICATION_ID, MAX_BODY_BYTES, SCHEMA_VERSION, Store
+
+__all__ = [
+    "DataDir",
+    "DataDirLock",
+    "Store",
+    "SCHEMA_VERSION",
+    "APPLICATION_ID",
+    "MAX_BODY_BYTES",
+    "MAX_FILE_BYTES",
+    "read_private",
+    "write_private",
+    "read_file",
+    "write_public",
+    "check_private_file",
+    "check_private_directory",
+]
