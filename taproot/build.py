@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from btclib.alias import Octets
-from btclib.tx import TxOut
+from btclib.tx import Tx, TxOut
 from btclib_wallet.bip32 import BIP32KeyOrigin
 from btclib_wallet.psbt import Psbt, PsbtIn, PsbtOut
 
@@ -24,11 +24,16 @@ REPLACEABLE = 0xFFFFFFFD
 
 @dataclass(frozen=True, slots=True)
 class Coin:
-    """A coin of the wallet that can be spent."""
+    """A coin of the wallet that can be spent.
+
+    `previous_tx` is the raw transaction that made it. Taproot needs it not, but with it in the PSBT a wrong amount
+    is noticed before signing and not only by the network.
+    """
 
     outpoint: OutPoint
     amount_sats: int
     path: WalletPath
+    previous_tx: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,8 @@ def build_psbt(
         sighash_type: None leaves the field out, which means SIGHASH_DEFAULT.
 
     Raises:
-        ValueError: coins and payments do not add up, something is left over and there is no change path, or
-            the change would be dust.
+        ValueError: coins and payments do not add up, something is left over and there is no change path, the
+            change would be dust, or a coin's previous transaction does not fit it.
     """
     left_sats = sum(coin.amount_sats for coin in coins) - sum(pay.amount_sats for pay in payments) - fee_sats
     _check_amounts(left_sats, change, [*(p.amount_sats for p in payments), fee_sats])
@@ -99,6 +104,7 @@ def _check_amounts(left_sats: int, change: WalletPath | None, amounts: list[int]
 
 def _own_input(wallet: PublicWallet, coin: Coin, sequence: int, sighash_type: Literal[0, 1] | None) -> PsbtIn:
     return PsbtIn(
+        non_witness_utxo=None if coin.previous_tx is None else Tx.parse(coin.previous_tx),
         witness_utxo=TxOut(coin.amount_sats, wallet.script(coin.path)),
         sig_hash_type=sighash_type,
         taproot_hd_key_paths=_derivation(wallet, coin.path),

@@ -7,6 +7,7 @@ maps also serve as a second reading, which the library's reading must match.
 from dataclasses import dataclass
 
 from taproot.refusals import PsbtRefused
+from taproot.spend import MAX_MONEY_SATS
 
 MAX_PSBT_BYTES = 512 * 1024
 MAX_INPUTS = 250
@@ -17,18 +18,24 @@ _GLOBAL_UNSIGNED_TX = b"\x00"
 _GLOBAL_INPUT_COUNT = b"\x04"
 _GLOBAL_OUTPUT_COUNT = b"\x05"
 _GLOBAL_VERSION = b"\xfb"
+_IN_PREVIOUS_TXID = b"\x0e"
+_IN_OUTPUT_INDEX = b"\x0f"
 
 Map = dict[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A PSBT as maps of raw keys to raw values. `unsigned_tx` is what a version 0 PSBT carries, else None."""
+    """A PSBT as maps of raw keys to raw values.
+
+    `unsigned_tx` is what a version 0 PSBT carries, else None. `outpoints` are the coins spent, 36 bytes each.
+    """
 
     version: int
     global_map: Map
     inputs: tuple[Map, ...]
     outputs: tuple[Map, ...]
+    outpoints: tuple[bytes, ...]
     unsigned_tx: bytes | None
 
 
@@ -86,14 +93,20 @@ def read_frame(psbt: bytes) -> Frame:
         raise PsbtRefused("malformed", "psbt", "it does not start with the PSBT magic")
     cursor.take(len(_MAGIC))
     global_map = _read_map(cursor, "global map")
-    version, unsigned_tx, input_count, output_count = _read_counts(global_map)
-    _bound(input_count, MAX_INPUTS, "inputs")
-    _bound(output_count, MAX_OUTPUTS, "outputs")
+    version = _read_version(global_map)
+    if version == 0:
+        unsigned_tx, outpoints, output_count = _walk_transaction(global_map)
+        input_count = len(outpoints)
+    else:
+        unsigned_tx, outpoints = None, None
+        input_count, output_count = _read_counts(global_map)
     inputs = tuple(_read_map(cursor, f"input {i}") for i in range(input_count))
     outputs = tuple(_read_map(cursor, f"output {i}") for i in range(output_count))
     if cursor.left:
         raise PsbtRefused("trailing-bytes", "psbt", f"{cursor.left} bytes follow its end")
-    return Frame(version, global_map, inputs, outputs, unsigned_tx)
+    if outpoints is None:
+        outpoints = tuple(_outpoint(fields, f"input {i}") for i, fields in enumerate(inputs))
+    return Frame(version, global_map, inputs, outputs, outpoints, unsigned_tx)
 
 
 def _read_map(cursor: Cursor, where: str) -> Map:
@@ -107,19 +120,27 @@ def _read_map(cursor: Cursor, where: str) -> Map:
     return found
 
 
-def _read_counts(global_map: Map) -> tuple[int, bytes | None, int, int]:
-    raw_version = global_map.get(_GLOBAL_VERSION, bytes(4))
-    version = int.from_bytes(raw_version, "little")
-    if len(raw_version) != 4 or version not in (0, 2):
+def _read_version(global_map: Map) -> int:
+    raw = global_map.get(_GLOBAL_VERSION, bytes(4))
+    version = int.from_bytes(raw, "little")
+    if len(raw) != 4 or version not in (0, 2):
         raise PsbtRefused("psbt-version", "psbt", "only versions 0 and 2 are known")
-    unsigned_tx = global_map.get(_GLOBAL_UNSIGNED_TX)
-    if version == 0:
-        if unsigned_tx is None:
-            raise PsbtRefused("missing-field", "psbt", "it has no unsigned transaction")
-        return version, unsigned_tx, *_count_transaction(unsigned_tx)
-    if unsigned_tx is not None:
+    return version
+
+
+def _read_counts(global_map: Map) -> tuple[int, int]:
+    """How many inputs and outputs a version 2 PSBT says it has."""
+    if _GLOBAL_UNSIGNED_TX in global_map:
         raise PsbtRefused("malformed", "psbt", "version 2 must not carry an unsigned transaction")
-    return version, None, _count(global_map, _GLOBAL_INPUT_COUNT), _count(global_map, _GLOBAL_OUTPUT_COUNT)
+    inputs = _bounded(_count(global_map, _GLOBAL_INPUT_COUNT), MAX_INPUTS, "inputs")
+    return inputs, _bounded(_count(global_map, _GLOBAL_OUTPUT_COUNT), MAX_OUTPUTS, "outputs")
+
+
+def _outpoint(fields: Map, where: str) -> bytes:
+    outpoint = fields.get(_IN_PREVIOUS_TXID, b"") + fields.get(_IN_OUTPUT_INDEX, b"")
+    if len(outpoint) != 36:
+        raise PsbtRefused("missing-field", where, "it does not say which coin it spends")
+    return outpoint
 
 
 def _count(global_map: Map, key: bytes) -> int:
@@ -132,28 +153,35 @@ def _count(global_map: Map, key: bytes) -> int:
     return count
 
 
-def _count_transaction(unsigned_tx: bytes) -> tuple[int, int]:
-    """The number of inputs and outputs of an unsigned transaction, having walked it to its last byte."""
+def _walk_transaction(global_map: Map) -> tuple[bytes, tuple[bytes, ...], int]:
+    """The unsigned transaction of version 0, what it spends and how much it pays, walked to its last byte."""
+    unsigned_tx = global_map.get(_GLOBAL_UNSIGNED_TX)
+    if unsigned_tx is None:
+        raise PsbtRefused("missing-field", "psbt", "it has no unsigned transaction")
     cursor = Cursor(unsigned_tx, "unsigned transaction")
     cursor.take(4)
-    inputs = cursor.compact_size()
-    _bound(inputs, MAX_INPUTS, "inputs")
-    for _ in range(inputs):
-        cursor.take(36)
-        if cursor.sized():
-            raise PsbtRefused("already-signed", cursor.where, "an input carries a script")
-        cursor.take(4)
-    outputs = cursor.compact_size()
-    _bound(outputs, MAX_OUTPUTS, "outputs")
-    for _ in range(outputs):
-        cursor.take(8)
+    inputs = _bounded(cursor.compact_size(), MAX_INPUTS, "inputs")
+    outpoints = tuple(_walk_input(cursor) for _ in range(inputs))
+    outputs = _bounded(cursor.compact_size(), MAX_OUTPUTS, "outputs")
+    for index in range(outputs):
+        if cursor.number(8) > MAX_MONEY_SATS:
+            raise PsbtRefused("amount-range", f"output {index}", "its amount is out of range")
         cursor.sized()
     cursor.take(4)
     if cursor.left:
         raise PsbtRefused("trailing-bytes", cursor.where, f"{cursor.left} bytes follow its end")
-    return inputs, outputs
+    return unsigned_tx, outpoints, outputs
 
 
-def _bound(count: int, most: int, what: str) -> None:
+def _walk_input(cursor: Cursor) -> bytes:
+    outpoint = cursor.take(36)
+    if cursor.sized():
+        raise PsbtRefused("already-signed", cursor.where, "an input carries a script")
+    cursor.take(4)
+    return outpoint
+
+
+def _bounded(count: int, most: int, what: str) -> int:
     if count > most:
         raise PsbtRefused("too-large", "psbt", f"it has {count} {what}, at most {most} are read")
+    return count

@@ -30,6 +30,7 @@ from taproot.wallet import BRANCHES, PublicWallet
 
 _IN_WITNESS_UTXO = b"\x01"
 _IN_SIGHASH_TYPE = b"\x03"
+_OUT_AMOUNT = b"\x03"
 _SIGNATURE_TYPES = {0x02, 0x07, 0x08, 0x13, 0x14}
 """PARTIAL_SIG, FINAL_SCRIPTSIG, FINAL_SCRIPTWITNESS, TAP_KEY_SIG, TAP_SCRIPT_SIG."""
 _SCRIPT_PATH_TYPES = {0x15, 0x18}
@@ -104,16 +105,20 @@ def read_document(psbt: bytes) -> Document:
         raise PsbtRefused("no-inputs", "psbt", "it spends nothing")
     if not frame.outputs:
         raise PsbtRefused("no-outputs", "psbt", "it pays nothing")
+    _check_distinct(frame.outpoints)
     for index, fields in enumerate(frame.inputs):
         _check_fields(fields, f"input {index}")
+    for index, fields in enumerate(frame.outputs):
+        _check_amount(fields.get(_OUT_AMOUNT, b""), f"output {index}")
     parsed, unsigned_tx = _parse(psbt)
     if len(parsed.inputs) != len(frame.inputs) or len(parsed.outputs) != len(frame.outputs):
         raise PsbtRefused("reading-disagreement", "psbt", "two readers count different inputs or outputs")
     if frame.unsigned_tx is not None and frame.unsigned_tx != unsigned_tx:
         raise PsbtRefused("reading-disagreement", "psbt", "the unsigned transaction reads back differently")
-    for index, (one, fields) in enumerate(zip(parsed.inputs, frame.inputs, strict=True)):
-        _check_prevout(one, fields, f"input {index}")
-    _check_distinct(parsed)
+    for index, one in enumerate(parsed.inputs):
+        _check_prevout(one, frame.inputs[index], frame.outpoints[index], f"input {index}")
+    with faults_refused("malformed", "psbt", "it is not valid"):
+        parsed.assert_valid()
     return Document(parsed, frame, unsigned_tx)
 
 
@@ -131,6 +136,7 @@ def _check_fields(fields: Map, where: str) -> None:
         raise PsbtRefused("script-path", where, "it names script leaves; this wallet has none")
     if _IN_WITNESS_UTXO not in fields:
         raise PsbtRefused("missing-prevout", where, "its amount and script are missing (witness UTXO)")
+    _check_amount(fields[_IN_WITNESS_UTXO][:8], where)
     sighash = fields.get(_IN_SIGHASH_TYPE, bytes(4))
     if sighash not in (bytes(4), SIGHASH_ALL.to_bytes(4, "little")):
         raise PsbtRefused("sighash-type", where, "only SIGHASH_DEFAULT and SIGHASH_ALL are signed")
@@ -138,7 +144,8 @@ def _check_fields(fields: Map, where: str) -> None:
 
 def _parse(psbt: bytes) -> tuple[Psbt, bytes]:
     with faults_refused("malformed", "psbt", "it cannot be read"):
-        parsed = Psbt.parse(psbt)
+        # Its rules across fields wait until ours have run, which have codes of their own.
+        parsed = Psbt.parse(psbt, check_validity=False)
         missing = [
             i for i, one in enumerate(parsed.outputs) if one.script_pub_key is None or one.amount is None
         ]
@@ -147,8 +154,10 @@ def _parse(psbt: bytes) -> tuple[Psbt, bytes]:
         return parsed, bytes(parsed.tx.serialize(include_witness=False))
 
 
-def _check_prevout(one: PsbtIn, fields: Map, where: str) -> None:
+def _check_prevout(one: PsbtIn, fields: Map, outpoint: bytes, where: str) -> None:
     with faults_refused("malformed", where, "its previous output cannot be read"):
+        if one.prev_out.serialize() != outpoint:
+            raise PsbtRefused("reading-disagreement", where, "two readers see different coins spent")
         assert one.witness_utxo is not None
         if bytes(one.witness_utxo.serialize()) != fields[_IN_WITNESS_UTXO]:
             raise PsbtRefused("non-canonical", where, "its previous output reads back differently")
@@ -167,10 +176,9 @@ def _is_spent_output(one: PsbtIn, previous: Tx) -> bool:
     )
 
 
-def _check_distinct(parsed: Psbt) -> None:
-    seen: set[tuple[bytes, int | None]] = set()
-    for index, one in enumerate(parsed.inputs):
-        outpoint = (one.previous_tx_id, one.output_index)
+def _check_distinct(outpoints: tuple[bytes, ...]) -> None:
+    seen: set[bytes] = set()
+    for index, outpoint in enumerate(outpoints):
         if outpoint in seen:
             raise PsbtRefused("duplicate-input", f"input {index}", "an earlier input spends the same coin")
         seen.add(outpoint)
@@ -255,6 +263,11 @@ def _check_claim(door: _Door, one: PsbtOut, script: bytes, where: str) -> Wallet
     if one.taproot_tree or one.taproot_internal_key not in (b"", door.wallet.internal_key(path)):
         raise PsbtRefused("wrong-derivation", where, "its internal key or script tree is not the wallet's")
     return path
+
+
+def _check_amount(raw: bytes, where: str) -> None:
+    """Refuse an amount field (8 bytes, signed) out of range; one of another length is not ours to judge."""
+    _amount(int.from_bytes(raw[:8], "little", signed=True), where)
 
 
 def _amount(amount_sats: int, where: str) -> int:
