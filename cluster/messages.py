@@ -270,7 +270,10 @@ class KeygenCertificate(Struct, array_like=True, frozen=True, forbid_unknown_fie
 
 
 class KeygenFault(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """A participant's ChillDKG step failed: why, and whom it blames (member indices), if anyone."""
+    """A participant's ChillDKG step failed: why, and whom it suspects (member indices), if anyone.
+
+    A suspicion is the sender's word and convicts nobody; a code that ends in `-or-coordinator` says so itself.
+    """
 
     code: Code
     culprits: Annotated[tuple[Count, ...], Meta(max_length=MAX_NODES)]

@@ -20,7 +20,7 @@ from frost import (
     UnknownFaultyParticipantOrCoordinatorError,
     coordinator_check_msg1,
     coordinator_finalize,
-    coordinator_investigate,
+    coordinator_investigate_for,
     coordinator_recover,
     coordinator_step1,
     participant_finalize,
@@ -166,7 +166,7 @@ class FrostGathering:
 
     def investigation(self, participant: int) -> bytes:
         """ChillDKG coordinator_investigate, for one participant."""
-        return coordinator_investigate(self._messages, self._params)[participant]
+        return coordinator_investigate_for(self._messages, self._params, participant)
 
 
 class FrostKey:
@@ -264,4 +264,7 @@ def _params(charter: Charter) -> SessionParams:
 
 
 def _trouble(code: str, error: ProtocolError | ValueError) -> KeygenTrouble:
-    return KeygenTrouble(code, error.culprits if isinstance(error, ProtocolError) else ())
+    """Trouble under our code; where the finding is only "this one or the coordinator", the code says so."""
+    if not isinstance(error, ProtocolError):
+        return KeygenTrouble(code)
+    return KeygenTrouble(f"{code}-or-coordinator" if error.unsure else code, error.culprits)
