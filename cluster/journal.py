@@ -42,6 +42,12 @@ class BootKept(Body, frozen=True):
     boot_id: Bytes16
 
 
+class ClockKept(Body, frozen=True):
+    """The time that budgets go by, in ms, so that a restart knows where it stood."""
+
+    policy_ms: Millis
+
+
 class CharterKept(Body, frozen=True):
     """A client proposed a wallet; the letter is kept as proof of who did."""
 
@@ -169,6 +175,7 @@ KINDS: dict[str, type[Body]] = {
     "roster": RosterKept,
     "policy": PolicyKept,
     "boot": BootKept,
+    "clock": ClockKept,
     "charter": CharterKept,
     "charter-answer": CharterAnswered,
     "keygen-started": KeygenStarted,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cluster.effects import Now
-from cluster.journal import Body, SignedKept
+from cluster.journal import Body, ClockKept, PolicyKept, SignedKept
 from cluster.messages import NO_ID, Decision
 from cluster.subjects import Subject
 
@@ -83,3 +83,12 @@ class Judge(Protocol):
 
     def digest_for(self, wallet_id: bytes) -> bytes:
         """The digest (32 bytes) of the policy in force for a wallet."""
+
+    def clock_entry(self, now: Now) -> ClockKept | None:
+        """The policy's time, when it is time to write it down again."""
+
+    def confirm_clock(self, now: Now) -> None:
+        """The owner looked at the wall clock and says that it is right."""
+
+    def adopt(self, text: str, wallet_id: bytes, now: Now) -> PolicyKept:
+        """Put a profile in force; ValueError, with nothing changed, when its text does not load."""

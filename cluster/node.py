@@ -17,7 +17,7 @@ from cluster.judging import Judge
 from cluster.messages import KINDS, PROTOCOL_VERSION, Hello, Kind, WalletState
 from cluster.node_keygen import KeygenDesk, Plan
 from cluster.node_signing import SigningDesk, Ticket
-from cluster.records import Head, Record
+from cluster.records import NO_WALLET, Head, Record
 from cluster.roster import Roster
 from cluster.schemes import SCHEMES
 from cluster.turn import Turn
@@ -50,6 +50,23 @@ class CopyShown:
 
     wallet_id: bytes
     recovery_data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyProposed:
+    """The owner puts a profile in force, for one wallet or (32 zero bytes) for all that have none of their own."""
+
+    text: str
+    wallet_id: bytes = NO_WALLET
+
+
+@dataclass(frozen=True, slots=True)
+class ClockConfirmed:
+    """The owner looked at the wall clock and says that it is right."""
+
+
+OwnerSays = Answer | CopyShown | PolicyProposed | ClockConfirmed
+"""Everything an owner can say to a node."""
 
 
 class Node:
@@ -107,12 +124,16 @@ class Node:
             self.complaints.add(sender, bad.code, turn)
         return self._end(turn)
 
-    def answer(self, answer: Answer | CopyShown, now: Now, entropy: bytes) -> Step:
+    def answer(self, answer: OwnerSays, now: Now, entropy: bytes) -> Step:
         """The owner speaks. Raises NothingToAnswer, with nothing changed, when there is nothing to answer."""
         turn = self._turn(now, entropy)
         try:
             if isinstance(answer, CopyShown):
                 self.keygen.confirm_copy(answer.wallet_id, answer.recovery_data, self._coordinators, turn)
+            elif isinstance(answer, PolicyProposed):
+                turn.note(self._judge.adopt(answer.text, answer.wallet_id, now), answer.wallet_id)
+            elif isinstance(answer, ClockConfirmed):
+                self._judge.confirm_clock(now)
             elif answer.subject in self.keygen.plans:
                 self.keygen.answer(answer.subject, answer.yes, self._coordinators, turn)
             elif answer.subject in self.signing.tickets:
@@ -155,6 +176,9 @@ class Node:
 
     def _end(self, turn: Turn) -> Step:
         now = turn.now
+        clock = self._judge.clock_entry(now)
+        if clock is not None:
+            turn.note(clock)
         due = self.signing.tick(self._coordinators, turn)
         wakes = [] if due is None else [now.monotonic_ms + max(0, due - now.wall_ms)]
         if self._hello_at_ms is None or self._hello_at_ms <= now.monotonic_ms:

@@ -18,7 +18,7 @@ from cluster.client import Client, KeygenView, SigningView
 from cluster.codec import encode
 from cluster.coordinator import Coordinator
 from cluster.effects import Now, Outgoing, Step
-from cluster.journal import Body, SignedKept
+from cluster.journal import Body, ClockKept, PolicyKept, SignedKept
 from cluster.judging import Judge, Judgement
 from cluster.messages import Decision
 from cluster.node import Answer, CopyShown, Node
@@ -117,6 +117,17 @@ class ScriptedJudge:
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Nothing but bookings, which the desk restores."""
+
+    def clock_entry(self, now: Now) -> ClockKept | None:
+        """No clock of its own."""
+        return None
+
+    def confirm_clock(self, now: Now) -> None:
+        """Nothing to confirm."""
+
+    def adopt(self, text: str, wallet_id: bytes, now: Now) -> PolicyKept:
+        """Takes any text."""
+        return PolicyKept(now.wall_ms, text, self.digest_for(wallet_id))
 
     def digest_for(self, wallet_id: bytes) -> bytes:
         """One digest for every wallet."""

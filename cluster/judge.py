@@ -1,0 +1,171 @@
+"""The judge of a real node: its policy profile, its books, its clock, over the pure `policy` package.
+
+Which profile is in force is a record, never a file; a wallet without one of its own goes by the profile for all,
+and a node without any refuses everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cluster.effects import Now
+from cluster.journal import Body, BootKept, ClockKept, PolicyKept, RecoveredKept, SignedKept
+from cluster.judging import Judgement
+from cluster.messages import NO_ID, Decision
+from cluster.records import NO_WALLET
+from cluster.roster import Roster
+from cluster.subjects import Subject
+from policy import Book, Booking, Facts, PolicyClock, Profile, WalletFacts, judge
+from taproot import Network, OutPoint
+
+CLOCK_EVERY_MS = 3_600_000
+"""How often the policy's time is written down, so that a restart loses little of it."""
+
+
+class PolicyJudge:
+    """Judges by the profile in force; `read_text` types a profile's text (ValueError when it does not load)."""
+
+    def __init__(self, roster: Roster, read_text: Callable[[str], Profile]) -> None:
+        self._roster = roster
+        self._read_text = read_text
+        self._profiles: dict[bytes, Profile] = {}
+        self._books: dict[bytes, Book] = {}
+        self._exhausted_ms: int | None = None
+        self._clock: PolicyClock | None = None
+        self._last_ms: int | None = None
+        self._written_ms = 0
+
+    # Records.
+
+    def restore(self, entry: Body, wallet_id: bytes) -> None:
+        """Take one of the node's records into account; they come in the order in which they were written."""
+        match entry:
+            case PolicyKept(text=text):
+                self._profiles[wallet_id] = self._read_text(text)
+            case RecoveredKept(at_ms=at_ms):
+                self._exhausted_ms = at_ms
+                self._last_ms = max(self._last_ms or 0, at_ms)
+            case ClockKept(policy_ms=policy_ms):
+                self._last_ms = max(self._last_ms or 0, policy_ms)
+            case SignedKept(budget_ms=budget_ms):
+                self._last_ms = max(self._last_ms or 0, budget_ms)
+            case BootKept(at_ms=at_ms):
+                self._last_ms = self._last_ms if self._last_ms is not None else at_ms
+            case _:
+                pass
+
+    # Time.
+
+    def see_clock(self, now: Now) -> None:
+        """Take a reading of the clocks into account."""
+        if self._clock is not None:
+            self._clock = self._clock.read(wall_ms=now.wall_ms, monotonic_ms=now.monotonic_ms)
+        elif self._last_ms is None:
+            self._clock = PolicyClock.first(wall_ms=now.wall_ms, monotonic_ms=now.monotonic_ms)
+        else:
+            self._clock = PolicyClock.restarted(last_ms=self._last_ms, monotonic_ms=now.monotonic_ms)
+
+    def confirm_clock(self, now: Now) -> None:
+        """The owner looked at the wall clock and says that it is right."""
+        self.see_clock(now)
+        assert self._clock is not None  # see_clock made it
+        self._clock = self._clock.confirm(wall_ms=now.wall_ms, monotonic_ms=now.monotonic_ms)
+        self._written_ms = 0  # so that the confirmed time is written down at once
+
+    @property
+    def clock_in_doubt(self) -> bool:
+        """Whether the wall clock claims a jump, or a gap across a restart, that nobody has confirmed."""
+        return self._clock is None or self._clock.in_doubt
+
+    def clock_entry(self, now: Now) -> ClockKept | None:
+        """The policy's time, when it is time to write it down again."""
+        policy_ms = self.budget_time(now)
+        if policy_ms - self._written_ms < CLOCK_EVERY_MS:
+            return None
+        self._written_ms = policy_ms
+        return ClockKept(now.wall_ms, policy_ms)
+
+    def budget_time(self, now: Now) -> int:
+        """The time, in ms, at which a spend signed now is booked."""
+        self.see_clock(now)
+        assert self._clock is not None  # see_clock made it
+        return self._clock.now_ms
+
+    # Judging.
+
+    def profile_for(self, wallet_id: bytes) -> Profile | None:
+        """The profile in force for a wallet."""
+        return self._profiles.get(wallet_id, self._profiles.get(NO_WALLET))
+
+    def digest_for(self, wallet_id: bytes) -> bytes:
+        """The digest (32 bytes) of the policy in force for a wallet; zeros when there is none."""
+        profile = self.profile_for(wallet_id)
+        return profile.digest if profile is not None else NO_ID
+
+    def adopt(self, text: str, wallet_id: bytes, now: Now) -> PolicyKept:
+        """Put a profile in force; ValueError, with nothing changed, when its text does not load."""
+        profile = self._read_text(text)
+        self._profiles[wallet_id] = profile
+        return PolicyKept(now.wall_ms, text, profile.digest)
+
+    def judge(self, subject: Subject, owner_said: bool | None, now: Now) -> Judgement:
+        """Judge with the policy, budget and clock of this moment; a node without a profile refuses."""
+        profile = self.profile_for(subject.wallet.wallet_id)
+        if profile is None:
+            return Judgement(
+                Decision.REFUSE,
+                ("policy-none",),
+                NO_ID,
+                ("this node has no policy: `assent policy set FILE`",),
+            )
+        if owner_said is False:
+            return Judgement(
+                Decision.REFUSE, ("owner-refused",), profile.digest, ("the owner of this node said no",)
+            )
+        found = judge(profile, self._facts(subject, owner_said, now))
+        return Judgement(
+            Decision(int(found.outcome)),
+            found.codes,
+            found.policy_digest,
+            tuple(f"{reason.tag}: {reason.text}" for reason in found.reasons),
+            found.conditions.need_nodes,
+            found.conditions.roles,
+            found.question,
+        )
+
+    def _facts(self, subject: Subject, owner_said: bool | None, now: Now) -> Facts:
+        wallet, charter = subject.wallet, subject.wallet.charter
+        self.see_clock(now)
+        client = self._roster.client(subject.client)
+        return Facts(
+            spend=subject.spend,
+            spend_id=subject.spend_id,
+            wallet=WalletFacts(
+                known=wallet.complete,
+                name=charter.name,
+                network=Network(charter.network),
+                n=charter.n,
+                t=charter.t,
+                gap_limit=wallet.public.gap_limit,
+                next_index=(wallet.next_receive, wallet.next_change),
+            ),
+            initiator=client.name if client is not None else "",
+            clock=self._clock.reading if self._clock is not None else None,
+            book=self.book_of(wallet.wallet_id),
+            owner_said=owner_said,
+        )
+
+    # Books.
+
+    def book_of(self, wallet_id: bytes) -> Book:
+        """What has been signed away from a wallet."""
+        book = self._books.get(wallet_id, Book())
+        return book if self._exhausted_ms is None else book.exhausted(self._exhausted_ms)
+
+    def book(self, kept: SignedKept, subject: Subject) -> None:
+        """Count what may now be signed; the same spend counts once, whatever it is asked under."""
+        spend = subject.spend
+        outpoints: tuple[OutPoint, ...] = tuple(coin.outpoint for coin in spend.inputs)
+        booking = Booking(kept.spend_id, kept.budget_ms, spend.sent_sats + spend.fee_sats, outpoints)
+        wallet_id = subject.wallet.wallet_id
+        self._books[wallet_id] = self._books.get(wallet_id, Book()).with_booking(booking)
