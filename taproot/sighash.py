@@ -4,6 +4,7 @@ btclib hashes the `Spend` that policy judged; wally reads the PSBT's own bytes a
 reader or either hasher therefore ends in a refusal, not in a signature of something else.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import wallycore
@@ -47,11 +48,13 @@ def agreed_sighashes(psbt: bytes, spend: Spend) -> tuple[bytes, ...]:
         PsbtRefused: the two differ, or one of them has no answer.
     """
     with faults_refused("sighash-failed", "psbt", "btclib cannot hash it"):
-        first = _by_btclib(spend)
+        first = btclib_sighashes(
+            spend.unsigned_tx,
+            [(coin.amount_sats, coin.script_pubkey) for coin in spend.inputs],
+            {index: coin.sighash_type for index, coin in enumerate(spend.inputs)},
+        )
     with faults_refused("sighash-failed", "psbt", "wally cannot hash it"):
-        second = _by_wally(psbt)
-    if len(first) != len(second):
-        raise PsbtRefused("sighash-disagreement", "psbt", "two libraries count different inputs")
+        second = wally_sighashes(psbt, range(len(spend.inputs)))
     for index, (one, other) in enumerate(zip(first, second, strict=True)):
         if one != other or len(one) != 32:
             raise PsbtRefused(
@@ -60,23 +63,31 @@ def agreed_sighashes(psbt: bytes, spend: Spend) -> tuple[bytes, ...]:
     return first
 
 
-def _by_btclib(spend: Spend) -> tuple[bytes, ...]:
-    tx = Tx.parse(spend.unsigned_tx)
-    prevouts = [TxOut(coin.amount_sats, coin.script_pubkey) for coin in spend.inputs]
+def btclib_sighashes(
+    unsigned_tx: bytes, prevouts: Sequence[tuple[int, bytes]], sighash_types: Mapping[int, int]
+) -> tuple[bytes, ...]:
+    """BIP 341's key path message (32 bytes) of some inputs, by btclib.
+
+    Args:
+        prevouts: amount and script of every coin spent.
+        sighash_types: for each input index that is asked about, its type; the answers come in that order.
+    """
+    tx = Tx.parse(unsigned_tx)
+    spent = [TxOut(amount_sats, script) for amount_sats, script in prevouts]
     # Hashed once for all inputs: the library's per-input helper would do it again for each, which is quadratic.
-    precomputed = PrecomputedTxData(tx, prevouts)
+    precomputed = PrecomputedTxData(tx, spent)
     return tuple(
-        bytes(sig_hash.taproot(tx, index, prevouts, coin.sighash_type, 0, b"", b"", precomputed))
-        for index, coin in enumerate(spend.inputs)
+        bytes(sig_hash.taproot(tx, index, spent, sighash_type, 0, b"", b"", precomputed))
+        for index, sighash_type in sighash_types.items()
     )
 
 
-def _by_wally(psbt: bytes) -> tuple[bytes, ...]:
+def wally_sighashes(psbt: bytes, indices: Sequence[int]) -> tuple[bytes, ...]:
+    """BIP 341's key path message (32 bytes) of some inputs of a PSBT, read and hashed by wally alone."""
     # The frame has been read before, because wally ignores trailing bytes.
     parsed: Any = wallycore.psbt_from_bytes(psbt, wallycore.WALLY_PSBT_PARSE_FLAG_STRICT)
     wallycore.psbt_signing_cache_enable(parsed, 0)
     tx: Any = wallycore.psbt_extract(parsed, wallycore.WALLY_PSBT_EXTRACT_NON_FINAL)
-    count: int = wallycore.psbt_get_num_inputs(parsed)
     return tuple(
-        bytes(wallycore.psbt_get_input_signature_hash(parsed, index, tx, None, 0)) for index in range(count)
+        bytes(wallycore.psbt_get_input_signature_hash(parsed, index, tx, None, 0)) for index in indices
     )
