@@ -1,0 +1,62 @@
+"""A node's judgement: four outcomes in a lattice, each with its reasons in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from policy.book import Booking
+
+
+class Outcome(IntEnum):
+    """From mildest to strictest; the strictest of several wins, which is what `max` says."""
+
+    APPROVE = 0
+    ASK = 1
+    WAIT = 2
+    REFUSE = 3
+
+
+def strictest(outcomes: Iterable[Outcome]) -> Outcome:
+    """The outcome of several; of none at all it is a refusal, because nothing said yes."""
+    return max(outcomes, default=Outcome.REFUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why: the registered tag, the line of the profile (0 when a default speaks), the words, and what it leads to."""
+
+    tag: str
+    line: int
+    text: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What an approval demands of the quorum: how many nodes, and which roles must be among them."""
+
+    need_nodes: int
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One node's judgement of one spend under one profile.
+
+    `reasons` holds all of them, strictest first. `booking` is what a partial signature must book, in the same step;
+    None when it is not approved. `question` is what the owner is asked, in words; empty unless the outcome is ASK.
+    """
+
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    conditions: Conditions
+    policy_digest: bytes
+    booking: Booking | None
+    question: tuple[str, ...]
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The tags that led to the outcome, each once; these may be told to others, the words may not."""
+        return tuple(dict.fromkeys(r.tag for r in self.reasons if r.outcome is self.outcome))
