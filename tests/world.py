@@ -36,6 +36,7 @@ from cluster.schemes import SCHEMES, Wallet
 from cluster.subjects import Subject
 from cluster.vault import Vault
 from curve import SecretScalar, tagged_hash
+from watch import Watch, WatchedJudge
 
 START_MS = 1_800_000_000_000
 
@@ -73,6 +74,15 @@ def honest(envelope: Envelope) -> Iterable[Envelope]:
     return [envelope]
 
 
+@dataclass(frozen=True)
+class Crash:
+    """Kill a machine at its `at`-th step (0 is the first): `before` its commit, once `committed`, or once `sent`."""
+
+    name: str
+    at: int
+    moment: str
+
+
 @dataclass
 class Seat:
     """One machine, its disk, and whether it is running."""
@@ -82,6 +92,7 @@ class Seat:
     disk: list[Record] = field(default_factory=list)
     machine: Node | Coordinator | Client | None = None
     boots: int = 0
+    steps: int = 0
     wake_at_ms: int | None = None
     vault: Vault | None = None
     said: list[Outgoing] = field(default_factory=list)
@@ -145,7 +156,10 @@ class World:
         seed: int = 1,
         judges: Callable[[str], Judge] | None = None,
         hook: Hook = honest,
+        crash: Crash | None = None,
     ) -> None:
+        self.crash = crash
+        self.watch = Watch()
         self.random = Random(seed)
         self.now = Now(START_MS, 1_000)
         self.t, self.n = t, n
@@ -232,8 +246,8 @@ class World:
             seat.vault = Vault(
                 lambda index: self._host_key(name, index), tagged_hash("test/seal", name.encode())
             )
-            judge = self.judge(name)
-            seat.machine = Node(vault=seat.vault, judge=judge, records=list(seat.disk), **common)
+            watched = self.watch.judges[name] = WatchedJudge(self.judge(name))
+            seat.machine = Node(vault=seat.vault, judge=watched, records=list(seat.disk), **common)
         elif name == "coord":
             seat.machine = Coordinator(records=list(seat.disk), **common)
         else:
@@ -245,13 +259,20 @@ class World:
         return self._judges(name)
 
     def perform(self, name: str, step: Step) -> None:
-        """What the driver does: first the disk, then the wire."""
+        """What the driver does: first the disk, then the wire; unless a crash was planned for this step."""
         seat = self.seats[name]
-        seat.disk.extend(step.remember)
-        seat.wake_at_ms = step.wake_at_ms
-        for outgoing in step.say:
-            seat.said.append(outgoing)
-            self.send(name, outgoing)
+        dies = self.crash is not None and (self.crash.name, self.crash.at) == (name, seat.steps)
+        moment = self.crash.moment if self.crash is not None and dies else ""
+        seat.steps += 1
+        if moment != "before":
+            seat.disk.extend(step.remember)
+            seat.wake_at_ms = step.wake_at_ms
+            self.watch.look(name, seat.identity.public, step, seat.disk)
+            for outgoing in step.say if moment != "committed" else ():
+                seat.said.append(outgoing)
+                self.send(name, outgoing)
+        if dies:
+            self.stop(name)
 
     def send(self, name: str, outgoing: Outgoing) -> None:
         """Put a letter on the wire, through the hook."""

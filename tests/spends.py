@@ -1,0 +1,32 @@
+"""PSBTs for the stories: a coin of the wallet, a payment to somebody else, change."""
+
+from __future__ import annotations
+
+from cluster.schemes import Wallet
+from curve import Point, tagged_hash
+from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt
+
+STRANGER = b"\x51\x20" + Point.GENERATOR.xonly()
+
+
+def payment(
+    wallet: Wallet,
+    *,
+    amount_sats: int = 40_000,
+    fee_sats: int = 500,
+    script: bytes = STRANGER,
+    coins: int = 1,
+    label: str = "coin",
+) -> bytes:
+    """A PSBT that spends `coins` coins of 100,000 sat and pays `amount_sats` to `script`."""
+    inputs = [
+        Coin(OutPoint(tagged_hash("test/coin", label.encode(), bytes([i])), i), 100_000, WalletPath(0, i % 3))
+        for i in range(coins)
+    ]
+    return build_psbt(
+        wallet.public,
+        coins=inputs,
+        payments=[Payment(script, amount_sats)],
+        fee_sats=fee_sats,
+        change=WalletPath(1, 0),
+    )
