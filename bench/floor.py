@@ -22,6 +22,8 @@ from statistics import median
 
 import zmq
 
+from cluster.transport.profile import DEALER_OPTIONS, ROUTER_OPTIONS
+
 ROOT = Path(__file__).resolve().parent.parent
 COMMITS_IN_SERIES = 4
 HEADER = 300  # ids, keys and times of a letter, about
@@ -50,26 +52,26 @@ class Sizes:
 
 
 def bind(context: zmq.Context[zmq.Socket[bytes]], secret: bytes) -> zmq.Socket[bytes]:
-    """The listening end, with the coordinator's socket options."""
+    """The listening end, with the coordinator's options but for its door-keeper (asked once a connection)."""
     socket = context.socket(zmq.ROUTER)
-    socket.curve_server = True
     socket.curve_secretkey = secret
-    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.MAXMSGSIZE, 1 << 20)
+    keeper = (zmq.SocketOption.ZAP_DOMAIN, zmq.SocketOption.ZAP_ENFORCE_DOMAIN)
+    for option, value in ROUTER_OPTIONS.items():
+        if option not in keeper:
+            socket.setsockopt(option, value)
     return socket
 
 
 def dial(
     context: zmq.Context[zmq.Socket[bytes]], name: str, endpoint: str, server: bytes
 ) -> zmq.Socket[bytes]:
-    """A dialling end, with a node's socket options."""
+    """A dialling end, with a node's options."""
     socket = context.socket(zmq.DEALER)
     socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
     socket.curve_serverkey = server
+    for option, value in DEALER_OPTIONS.items():
+        socket.setsockopt(option, value)
     socket.setsockopt(zmq.ROUTING_ID, name.encode())
-    socket.setsockopt(zmq.IMMEDIATE, 1)
-    socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.RCVTIMEO, 20_000)
     socket.connect(endpoint)
     return socket
