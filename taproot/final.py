@@ -68,7 +68,7 @@ def _put_together(psbt: Psbt, witnesses: tuple[bytes, ...]) -> tuple[bytes, byte
     if psbt.tx_modifiable is not None:
         psbt.tx_modifiable = 0
     # Scripts and fee are not the library's to judge: we verify below, and the fee was policy's matter.
-    tx = extract_tx(psbt, verify_scripts=False, max_fee_rate=None)
+    tx = extract_tx(psbt, check_validity=False, verify_scripts=False, max_fee_rate=None)
     return bytes(psbt.serialize()), bytes(tx.serialize(include_witness=True))
 
 

@@ -147,8 +147,10 @@ def draft(psbt: bytes) -> Draft:
     inputs = [_tx_input(tx) for _ in range(tx.count())]
     outputs = [Output(int.from_bytes(tx.take(8), "little"), tx.sized(), {}) for _ in range(tx.count())]
     result = Draft(0, tx_version, tx.take(4), entries, inputs, outputs)
-    for one in (*inputs, *outputs):
+    for one in inputs:
         one.fields = reader.map()
+    for out in outputs:
+        out.fields = reader.map()
     return result
 
 

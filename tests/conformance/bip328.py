@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 
 from taproot import Network, PublicWallet
@@ -19,7 +20,7 @@ def cases(path: str, text: str) -> list[tuple[str, Callable[[], None]]] | None:
         return None
     if not all({"aggregate_pubkey", "xpub"} <= one.keys() for one in data):
         return None
-    return [(f"xpub {i}", lambda one=one: _check(one)) for i, one in enumerate(data)]
+    return [(f"xpub {i}", partial(_check, one)) for i, one in enumerate(data)]
 
 
 def _check(case: dict[str, str]) -> None:

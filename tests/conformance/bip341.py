@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from psbt_mutations import WITNESS_UTXO, Draft, Input, Output, sized
@@ -24,11 +25,11 @@ def cases(path: str, text: str) -> Cases | None:
         return None
     found: Cases = []
     for i, one in enumerate(data["scriptPubKey"]):
-        found.append((f"scriptPubKey {i}", lambda one=one: _check_output(one)))
+        found.append((f"scriptPubKey {i}", partial(_check_output, one)))
     for i, spending in enumerate(data["keyPathSpending"]):
         for one in spending["inputSpending"]:
             name = f"keyPathSpending {i} input {one['given']['txinIndex']}"
-            found.append((name, lambda spending=spending, one=one: _check_input(spending, one)))
+            found.append((name, partial(_check_input, spending, one)))
     return found
 
 

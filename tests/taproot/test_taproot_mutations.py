@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tracemalloc
+from hashlib import sha256
 from time import perf_counter
 
 import pytest
 from lone_signer import LoneSigner
-from psbt_mutations import Mutation, draft, random_mutations, structured_mutations
+from psbt_mutations import Mutation, compact, draft, random_mutations, structured_mutations
 
 from taproot import (
     REFUSALS,
@@ -134,6 +135,24 @@ def test_the_largest_psbt_is_read_or_refused_in_time(filling: bytes) -> None:
     assert len(psbt) <= 512 * 1024
     started = perf_counter()
     outcome(psbt)
+    assert perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("outputs", [1, 54_000])
+def test_a_previous_transaction_of_half_a_megabyte_is_read_in_time(outputs: int) -> None:
+    told = draft(
+        build_psbt(WALLET, coins=SIGNER.coins(1), payments=[], fee_sats=500, change=WalletPath(1, 0))
+    )
+    one = told.inputs[0]
+    previous = one.fields[b"\x00"]
+    more = (5).to_bytes(8, "little") + b"\x00"
+    at = previous.index(one.fields[b"\x01"]) - 1
+    grown = previous[:at] + compact(outputs) + previous[at + 1 : -4] + more * (outputs - 1) + previous[-4:]
+    one.fields[b"\x00"] = grown
+    one.outpoint = sha256(sha256(grown).digest()).digest() + bytes(4)
+    psbt = told.write()
+    started = perf_counter()
+    assert isinstance(outcome(psbt), Spend)
     assert perf_counter() - started < 5
 
 
