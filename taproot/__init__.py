@@ -7,7 +7,7 @@ This package knows no policy, no shares and no network, and it is the only one t
 from taproot.backend import BackendMissing, require_c_backend
 from taproot.build import Coin, Payment, build_psbt
 from taproot.final import finalise
-from taproot.framing import MAX_INPUTS, MAX_OUTPUTS, MAX_PSBT_BYTES
+from taproot.framing import MAX_INPUTS, MAX_OUTPUTS, MAX_PSBT_BYTES, decode_psbt
 from taproot.reading import read_spend
 from taproot.refusals import REFUSALS, PsbtRefused
 from taproot.scripts import address_to_script, script_to_address, script_type
@@ -48,6 +48,7 @@ __all__ = [
     "RECEIVE",
     "CHANGE",
     "wallet_chain_code",
+    "decode_psbt",
     "read_spend",
     "signing_tasks",
     "finalise",

@@ -4,6 +4,7 @@ Every length is checked against what is left before anything is kept, so a count
 maps also serve as a second reading, which the library's reading must match.
 """
 
+from base64 import b64decode
 from dataclasses import dataclass
 
 from taproot.refusals import PsbtRefused
@@ -77,6 +78,25 @@ class Cursor:
     def sized(self) -> bytes:
         """Bytes behind their own length."""
         return self.take(self.compact_size())
+
+
+def decode_psbt(data: bytes) -> bytes:
+    """The PSBT in a file, which may hold its bytes or the same in base64.
+
+    Raises:
+        PsbtRefused: "too-large", or "malformed" where it is neither.
+    """
+    if data.startswith(_MAGIC):
+        return data
+    if len(data) > 2 * MAX_PSBT_BYTES:
+        raise PsbtRefused("too-large", "psbt", f"the file has {len(data)} bytes, too many for a PSBT")
+    try:
+        decoded = b64decode(b"".join(data.split()), validate=True)
+    except ValueError:
+        decoded = b""
+    if not decoded.startswith(_MAGIC):
+        raise PsbtRefused("malformed", "psbt", "it is neither a PSBT nor one in base64")
+    return decoded
 
 
 def read_frame(psbt: bytes) -> Frame:

@@ -35,7 +35,7 @@ def address_to_script(address: str, network: Network) -> bytes:
             addresses; nobody can tell them apart.)
     """
     text = address.strip()
-    if len(text) > _LONGEST_ADDRESS or not text.isascii():
+    if len(text) > _LONGEST_ADDRESS or not (text.isascii() and text.isprintable()):
         raise ValueError("that is not a Bitcoin address")
     try:
         script = bytes(btclib_script.ScriptPubKey.from_address(text).script)

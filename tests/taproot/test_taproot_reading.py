@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from base64 import b64encode
 
 import pytest
 import wallycore
@@ -20,6 +21,7 @@ from taproot import (
     Spend,
     WalletPath,
     build_psbt,
+    decode_psbt,
     finalise,
     read_spend,
     require_c_backend,
@@ -175,3 +177,15 @@ def test_without_change_nothing_is_left_over() -> None:
     psbt = build_psbt(WALLET, coins=SIGNER.coins(1), payments=[Payment(b"\x6a", 99_000)], fee_sats=1_000)
     spend: Spend = read_spend(psbt, WALLET)
     assert (spend.fee_sats, len(spend.outputs)) == (1_000, 1)
+
+
+def test_a_file_holds_bytes_or_base64() -> None:
+    psbt = example()
+    text = b64encode(psbt)
+    for data in (psbt, text, text + b"\n", text[:60] + b"\r\n" + text[60:]):
+        assert decode_psbt(data) == psbt
+    for data in (b"", b"hello", text[:-1], text + b"\x1b", b"\xff" * 50, psbt.hex().encode()):
+        with pytest.raises(PsbtRefused, match="malformed"):
+            decode_psbt(data)
+    with pytest.raises(PsbtRefused, match="too-large"):
+        decode_psbt(b"A" * (2 << 20))

@@ -173,6 +173,7 @@ def test_scripts_of_any_length_have_a_type() -> None:
         "bc1p",
         "1",
         "x" * 5000,
+        "bc1q\x1b[2J",
         "\u202ebc1q",
         "tb1pé",
         "BC1Qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
