@@ -142,11 +142,12 @@ class Coordinator:
                 self.signing.query(letter, turn)
             return
         nodes = tuple(
-            NodeStatus(entry.identity, self._reach(entry.identity, turn), None) for entry in self.roster.nodes
+            NodeStatus(entry.identity, self.reach(entry.identity, turn.now), None) for entry in self.roster.nodes
         )
         turn.tell(Kind.STATUS, letter.header.sender, Status("running", (), nodes))
 
-    def _reach(self, node: bytes, turn: Turn) -> str:
+    def reach(self, node: bytes, now: Now) -> str:
+        """How a node stands, in one word: `online`, `unreachable` or `version-mismatch`."""
         if self._presence.mismatched(node):
             return "version-mismatch"
-        return "online" if self._presence.online(node, turn.now.monotonic_ms) else "unreachable"
+        return "online" if self._presence.online(node, now.monotonic_ms) else "unreachable"
