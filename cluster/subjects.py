@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cluster.codec import Letter
-from cluster.messages import MAX_INPUTS, MAX_PSBT_BYTES, Request
+from cluster.messages import MAX_INPUTS, MAX_NOTE_CHARS, MAX_PSBT_BYTES, Request
 from cluster.schemes import Wallet
 from curve import tagged_hash
 from taproot import (
@@ -13,7 +13,7 @@ from taproot import (
     PsbtRefused,
     SigningTask,
     Spend,
-    finalise,
+    finish,
     read_spend,
     signing_tasks,
 )
@@ -43,15 +43,11 @@ class Subject:
     def finish(self, signatures: tuple[bytes, ...]) -> FinalTransaction:
         """The finished transaction, verified whole; BadRequest when these signatures do not finish it."""
         try:
-            return finalise(
-                self.psbt,
-                self.wallet.public,
-                signatures,
-                next_receive=self.wallet.next_receive,
-                next_change=self.wallet.next_change,
-            )
+            return finish(self.psbt, self.spend, self.tasks, signatures)
         except PsbtRefused as refused:
             raise BadRequest(refused.code, str(refused)) from None
+        except ValueError as error:
+            raise BadRequest("final-count", str(error)) from None
 
     def finalise(self, signatures: tuple[bytes, ...]) -> bytes:
         """The finished transaction's bytes; BadRequest as `finish`."""
@@ -75,6 +71,7 @@ def describe(wallet: Wallet, body: Request, client: bytes) -> Subject:
     """What this request body is about when this client (identity key) says it; BadRequest as `understand`."""
     if len(body.psbt) > MAX_PSBT_BYTES:
         raise BadRequest("psbt-too-large", f"the PSBT is over {MAX_PSBT_BYTES} bytes")
+    note = _note_bytes(body.note)
     try:
         spend, tasks = _read(body.psbt, wallet)
     except PsbtRefused as refused:
@@ -82,11 +79,20 @@ def describe(wallet: Wallet, body: Request, client: bytes) -> Subject:
     if len(tasks) > MAX_INPUTS:
         raise BadRequest("psbt-inputs", f"more than {MAX_INPUTS} inputs")
     spend_key = spend_id(wallet.wallet_id, spend)
-    note = body.note.encode()
     request_key = tagged_hash(
         "assent/request", spend_key, client, body.client_nonce, len(note).to_bytes(4, "big"), note
     )
     return Subject(wallet, request_key, spend_key, spend, tasks, client, body.note, body.psbt)
+
+
+def _note_bytes(note: str) -> bytes:
+    """A note as it is hashed; a sender is told at once what every reader would refuse."""
+    if len(note) > MAX_NOTE_CHARS:
+        raise BadRequest("note", f"the note is over {MAX_NOTE_CHARS} characters")
+    try:
+        return note.encode()
+    except UnicodeEncodeError:
+        raise BadRequest("note", "the note is not text") from None
 
 
 def spend_id(wallet_id: bytes, spend: Spend) -> bytes:

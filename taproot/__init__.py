@@ -6,7 +6,7 @@ This package knows no policy, no shares and no network, and it is the only one t
 
 from taproot.backend import BackendMissing, require_c_backend
 from taproot.build import Coin, Payment, build_psbt
-from taproot.final import finalise
+from taproot.final import finalise, finish
 from taproot.framing import MAX_INPUTS, MAX_OUTPUTS, MAX_PSBT_BYTES, decode_psbt
 from taproot.reading import read_spend
 from taproot.refusals import REFUSALS, PsbtRefused
@@ -52,6 +52,7 @@ __all__ = [
     "read_spend",
     "signing_tasks",
     "finalise",
+    "finish",
     "FinalTransaction",
     "Coin",
     "Payment",

@@ -12,8 +12,8 @@ from btclib_wallet.psbt import Psbt, extract_tx
 from curve import schnorr_verify
 from taproot.reading import double_sha256, read_document, read_spend
 from taproot.refusals import PsbtRefused, faults_refused
-from taproot.sighash import agreed_sighashes
-from taproot.spend import SIGHASH_DEFAULT, FinalTransaction, Spend
+from taproot.sighash import signing_tasks
+from taproot.spend import SIGHASH_DEFAULT, FinalTransaction, SigningTask, Spend
 from taproot.wallet import PublicWallet
 
 
@@ -38,9 +38,21 @@ def finalise(
         ValueError: not one signature per input.
     """
     spend = read_spend(psbt, wallet, next_receive=next_receive, next_change=next_change)
+    return finish(psbt, spend, signing_tasks(psbt, spend, wallet), signatures)
+
+
+def finish(
+    psbt: bytes, spend: Spend, tasks: tuple[SigningTask, ...], signatures: tuple[bytes, ...]
+) -> FinalTransaction:
+    """Finish a PSBT that has been read: as `finalise`, for whoever kept what reading it gave.
+
+    Args:
+        spend: what `read_spend` gave for exactly these bytes.
+        tasks: what `signing_tasks` gave for them.
+    """
     if len(signatures) != len(spend.inputs):
         raise ValueError(f"{len(spend.inputs)} signatures are needed, not {len(signatures)}")
-    sighashes = agreed_sighashes(psbt, spend)
+    sighashes = tuple(task.sighash for task in tasks)
     witnesses = tuple(
         _witness(coin.sighash_type, signature)
         for coin, signature in zip(spend.inputs, signatures, strict=True)
