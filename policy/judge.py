@@ -10,7 +10,7 @@ from policy.book import Booking
 from policy.conditions import condition_of
 from policy.facts import Facts
 from policy.profile import Clause, Deny, Profile, Tier
-from policy.registry import ASK, DENY, NO_TIER, OWNER_NO, RULES, TIER_APPROVES, TIER_REFUSES, Tag
+from policy.registry import ASK, DENY, NO_TIER, OWNER_NO, RULES, TIER, Tag
 from policy.verdict import Conditions, Judgement, Outcome, Reason, strictest
 from policy.wording import describe
 
@@ -112,7 +112,7 @@ def _decided(tier: Tier, facts: Facts) -> list[Reason]:
         case Outcome.APPROVE:
             return [
                 *reasons,
-                Reason(TIER_APPROVES.name, tier.line, f"tier `{tier.name}` approves", tier.then),
+                Reason(TIER.name, tier.line, f"tier `{tier.name}` approves", tier.then),
             ]
         case Outcome.ASK if facts.owner_said is True:
             text = f"tier `{tier.name}` asks, and the owner said yes"
@@ -122,7 +122,7 @@ def _decided(tier: Tier, facts: Facts) -> list[Reason]:
         case _:
             return [
                 *reasons,
-                Reason(TIER_REFUSES.name, tier.line, f"tier `{tier.name}` refuses", Outcome.REFUSE),
+                Reason(TIER.name, tier.line, f"tier `{tier.name}` refuses", Outcome.REFUSE),
             ]
 
 

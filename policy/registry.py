@@ -107,17 +107,10 @@ NO_TIER = Tag(
     "the profile",
     keys=("tiers",),
 )
-TIER_APPROVES = Tag(
-    "policy-tier-approves",
+TIER = Tag(
+    "policy-tier",
     "tiers",
-    "The first tier that fits says approve. Only approvals cite it.",
-    "the profile",
-    keys=("tiers[].then",),
-)
-TIER_REFUSES = Tag(
-    "policy-tier-refuses",
-    "tiers",
-    "The first tier that fits does not say refuse.",
+    "The first tier that fits says approve; one that says refuse does.",
     "the profile",
     keys=("tiers[].then",),
 )
