@@ -94,7 +94,8 @@ class SignerSession:
             own = secnonce.points
             points = [own if i == share.signer_id else read_pubnonce(pubnonces[i], i) for i in signers.ids]
             values = derive_values(signers, self._tweak_ctx, aggregate(points), self._msg)
-            return sign_with_values(secnonce, share.secshare, share.signer_id, values, self_check=self_check)
+            check = values if self_check else None
+            return sign_with_values(secnonce, share.secshare, share.signer_id, values, check=check)
         finally:
             secnonce.wipe()
 

@@ -1,7 +1,7 @@
 """The second round of BIP 445 0.12.1: partial signatures, their verification, and their aggregation."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from curve import Point, Scalar, SecretScalar, Tweak, TweakContext, tagged_hash
@@ -106,15 +106,26 @@ def sign(
             signer_id
         ):
             raise ValueError("the secret share does not match the signer's public share")
-        return sign_with_values(secnonce, secshare, signer_id, values, self_check=self_check)
+        check = values if self_check else None
+        return sign_with_values(secnonce, secshare, signer_id, values, check=check)
     finally:
         secnonce.wipe()
 
 
 def sign_with_values(
-    secnonce: SecNonce, secshare: SecretScalar, signer_id: int, values: SessionValues, *, self_check: bool
+    secnonce: SecNonce,
+    secshare: SecretScalar,
+    signer_id: int,
+    values: SessionValues,
+    *,
+    check: SessionValues | None,
 ) -> bytes:
-    """*Sign* for a share that is known to be this signer's. Spends the nonce. Raises as `sign` does."""
+    """*Sign* for a share that is known to be this signer's. Spends the nonce. Raises as `sign` does.
+
+    Args:
+        check: what the result is verified against before it leaves: `values` themselves for a fresh nonce,
+            the same computed once more for a deterministic one.
+    """
     k1, k2 = secnonce.take()
     try:
         weight = values.weight(signer_id)
@@ -126,8 +137,8 @@ def sign_with_values(
         k2.wipe()
     # The public halves of nonce and share were computed earlier: a bit that has flipped since then in either
     # secret shows here.
-    if self_check and not equation_holds(
-        Scalar.from_bytes(psig), secnonce.points, secshare.point(), signer_id, values
+    if check is not None and not equation_holds(
+        Scalar.from_bytes(psig), secnonce.points, secshare.point(), signer_id, check
     ):
         raise RuntimeError("the partial signature failed its own check and was destroyed: faulty hardware?")
     return psig
@@ -173,7 +184,14 @@ def deterministic_sign(
         secshare, signer_id, aggothernonce or b"", signers, tweak_ctx, msg, aux_rand
     )
     values = derive_values(signers, tweak_ctx, aggregate([secnonce.points, *others]), msg)
-    psig = sign_with_values(secnonce, secshare, signer_id, values, self_check=self_check)
+    check = None
+    if self_check:
+        # Here a fault in any *public* value is fatal too: a second partial signature with the same nonce and
+        # another b, e or λ gives the share away. So all of them are computed twice.
+        fresh = replace(signers)
+        points = aggregate([secnonce.points, *_read_aggothernonce(aggothernonce)])
+        check = derive_values(fresh, fresh.tweaked(tweaks), points, msg)
+    psig = sign_with_values(secnonce, secshare, signer_id, values, check=check)
     return secnonce.pubnonce, psig
 
 
