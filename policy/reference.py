@@ -47,7 +47,7 @@ _LATER = """\
 
 - an address of the profile's network, or `script:HEX` for an output script;
 - the name of a list under `lists:`, whose members are addresses, scripts, `own` or lists above it;
-- `own`: this wallet itself, proved by deriving the script; a spend that pays nobody needs it, change beside a payment does not;
+- `own`: this wallet itself, proved by deriving the script; change beside a payment does not need it;
 - `anyone`: any output that has an address, and this wallet.
 
 An output without an address, such as OP_RETURN data, fits only where its script is named.

@@ -151,8 +151,7 @@ TAGS: tuple[Tag, ...] = (
     DENY,
     NO_TIER,
     *_condition_tags(),
-    TIER_APPROVES,
-    TIER_REFUSES,
+    TIER,
     ASK,
     OWNER_NO,
 )
