@@ -11,6 +11,7 @@ from cluster.transport.frames import (
     SIGNATURE_BYTES,
     Frame,
     Oversize,
+    check_size,
 )
 from cluster.transport.listener import CoordinatorEndpoint, Counters
 from cluster.transport.profile import DEALER_OPTIONS, ROUTER_OPTIONS, ZAP_DOMAIN, check_endpoint, check_libzmq
@@ -24,6 +25,7 @@ __all__ = [
     "Oversize",
     "MAX_LETTER_BYTES",
     "SIGNATURE_BYTES",
+    "check_size",
     "Bucket",
     "Allowance",
     "AllowSet",

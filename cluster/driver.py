@@ -1,0 +1,371 @@
+"""The one loop that serves every machine: it brings letters, time and the owner's words in, and carries Steps out.
+
+A Step's records are committed before any of its letters leaves; several Steps that came in together share one
+commit. Entropy comes from the system, here and nowhere else. A storage error ends the process: what was being
+written is unknown, and is read again at the next start.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Protocol
+
+import zmq
+
+from cluster.control import ControlServer
+from cluster.effects import Now, Outgoing, Question, Step
+from cluster.records import Record
+from cluster.transport import CoordinatorEndpoint, NodeEndpoint, Oversize, check_size
+
+__all__ = [
+    "Arrived",
+    "Clock",
+    "CoordinatorLinks",
+    "Driver",
+    "Links",
+    "Machine",
+    "Memory",
+    "NodeLinks",
+    "harden_process",
+    "system_clock",
+]
+
+ENTROPY_BYTES = 32
+
+LONGEST_POLL_MS = 500
+"""The loop turns at least this often, so that connections are looked after."""
+
+HELD_POLL_MS = 100
+"""How soon letters that did not leave are tried again."""
+
+HELD_LETTERS = 64
+HELD_BYTES = 8 * 1024 * 1024
+HELD_MS = 20_000
+"""What is kept for one peer that cannot be reached: so many letters and bytes, and for so long."""
+
+
+class Machine(Protocol):
+    """A node, a coordinator or a client: pure, and driven from here."""
+
+    def start(self, now: Now, entropy: bytes) -> Step:
+        """The first step after a start."""
+
+    def receive(self, sender: bytes, letter: bytes, signature: bytes, now: Now, entropy: bytes) -> Step:
+        """A letter arrived over the connection of the holder of this identity key."""
+
+    def tick(self, now: Now, entropy: bytes) -> Step:
+        """Time has passed."""
+
+
+class Memory(Protocol):
+    """Where records go (`cluster.storage.Store`)."""
+
+    def append(self, records: Sequence[Record]) -> object:
+        """Commit these records, all or none, before it returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A letter, and the identity key that belongs to the connection that brought it."""
+
+    sender: bytes
+    letter: bytes
+    signature: bytes
+
+
+class Links(Protocol):
+    """All connections of one process, by identity key."""
+
+    def pollables(self) -> Iterable[zmq.Socket[bytes]]:
+        """What to poll for reading; asked before each poll."""
+
+    def receive(self) -> list[Arrived]:
+        """What has come, without waiting."""
+
+    def send(self, addressee: bytes, letter: bytes, signature: bytes) -> bool:
+        """Hand over without waiting; False if it did not leave."""
+
+
+class NodeLinks:
+    """A node's or a client's connections, one to each coordinator."""
+
+    def __init__(self, endpoints: Mapping[bytes, NodeEndpoint]) -> None:
+        """Take the endpoint of each coordinator, by the coordinator's identity key."""
+        self._endpoints = dict(endpoints)
+
+    def connected(self) -> tuple[bytes, ...]:
+        """The coordinators (identity keys) that can be reached now."""
+        return tuple(identity for identity, endpoint in self._endpoints.items() if endpoint.connected())
+
+    def pollables(self) -> Iterator[zmq.Socket[bytes]]:
+        """What to poll for reading."""
+        for endpoint in self._endpoints.values():
+            yield from endpoint.pollables()
+
+    def receive(self) -> list[Arrived]:
+        """What has come from any coordinator."""
+        return [
+            Arrived(identity, frame.letter, frame.signature)
+            for identity, endpoint in self._endpoints.items()
+            for frame in endpoint.receive()
+        ]
+
+    def send(self, addressee: bytes, letter: bytes, signature: bytes) -> bool:
+        """Send to a coordinator; False for anybody else."""
+        endpoint = self._endpoints.get(addressee)
+        return endpoint is not None and endpoint.send(letter, signature)
+
+    def close(self) -> None:
+        """Hang up."""
+        for endpoint in self._endpoints.values():
+            endpoint.close()
+
+
+class CoordinatorLinks:
+    """A coordinator's connections to everybody in the roster."""
+
+    def __init__(self, endpoint: CoordinatorEndpoint, transport_of: Mapping[bytes, bytes]) -> None:
+        """Take the listening endpoint, and the transport key of each identity key."""
+        self._endpoint = endpoint
+        self._transport_of = dict(transport_of)
+        self._identity_of = {transport: identity for identity, transport in transport_of.items()}
+
+    def pollables(self) -> Iterable[zmq.Socket[bytes]]:
+        """What to poll for reading."""
+        return self._endpoint.pollables()
+
+    def receive(self) -> list[Arrived]:
+        """What has come from anybody in the roster."""
+        return [
+            Arrived(self._identity_of[frame.peer], frame.letter, frame.signature)
+            for frame in self._endpoint.receive()
+            if frame.peer in self._identity_of
+        ]
+
+    def send(self, addressee: bytes, letter: bytes, signature: bytes) -> bool:
+        """Send to somebody in the roster; False if they are not connected."""
+        peer = self._transport_of.get(addressee)
+        return peer is not None and self._endpoint.send(peer, letter, signature)
+
+    def close(self) -> None:
+        """Hang up on everybody."""
+        self._endpoint.close()
+
+
+Clock = Callable[[], Now]
+"""Reads both clocks at once."""
+
+
+def system_clock() -> Now:
+    """This machine's clocks."""
+    return Now(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000)
+
+
+class _Held:
+    """Letters for one addressee that did not leave yet: bounded, the oldest go first, and none grows old."""
+
+    __slots__ = ("_letters", "_size")
+
+    def __init__(self) -> None:
+        self._letters: deque[tuple[int, Outgoing]] = deque()
+        self._size = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._letters)
+
+    def add(self, outgoing: Outgoing, now_ms: int) -> None:
+        self._letters.append((now_ms + HELD_MS, outgoing))
+        self._size += len(outgoing.letter)
+        while len(self._letters) > HELD_LETTERS or self._size > HELD_BYTES:
+            self._pop()
+
+    def flush(self, links: Links, now_ms: int) -> None:
+        while self._letters:
+            until, first = self._letters[0]
+            if until > now_ms and not links.send(first.addressee, first.letter, first.signature):
+                return
+            self._pop()
+
+    def _pop(self) -> None:
+        self._size -= len(self._letters.popleft()[1].letter)
+
+
+def _ask_nobody(_: Question) -> None:
+    """What becomes of questions by default: the owner finds them with `assent pending`."""
+
+
+class Driver:
+    """Drives one machine over its memory and its connections."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        memory: Memory,
+        links: Links,
+        *,
+        clock: Clock = system_clock,
+        on_question: Callable[[Question], None] = _ask_nobody,
+    ) -> None:
+        """Nothing happens before `run`.
+
+        Args:
+            machine: has read the records of its earlier runs.
+            memory: where its records go.
+            links: its connections; the caller closes them.
+            clock: reads both clocks.
+            on_question: shows a question to the owner; must not wait.
+        """
+        self._machine = machine
+        self._memory = memory
+        self._links = links
+        self._clock = clock
+        self._on_question = on_question
+        self._held: dict[bytes, _Held] = {}
+        self._wake_at_ms: int | None = None
+        self._stopped = False
+        self._signal = 0
+        self.oversize = 0
+        """How many letters of our own machine were too large to be sent; each is a bug."""
+
+    def do(self, act: Callable[[Now, bytes], Step]) -> Step:
+        """Let the machine take one step, commit it, and send what it says: for the owner's commands."""
+        step = act(self._clock(), os.urandom(ENTROPY_BYTES))
+        self._carry_out([step])
+        return step
+
+    def stop(self) -> None:
+        """End `run` after this turn of the loop."""
+        self._stopped = True
+
+    def run(self, control: ControlServer | None = None, until: Callable[[], bool] = lambda: False) -> int:
+        """Serve until `stop`, SIGTERM or SIGINT, or until `until` is true after a turn.
+
+        Returns:
+            the number of the signal that ended it, or 0.
+
+        Raises:
+            StorageFault: writing failed; the process must end.
+        """
+        with self._signals() as wake:
+            self.do(self._machine.start)
+            while not self._stopped and not until():
+                self._poll(wake, control)
+                self._turn(control)
+        return self._signal
+
+    def _turn(self, control: ControlServer | None) -> None:
+        """Everything that is due now, in order: letters, time, the owner, letters that did not leave before."""
+        arrived = self._links.receive()
+        if arrived:
+            self._carry_out(self._received(arrived))
+        if self._wake_at_ms is not None and self._clock().monotonic_ms >= self._wake_at_ms:
+            self.do(self._machine.tick)
+        if control is not None:
+            control.service()
+        self._flush()
+
+    def _received(self, arrived: Iterable[Arrived]) -> list[Step]:
+        return [
+            self._machine.receive(a.sender, a.letter, a.signature, self._clock(), os.urandom(ENTROPY_BYTES))
+            for a in arrived
+        ]
+
+    def _carry_out(self, steps: Sequence[Step]) -> None:
+        """Commit first, then speak: the order on which every promise of a machine rests."""
+        records = [record for step in steps for record in step.remember]
+        if records:
+            self._memory.append(records)
+        for step in steps:
+            for outgoing in step.say:
+                self._send(outgoing)
+            for question in step.ask:
+                self._on_question(question)
+        if steps:
+            self._wake_at_ms = steps[-1].wake_at_ms
+
+    def _send(self, outgoing: Outgoing) -> None:
+        try:
+            check_size(outgoing.letter, outgoing.signature)
+        except Oversize:
+            self.oversize += 1
+            return
+        held = self._held.get(outgoing.addressee)
+        if not held and self._links.send(outgoing.addressee, outgoing.letter, outgoing.signature):
+            return
+        if held is None:
+            held = self._held[outgoing.addressee] = _Held()
+        held.add(outgoing, self._clock().monotonic_ms)
+
+    def _flush(self) -> None:
+        now_ms = self._clock().monotonic_ms
+        for addressee in tuple(self._held):
+            self._held[addressee].flush(self._links, now_ms)
+            if not self._held[addressee]:
+                del self._held[addressee]
+
+    def _poll(self, wake: socket.socket, control: ControlServer | None) -> None:
+        poller = zmq.Poller()
+        poller.register(wake.fileno(), select.POLLIN)
+        for link in self._links.pollables():
+            poller.register(link, zmq.POLLIN)
+        for descriptor, flags in control.pollables() if control is not None else ():
+            poller.register(descriptor, flags)
+        poller.poll(self._patience_ms())
+        try:
+            wake.recv(64)
+        except BlockingIOError:
+            return
+
+    def _patience_ms(self) -> int:
+        longest = HELD_POLL_MS if self._held else LONGEST_POLL_MS
+        if self._wake_at_ms is None:
+            return longest
+        return max(0, min(longest, self._wake_at_ms - self._clock().monotonic_ms))
+
+    @contextmanager
+    def _signals(self) -> Iterator[socket.socket]:
+        """Turn SIGTERM and SIGINT into the end of the loop; a signal never interrupts a step or a commit."""
+        reader, writer = socket.socketpair()
+        with reader, writer:
+            reader.setblocking(False)
+            writer.setblocking(False)
+            if threading.current_thread() is not threading.main_thread():
+                yield reader
+                return
+            wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+            before = {
+                number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)
+            }
+            try:
+                yield reader
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+                signal.set_wakeup_fd(wakeup)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        self._signal = number
+        self._stopped = True
+
+
+def harden_process(memory_bytes: int = 0) -> None:
+    """Let a crash leave no image of memory on the disk, and bound the memory of this process (0: no bound).
+
+    After this a flood of letters ends the process instead of the machine.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_bytes:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        bound = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
