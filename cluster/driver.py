@@ -233,6 +233,7 @@ class Driver:
         self._on_question = on_question
         self._held: dict[bytes, _Held] = {}
         self._wake_at_ms: int | None = None
+        self._started = False
         self._stopped = False
         self._signal = 0
         self.oversize = 0
@@ -249,7 +250,7 @@ class Driver:
         self._stopped = True
 
     def run(self, control: ControlServer | None = None, until: Callable[[], bool] = lambda: False) -> int:
-        """Serve until `stop`, SIGTERM or SIGINT, or until `until` is true after a turn.
+        """Serve until `stop`, SIGTERM or SIGINT, or until `until` is true after a turn; may be called again.
 
         Returns:
             the number of the signal that ended it, or 0.
@@ -258,7 +259,9 @@ class Driver:
             StorageFault: writing failed; the process must end.
         """
         with self._signals() as wake:
-            self.do(self._machine.start)
+            if not self._started:
+                self._started = True
+                self.do(self._machine.start)
             while not self._stopped and not until():
                 self._poll(wake, control)
                 self._turn(control)

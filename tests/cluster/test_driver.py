@@ -232,6 +232,13 @@ def test_stop_ends_it() -> None:
     assert driver.run() == 0
 
 
+def test_run_again_goes_on_without_starting_again() -> None:
+    driver, log, *_ = bench(Script(Step(remember=(record("boot"),), wake_at_ms=0)))
+    once(driver)
+    once(driver)
+    assert log == ["commit boot"]
+
+
 def test_real_sockets_and_a_real_store(tmp_path: Path) -> None:
     server, home = b"\1" * 32, b"\2" * 32
     listening, address = threading.Event(), [""]
