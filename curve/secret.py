@@ -18,7 +18,10 @@ _wipe = ffi.memmove
 
 
 class SecretBytes:
-    """Secret bytes of any length in one buffer that is wiped. Input for `SecretScalar.derive`."""
+    """Secret bytes of any length in one buffer that is wiped. Input for `SecretScalar.derive`.
+
+    Once wiped, they refuse to be that: zeros in their place would make what is derived public.
+    """
 
     __slots__ = ("_buffer", "_size")
 
@@ -32,15 +35,20 @@ class SecretBytes:
         return self._size
 
     def _live(self) -> Any:
+        if self._buffer is None:
+            raise ValueError("this secret has been wiped")
         return self._buffer
 
     def wipe(self) -> None:
-        """Overwrite the buffer with zeros."""
-        ffi.memmove(self._buffer, bytes(self._size), self._size)
+        """Overwrite the buffer with zeros; every later use raises ValueError. Safe to repeat."""
+        buffer, self._buffer = self._buffer, None
+        if buffer is not None:
+            ffi.memmove(buffer, bytes(self._size), self._size)
 
     def __del__(self, _wipe: Any = _wipe) -> None:
-        if hasattr(self, "_buffer"):
-            _wipe(self._buffer, bytes(self._size), self._size)
+        buffer = getattr(self, "_buffer", None)
+        if buffer is not None:
+            _wipe(buffer, bytes(self._size), self._size)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("secrets are not pickled or copied")
@@ -117,15 +125,21 @@ class SecretScalar:
     def weighted_sum(cls, *terms: "tuple[Scalar, SecretScalar]") -> "SecretScalar":
         """The sum of weight · secret over all terms. Raises ValueError if it, or any weight, is zero."""
         total, term = None, ffi.new(BYTES32)
-        for weight, secret in terms:
-            ffi.memmove(term, secret._live(), 32)
-            if not succeeded(lib.secp256k1_ec_seckey_tweak_mul(context, term, weight.to_bytes())):
-                raise ValueError("product with zero")
-            if total is None:
-                total, term = term, ffi.new(BYTES32)
-            elif not succeeded(lib.secp256k1_ec_seckey_tweak_add(context, total, term)):
-                raise ValueError("sum of secrets is zero")
-        ffi.memmove(term, _ZERO, 32)
+        try:
+            for weight, secret in terms:
+                ffi.memmove(term, secret._live(), 32)
+                if not succeeded(lib.secp256k1_ec_seckey_tweak_mul(context, term, weight.to_bytes())):
+                    raise ValueError("product with zero")
+                if total is None:
+                    total, term = term, ffi.new(BYTES32)
+                elif not succeeded(lib.secp256k1_ec_seckey_tweak_add(context, total, term)):
+                    raise ValueError("sum of secrets is zero")
+        except ValueError:
+            if total is not None:
+                ffi.memmove(total, _ZERO, 32)
+            raise
+        finally:
+            ffi.memmove(term, _ZERO, 32)
         if total is None:
             raise ValueError("a sum of no terms is zero")
         return cls(total)
@@ -167,8 +181,8 @@ class SecretScalar:
         mixed[:] = _ZERO
         return result
 
-    def ecdh(self, point: Point) -> bytes:
-        """SHA256 of the compressed shared point, as in libsecp256k1's ECDH (32 bytes). Treat it as a secret.
+    def ecdh(self, point: Point) -> SecretBytes:
+        """SHA256 of the compressed shared point, as in libsecp256k1's ECDH (32 bytes); the caller wipes it.
 
         Raises:
             ValueError: `point` is infinity.
@@ -177,7 +191,7 @@ class SecretScalar:
             raise ValueError("no shared secret with infinity")
         out = ffi.new(BYTES32)
         require(lib.secp256k1_ecdh(context, out, point._key, self._live(), ffi.NULL, ffi.NULL))
-        shared = bytes(ffi.buffer(out))
+        shared = SecretBytes(ffi.buffer(out))
         ffi.memmove(out, _ZERO, 32)
         return shared
 
@@ -243,9 +257,13 @@ def _join(parts: "Sequence[bytes | SecretBytes | SecretScalar]") -> tuple[Any, i
     size = sum([len(part) for part in parts])
     joined = ffi.new(BYTES, max(size, 1))
     end = 0
-    for part in parts:
-        start, end = end, end + len(part)
-        ffi.memmove(joined + start, part if isinstance(part, bytes) else part._live(), len(part))
+    try:
+        for part in parts:
+            start, end = end, end + len(part)
+            ffi.memmove(joined + start, part if isinstance(part, bytes) else part._live(), len(part))
+    except ValueError:
+        ffi.memmove(joined, bytes(size), size)  # tracebacks hold this frame
+        raise
     return joined, size
 
 

@@ -36,9 +36,10 @@ def serialize_enc_context(t: int, enckeys: Sequence[bytes]) -> bytes:
 def _ecdh_pad(
     seckey: SecretScalar, their_pubkey: Point, *, sender: bytes, receiver: bytes, context: bytes
 ) -> SecretScalar:
-    return SecretScalar.derive(
-        BIP_TAG + "encpedpop ecdh", seckey.ecdh(their_pubkey), sender, receiver, context
-    )
+    shared = seckey.ecdh(their_pubkey)
+    pad = SecretScalar.derive(BIP_TAG + "encpedpop ecdh", shared, sender, receiver, context)
+    shared.wipe()
+    return pad
 
 
 def _self_pad(symkey: SecretScalar, nonce: bytes, context: bytes) -> SecretScalar:
