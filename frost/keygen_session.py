@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from traceback import clear_frames
 from typing import NoReturn, TypeVar
 
 from frost.chilldkg import (
@@ -163,6 +164,9 @@ class KeygenParticipant:
         try:
             state2, pmsg2 = participant_step2(hostseckey, started.state1, cmsg1, aux_rand)
         except ProtocolError as error:
+            # The error stays, and with it the frames it went through: none of them may keep the host key.
+            del hostseckey
+            clear_frames(error.__traceback__)
             self._stage = Failed(error)
             raise
         self._stage = undecided = Undecided(self._params, state2.transcript, pmsg2)
