@@ -22,6 +22,9 @@ MAX_INPUTS = 250
 MAX_PSBT_BYTES = 512 * 1024
 """The largest PSBT a request may carry, in bytes."""
 
+MAX_NOTE_CHARS = 500
+"""The longest note, in characters."""
+
 MAX_NODES = 128
 """The most members a wallet may have (a security bound of BIP 445)."""
 
@@ -32,8 +35,16 @@ Bytes64 = Annotated[bytes, Meta(min_length=64, max_length=64)]
 Bytes66 = Annotated[bytes, Meta(min_length=66, max_length=66)]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Millis = Annotated[int, Meta(ge=0, le=2**53)]
-Code = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z0-9-]+$")]
-Note = Annotated[str, Meta(max_length=500)]
+Code = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+\Z")
+]  # `$` would let a newline in
+Note = Annotated[str, Meta(max_length=MAX_NOTE_CHARS)]
+
+MAX_CODES = 32
+"""The most codes a verdict may give."""
+
+MAX_FINAL_BYTES = MAX_PSBT_BYTES + MAX_INPUTS * 80
+"""The largest finished transaction: never more than its PSBT and a witness for each input."""
 
 NO_ID = bytes(32)
 """Stands where a header has no wallet, request or session."""
@@ -144,7 +155,7 @@ class Verdict(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """
 
     decision: Decision
-    codes: Annotated[tuple[Code, ...], Meta(max_length=64)]
+    codes: Annotated[tuple[Code, ...], Meta(max_length=MAX_CODES)]
     spend_id: Bytes32
     policy_digest: Bytes32
     chain_head: Bytes32
@@ -207,7 +218,7 @@ class Final(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The signatures, one per signing task, and the whole transaction; whoever gets it verifies it."""
 
     signatures: Annotated[tuple[Bytes64, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
-    transaction: Annotated[bytes, Meta(max_length=MAX_PSBT_BYTES)]
+    transaction: Annotated[bytes, Meta(max_length=MAX_FINAL_BYTES)]
 
 
 class StatusQuery(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -343,7 +354,7 @@ KINDS: dict[Kind, KindRule] = {
     Kind.HELLO: _rule(Hello, 16 * 1024, "node coordinator client", "nothing", "is heard again"),
     Kind.REQUEST: _rule(Request, 520 * 1024, "client", "nothing", "the stored state of that request"),
     Kind.PROPOSE: _rule(Propose, 524 * 1024, "coordinator", "the request", "the stored verdict"),
-    Kind.VERDICT: _rule(Verdict, 16 * 1024, "node", "the request and the verdict", "replaces the older one"),
+    Kind.VERDICT: _rule(Verdict, _SMALL, "node", "the request and the verdict", "replaces the older one"),
     Kind.NONCE_REQUEST: _rule(
         NonceRequest, _SMALL, "coordinator", "nothing", "the same live nonces, or Gone"
     ),
@@ -355,7 +366,7 @@ KINDS: dict[Kind, KindRule] = {
     Kind.GONE: _rule(Gone, _SMALL, "node", "nothing", "is ignored"),
     Kind.BUSY: _rule(Busy, _SMALL, "node coordinator", "nothing", "is ignored"),
     Kind.WITHDRAW: _rule(Withdraw, _SMALL, "node", "the owner's no", "is ignored"),
-    Kind.FINAL: _rule(Final, 530 * 1024, "coordinator", "the final transaction", "is ignored"),
+    Kind.FINAL: _rule(Final, 560 * 1024, "coordinator", "the final transaction", "is ignored"),
     Kind.STATUS_QUERY: _rule(StatusQuery, _SMALL, "client", "nothing", "the newest state"),
     Kind.STATUS: _rule(Status, _LARGE, "coordinator", "the request", "replaces the older one"),
     Kind.KEYGEN_REQUEST: _rule(

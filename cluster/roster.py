@@ -26,7 +26,7 @@ WORDS_MEMORY_BYTES = 256 * 1024 * 1024
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 """What a node, a person or a wallet may be called."""
 
-Name = Annotated[str, Meta(min_length=1, max_length=31, pattern="^[a-z0-9][a-z0-9-]{0,30}$")]
+Name = Annotated[str, Meta(min_length=1, max_length=31, pattern=r"^[a-z0-9][a-z0-9-]{0,30}\Z")]
 
 
 class RosterError(ValueError):
@@ -56,7 +56,7 @@ class NodeEntry(Reachable, frozen=True):
 class CoordinatorEntry(Reachable, frozen=True):
     """A coordinator: the one address it listens on."""
 
-    endpoint: Annotated[str, Meta(max_length=255, pattern="^tcp://[][0-9A-Za-z.:-]+:[0-9]{1,5}$")]
+    endpoint: Annotated[str, Meta(max_length=255, pattern=r"^tcp://[][0-9A-Za-z.:-]+:[0-9]{1,5}\Z")]
 
 
 class ClientEntry(Reachable, frozen=True):
