@@ -16,6 +16,7 @@ from cluster.journal import BootKept, read
 from cluster.messages import KINDS, NO_ID, PROTOCOL_VERSION, Hello, Kind, NodeStatus, Status
 from cluster.presence import Presence
 from cluster.records import Head, Record
+from cluster.restoring import sense_made_of
 from cluster.roster import Roster
 from cluster.schemes import SCHEMES
 from cluster.turn import Turn
@@ -46,10 +47,11 @@ class Coordinator:
         self.complaints = Complaints(roster)
         self.head = Head()
         for record in records:
-            entry = read(record)
-            self.keygen.restore(entry, record.wallet_id)
-            self.signing.restore(entry, record.wallet_id)
-            self.head = self.head.after([record])
+            with sense_made_of(record, self.head.height):
+                entry = read(record)
+                self.keygen.restore(entry, record.wallet_id)
+                self.signing.restore(entry, record.wallet_id)
+                self.head = self.head.after([record])
 
     def start(self, now: Now, entropy: bytes) -> Step:
         """The first step after a start: remember it, and repeat whatever is open."""
@@ -118,6 +120,7 @@ class Coordinator:
     def _hello(self, letter: Letter, hello: Hello, turn: Turn) -> None:
         sender = letter.header.sender
         mismatch = self._presence.greeted(sender, hello)
+        self.signing.heard(sender)
         turn.tell(Kind.HELLO, sender, self._own_hello(turn))
         self.keygen.hear_stages(sender, hello.wallets, turn)
         if mismatch:
@@ -142,7 +145,8 @@ class Coordinator:
                 self.signing.query(letter, turn)
             return
         nodes = tuple(
-            NodeStatus(entry.identity, self.reach(entry.identity, turn.now), None) for entry in self.roster.nodes
+            NodeStatus(entry.identity, self.reach(entry.identity, turn.now), None)
+            for entry in self.roster.nodes
         )
         turn.tell(Kind.STATUS, letter.header.sender, Status("running", (), nodes))
 

@@ -18,6 +18,7 @@ from cluster.messages import KINDS, PROTOCOL_VERSION, Hello, Kind, WalletState
 from cluster.node_keygen import KeygenDesk, Plan
 from cluster.node_signing import SigningDesk, Ticket
 from cluster.records import NO_WALLET, Head, Record
+from cluster.restoring import sense_made_of
 from cluster.roster import Roster
 from cluster.schemes import SCHEMES
 from cluster.turn import Turn
@@ -99,18 +100,14 @@ class Node:
         self._hello_at_ms: int | None = None
         self._offset_ms: int | None = None
         for record in records:
-            entry = read(record)
-            self.keygen.restore(entry, record.wallet_id)
-            self.signing.restore(entry, record.wallet_id)
-            judge.restore(entry, record.wallet_id)
-            if isinstance(entry, WalletComplete):
-                self._complete(record.wallet_id)
-            self.head = self.head.after([record])
+            with sense_made_of(record, self.head.height):
+                self._restore(record)
 
     def start(self, now: Now, entropy: bytes) -> Step:
         """The first step after a start: remember it, say Hello, put what still waits for the owner."""
         turn = self._turn(now, entropy)
         turn.note(BootKept(now.wall_ms, self._mouth.boot_id))
+        self.signing.resume(turn)
         for question in self.questions(now):
             turn.ask(question)
         return self._end(turn)
@@ -161,6 +158,15 @@ class Node:
         return self.signing.tickets.get(subject)
 
     # Inside.
+
+    def _restore(self, record: Record) -> None:
+        entry = read(record)
+        self.keygen.restore(entry, record.wallet_id)
+        self.signing.restore(entry, record.wallet_id)
+        self._judge.restore(entry, record.wallet_id)
+        if isinstance(entry, WalletComplete):
+            self._complete(record.wallet_id)
+        self.head = self.head.after([record])
 
     def _turn(self, now: Now, entropy: bytes) -> Turn:
         self._watch_clocks(now)
