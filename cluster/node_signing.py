@@ -27,6 +27,7 @@ from cluster.journal import (
 )
 from cluster.judging import Judge, Judgement
 from cluster.messages import (
+    MAX_CODES,
     NO_ID,
     Busy,
     Decision,
@@ -50,6 +51,15 @@ from cluster.vault import NoncesGone, Vault
 
 MAX_OPEN_PER_CLIENT = 32
 """How many undecided requests one client may have at a node; one more is answered Busy."""
+
+MAX_FAILED = 256
+"""How many requests of one client may come to nothing within `FAILED_WINDOW_MS`; then it is answered Busy."""
+
+MAX_FAILED_BYTES = 16 * 1024 * 1024
+"""How many bytes they may have together: each is on this node's disk for good."""
+
+FAILED_WINDOW_MS = 3_600_000
+"""The window of both, one hour."""
 
 MAX_REQUEST_LIFE_MS = 7 * 24 * 3_600_000
 """No request is good for longer than this, whatever its letter says."""
@@ -76,6 +86,7 @@ class Ticket:
     subject: Subject
     request: SignedLetter
     expires_at_ms: int
+    made_at_ms: int
     judgement: Judgement
     state: str = "open"
     verdict_until_ms: int = 0
@@ -109,7 +120,7 @@ class SigningDesk:
         """Take one record into account; they come in the order in which they were written."""
         match entry:
             case RequestKept(request=request):
-                self._restore_request(request, wallet_id)
+                self._restore_request(request, wallet_id, entry.at_ms)
             case AnswerKept(request_id=request_id, yes=yes):
                 self._hear_owner(self.tickets[request_id], yes)
             case JudgedKept(request_id=request_id, codes=codes):
@@ -130,10 +141,10 @@ class SigningDesk:
             case _:
                 pass
 
-    def _restore_request(self, request: SignedLetter, wallet_id: bytes) -> None:
+    def _restore_request(self, request: SignedLetter, wallet_id: bytes, at_ms: int) -> None:
         letter = open_inner(request, Kind.REQUEST)
         subject = understand(self._wallets[wallet_id], letter)
-        self.tickets[subject.request_id] = Ticket(subject, request, _expiry(letter), Judgement.nothing_yet())
+        self.tickets[subject.request_id] = _new_ticket(subject, letter, at_ms)
 
     def _restore_judgement(
         self, ticket: Ticket, decision: Decision, codes: tuple[str, ...], policy_digest: bytes
@@ -178,10 +189,10 @@ class SigningDesk:
         if known is not None:
             self._repeat(known, coordinator, turn)
             return
-        if _expiry(inner) < turn.now.wall_ms:
+        if inner.header.expires_at_ms < turn.now.wall_ms:
             self._refuse_unread(inner, coordinator, "request-expired", turn)
             return
-        if self._open_of(inner.header.sender) >= MAX_OPEN_PER_CLIENT:
+        if self._crowded(inner.header.sender, turn.now.wall_ms):
             turn.tell(
                 Kind.BUSY,
                 coordinator,
@@ -195,7 +206,7 @@ class SigningDesk:
         except BadRequest as bad:
             self._refuse_unread(inner, coordinator, bad.code, turn)
             return
-        self._judge_new(Ticket(subject, request, _expiry(inner), Judgement.nothing_yet()), coordinator, turn)
+        self._judge_new(_new_ticket(subject, inner, turn.now.wall_ms), coordinator, turn)
 
     def _judge_new(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
         subject = ticket.subject
@@ -266,7 +277,7 @@ class SigningDesk:
             Kind.VERDICT,
             Verdict(
                 decision=judgement.decision,
-                codes=judgement.codes,
+                codes=judgement.codes[:MAX_CODES],
                 spend_id=subject.spend_id,
                 policy_digest=judgement.policy_digest,
                 chain_head=turn.head.hash,
@@ -309,7 +320,18 @@ class SigningDesk:
     def _order(self, letter: Letter, order: Order, turn: Turn) -> None:
         ticket = self._ticket(letter)
         subject = ticket.subject
-        approvals = self._read_order(ticket, order, turn)
+        order_digest = digest(encode(order))
+        stored = next((kept for kept in ticket.signed.values() if kept.order_digest == order_digest), None)
+        if stored is not None:
+            self._say_psigs(ticket, stored, letter.header.sender, turn)
+            return
+        try:
+            approvals = self._read_order(ticket, order, turn)
+        except BadLetter as bad:
+            if bad.code not in {"approval-expired", "order-nonces-expired"}:
+                raise
+            self._gone(letter, bad.code, turn)  # slowness is nobody's fault, and others wait for an answer
+            return
         signers = tuple(Signer(a.participant, a.pubnonces) for a in approvals)
         session_id = subject.wallet.session_id(subject.request_id, signers, subject.tasks)
         stored = ticket.signed.get(session_id)
@@ -327,8 +349,11 @@ class SigningDesk:
         short = ticket.judgement.lacks({a.identity: self._role(a.identity) for a in approvals})
         if short is not None:
             self._gone(letter, "order-quorum", turn)
+            self._say_verdict(
+                ticket, letter.header.sender, turn
+            )  # its conditions may be newer than the order
             return
-        self._sign(ticket, signers, session_id, digest(encode(order)), letter.header.sender, turn)
+        self._sign(ticket, signers, session_id, order_digest, letter.header.sender, turn)
 
     def _read_order(self, ticket: Ticket, order: Order, turn: Turn) -> tuple[Approval, ...]:
         subject = ticket.subject
@@ -467,8 +492,10 @@ class SigningDesk:
             if ticket.state == "open" and ticket.expires_at_ms < turn.now.wall_ms:
                 self._close(ticket, "request-expired", turn)
                 continue
+            if ticket.state == "may-be-signed":
+                continue  # it never expires, so nothing is due
             due.append(ticket.expires_at_ms + 1)
-            if ticket.state == "open" and ticket.judgement.approves:
+            if ticket.judgement.approves:
                 if (
                     ticket.verdict_until_ms - RENEW_BEFORE_MS
                     <= turn.now.wall_ms
@@ -479,6 +506,16 @@ class SigningDesk:
                         self._say_verdict(ticket, coordinator, turn)
                 due.append(max(turn.now.wall_ms + 1000, ticket.verdict_until_ms - RENEW_BEFORE_MS))
         return min(due, default=None)
+
+    def resume(self, turn: Turn) -> None:
+        """After a start: judge what is open, so that the owner is asked again; anything else waits to be proposed."""
+        for ticket in self.tickets.values():
+            if ticket.state == "open" and ticket.expires_at_ms >= turn.now.wall_ms:
+                judgement = self._judge.judge(
+                    ticket.subject, self._answers.get(ticket.subject.spend_id), turn.now
+                )
+                if judgement.decision is Decision.ASK:
+                    ticket.judgement = judgement
 
     def forget_nonces(self) -> None:
         """Drop every nonce in memory: the clocks jumped, so this memory may have been copied."""
@@ -513,8 +550,17 @@ class SigningDesk:
         wallet_id = subject.wallet.wallet_id
         self._wallets[wallet_id] = self._wallets[wallet_id].having_seen(subject.spend)
 
-    def _open_of(self, client: bytes) -> int:
-        return sum(t.state == "open" and t.subject.client == client for t in self.tickets.values())
+    def _crowded(self, client: bytes, wall_ms: int) -> bool:
+        """Whether a client has too much undecided, or was refused too much lately, to be listened to."""
+        mine = [t for t in self.tickets.values() if t.subject.client == client]
+        failed = [
+            t for t in mine if t.state in {"refused", "closed"} and t.made_at_ms > wall_ms - FAILED_WINDOW_MS
+        ]
+        return (
+            sum(t.state == "open" for t in mine) >= MAX_OPEN_PER_CLIENT
+            or len(failed) >= MAX_FAILED
+            or sum(len(t.request.letter) for t in failed) >= MAX_FAILED_BYTES
+        )
 
     def _role(self, identity: bytes) -> str:
         node = self._roster.node(identity)
@@ -557,6 +603,7 @@ class SigningDesk:
         )
 
 
-def _expiry(request: Letter) -> int:
-    """Until when a request is good: what its client signed."""
-    return request.header.expires_at_ms
+def _new_ticket(subject: Subject, request: Letter, at_ms: int) -> Ticket:
+    """A ticket that nobody has judged; good for as long as its client signed, within bounds."""
+    expires_at_ms = min(request.header.expires_at_ms, at_ms + MAX_REQUEST_LIFE_MS)
+    return Ticket(subject, request.signed, expires_at_ms, at_ms, Judgement.nothing_yet())
