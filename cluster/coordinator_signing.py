@@ -7,6 +7,7 @@ again, and every try uses fresh nonces, so n-t+1 sessions are enough while t hon
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cluster.approvals import NONCE_LIFE_MS, read_verdict
@@ -14,6 +15,7 @@ from cluster.codec import BadLetter, Letter, open_inner
 from cluster.effects import Now
 from cluster.journal import Body, ClosedKept, ComplaintKept, FinalKept, RequestKept
 from cluster.messages import (
+    KINDS,
     Busy,
     Decision,
     Final,
@@ -44,13 +46,31 @@ MAX_OPEN = 256
 MAX_OPEN_PER_CLIENT = 32
 """How many of them one client may have."""
 
+MAX_FAILED = 256
+"""How many requests of one client may come to nothing within `FAILED_WINDOW_MS`; then it is answered Busy."""
+
+MAX_FAILED_BYTES = 16 * 1024 * 1024
+"""How many bytes they may have together: each is on the disk for good."""
+
+FAILED_WINDOW_MS = 3_600_000
+"""The window of both, one hour."""
+
+MAX_SESSIONS = 32
+"""How many sessions are tried for one request; robust signing needs n-t+1 when nobody restarts."""
+
+PATIENCE_MS = 4_000
+"""How long those who have failed fewer sessions are waited for, after a session failed."""
+
+_FAILED = frozenset({"refused", "closed", "expired"})
+_ENTRY_BYTES = KINDS[Kind.VERDICT].cap + 1024  # a verdict, and what is in a Nonces letter beside the nonces
+
 SESSION_LIFE_MS = 8_000
 """How long the signers of an order have before a silent one is passed over."""
 
 REPEAT_MS = 2_000
 """How long to wait before saying a thing again to somebody who has not answered."""
 
-NONCE_MARGIN_MS = 5_000
+NONCE_MARGIN_MS = 15_000
 """Nonces with less than this left are not worth an order."""
 
 
@@ -74,6 +94,7 @@ class Job:
     subject: Subject
     request: SignedLetter
     expires_at_ms: int
+    made_at_ms: int
     state: str = "open"
     codes: tuple[str, ...] = ()
     verdicts: dict[bytes, tuple[Verdict, SignedLetter]] = field(default_factory=dict)
@@ -82,6 +103,8 @@ class Job:
     sessions: list[Session] = field(default_factory=list)
     culprits: dict[bytes, str] = field(default_factory=dict)
     stalled: set[bytes] = field(default_factory=set)
+    losses: dict[bytes, int] = field(default_factory=dict)
+    lost_at_ms: int | None = None
     said_at_ms: dict[tuple[Kind, bytes], int] = field(default_factory=dict)
     final: Final | None = None
 
@@ -108,7 +131,9 @@ class SigningDesk:
             case RequestKept(request=request):
                 letter = open_inner(request, Kind.REQUEST)
                 subject = understand(self._wallets[wallet_id], letter)
-                self.jobs[subject.request_id] = Job(subject, request, letter.header.expires_at_ms)
+                self.jobs[subject.request_id] = Job(
+                    subject, request, letter.header.expires_at_ms, entry.at_ms
+                )
             case FinalKept(request_id=request_id):
                 job = self.jobs[request_id]
                 job.state, job.final = "final", Final(entry.signatures, entry.transaction)
@@ -127,14 +152,14 @@ class SigningDesk:
         """A client's signed request: store it, acknowledge it, propose it to every member."""
         header = letter.header
         known = self.jobs.get(header.request_id)
-        if known is not None:
+        if known is not None and known.subject.client == header.sender:
             self.tell_client(known, header.sender, turn)
             return
         wallet = self._wallets.get(header.wallet_id)
         if wallet is None or not wallet.complete:
             self._reject(letter, "request-wallet", turn)
             return
-        if not self._room_for(header.sender):
+        if not self._room_for(header.sender, turn.now.wall_ms):
             turn.tell(
                 Kind.BUSY,
                 header.sender,
@@ -148,7 +173,10 @@ class SigningDesk:
         except BadRequest as bad:
             self._reject(letter, bad.code, turn)
             return
-        job = Job(subject, letter.signed, header.expires_at_ms)
+        if wallet.charter.n * (_ENTRY_BYTES + 68 * len(subject.tasks)) > KINDS[Kind.ORDER].cap:
+            self._reject(letter, "request-inputs", turn)
+            return
+        job = Job(subject, letter.signed, header.expires_at_ms, turn.now.wall_ms)
         self.jobs[subject.request_id] = job
         turn.note(RequestKept(turn.now.wall_ms, letter.signed), wallet.wallet_id)
         self.tell_client(job, header.sender, turn)
@@ -186,10 +214,16 @@ class SigningDesk:
             request_id=letter.header.request_id,
         )
 
-    def _room_for(self, client: bytes) -> bool:
-        open_jobs = [job for job in self.jobs.values() if job.state == "open"]
-        mine = sum(job.subject.client == client for job in open_jobs)
-        return len(open_jobs) < MAX_OPEN and mine < MAX_OPEN_PER_CLIENT
+    def _room_for(self, client: bytes, wall_ms: int) -> bool:
+        jobs = list(self.jobs.values())
+        mine = [job for job in jobs if job.subject.client == client]
+        failed = [j for j in mine if j.state in _FAILED and j.made_at_ms > wall_ms - FAILED_WINDOW_MS]
+        return (
+            sum(job.state == "open" for job in jobs) < MAX_OPEN
+            and sum(job.state == "open" for job in mine) < MAX_OPEN_PER_CLIENT
+            and len(failed) < MAX_FAILED
+            and sum(len(job.request.letter) for job in failed) < MAX_FAILED_BYTES
+        )
 
     # What nodes answer.
 
@@ -202,35 +236,45 @@ class SigningDesk:
         if job.state != "open":
             self._after_end(job, node, letter, turn)
             return
+        self._dispatch(job, letter, turn)
+        self.advance(job, turn)
+
+    def _dispatch(self, job: Job, letter: Letter, turn: Turn) -> None:
+        node = letter.header.sender
         job.stalled.discard(node)
         match letter.body:
             case Verdict():
                 self._verdict(job, letter, letter.body, turn)
             case Nonces():
-                self._nonces(job, letter, letter.body)
+                self._nonces(job, letter, letter.body, turn)
             case Withdraw():
                 job.verdicts.pop(node, None)
                 job.nonces.pop(node, None)
                 self.tell_client(job, job.subject.client, turn)
             case Gone():
-                self._lost(job, node)
+                self._lost(job, node, turn)
             case PartialSignatures():
                 self._psigs(job, letter, letter.body, turn)
             case Busy():
                 pass
             case _:
                 raise BadLetter("letter-kind", f"the coordinator has no use for a {letter.header.kind.name}")
-        self.advance(job, turn)
 
     def _after_end(self, job: Job, node: bytes, letter: Letter, turn: Turn) -> None:
-        """A node that still speaks of an ended request has not heard how it ended."""
-        if job.final is not None and letter.header.kind in {Kind.VERDICT, Kind.PARTIAL_SIGNATURES}:
+        """A node that still speaks of an ended request has not heard how it ended; a late signature still counts."""
+        if job.final is None and isinstance(letter.body, PartialSignatures):
+            self._psigs(job, letter, letter.body, turn)
+        elif job.final is not None and letter.header.kind in {Kind.VERDICT, Kind.PARTIAL_SIGNATURES}:
             self._tell(Kind.FINAL, node, job.final, job, turn)
 
     def _verdict(self, job: Job, letter: Letter, verdict: Verdict, turn: Turn) -> None:
         charter = job.subject.wallet.charter
         read_verdict(letter.signed, charter, job.subject.request_id, turn.now.wall_ms)
         node = letter.header.sender
+        if verdict.decision is Decision.APPROVE and verdict.spend_id != job.subject.spend_id:
+            raise BadLetter(
+                "verdict-spend", "it approves another spend, and no node would take an order with it"
+            )
         before = job.verdicts.get(node)
         job.verdicts[node] = (verdict, letter.signed)
         if verdict.decision is not Decision.APPROVE:
@@ -244,16 +288,21 @@ class SigningDesk:
         charter = job.subject.wallet.charter
         refusals = [v for v, _ in job.verdicts.values() if v.decision is Decision.REFUSE]
         if len(refusals) > charter.n - charter.t and job.state == "open":
-            turn.note(
-                ClosedKept(turn.now.wall_ms, job.subject.request_id, "refused"),
-                job.subject.wallet.wallet_id,
-            )
-            job.state, job.codes = "refused", ("refused",)
+            self._close(job, "refused", "refused", turn)
 
-    def _nonces(self, job: Job, letter: Letter, body: Nonces) -> None:
+    def _nonces(self, job: Job, letter: Letter, body: Nonces, turn: Turn) -> None:
         node = letter.header.sender
         if len(body.pubnonces) != len(job.subject.tasks):
             raise BadLetter("nonces-count", "not one nonce per signing task")
+        if not job.subject.wallet.takes_nonces(body.pubnonces):
+            if node not in job.culprits:
+                job.culprits[node] = "nonces-invalid"
+                turn.note(
+                    ComplaintKept(turn.now.wall_ms, node, "nonces-invalid", (letter.signed,)),
+                    job.subject.wallet.wallet_id,
+                )
+                self.tell_client(job, job.subject.client, turn)
+            return
         used = {s.pubnonces for session in job.sessions for s in session.signers}
         if body.pubnonces in used:
             return
@@ -262,11 +311,18 @@ class SigningDesk:
             job.arrivals.remove(node)
         job.arrivals.append(node)
 
-    def _lost(self, job: Job, node: bytes) -> None:
-        """A signer's nonces are gone: that session cannot end, nobody is to blame."""
+    def _lost(self, job: Job, node: bytes, turn: Turn) -> None:
+        """A signer's nonces are gone: that session cannot end, nobody is to blame, but others come first now."""
         job.nonces.pop(node, None)
-        if job.current is not None and node in job.current.members:
-            job.current.open = False
+        session = job.current
+        if session is not None and node in session.members and node not in session.psigs:
+            session.open = False
+            self._count_loss(job, [node], turn)
+
+    def _count_loss(self, job: Job, nodes: Iterable[bytes], turn: Turn) -> None:
+        for node in nodes:
+            job.losses[node] = job.losses.get(node, 0) + 1
+        job.lost_at_ms = turn.now.monotonic_ms
 
     def _psigs(self, job: Job, letter: Letter, body: PartialSignatures, turn: Turn) -> None:
         node = letter.header.sender
@@ -292,12 +348,16 @@ class SigningDesk:
                 job.culprits[identity] = "psig-invalid"
             self._convict(job, session, {identity: session.psigs[identity][1] for identity in guilty}, turn)
             return
-        transaction = job.subject.finalise(signatures)
+        session.open = False
+        try:
+            transaction = job.subject.finalise(signatures)
+        except BadRequest as bad:
+            self._close(job, "closed", bad.code, turn)
+            return
         turn.note(
             FinalKept(turn.now.wall_ms, job.subject.request_id, signatures, transaction),
             job.subject.wallet.wallet_id,
         )
-        session.open = False
         job.state, job.final = "final", Final(signatures, transaction)
         self._saw(job.subject)
         self.tell_client(job, job.subject.client, turn)
@@ -323,9 +383,13 @@ class SigningDesk:
         if job.state != "open" or job.current is not None:
             return
         now = turn.now
-        approving = [node for node in self._approving(job, now) if not self._presence.mismatched(node)]
+        approving = self._preferred(job, now)
         ready = [node for node in job.arrivals if node in approving and self._has_nonces(job, node, now)]
         chosen = choose([self._candidate(job, node) for node in ready], job.subject.wallet.charter.t)
+        if chosen is not None and len(job.sessions) >= MAX_SESSIONS:
+            self._close(job, "closed", "sessions-exhausted", turn)
+            self.tell_client(job, job.subject.client, turn)
+            return
         if chosen is not None:
             self._order(job, chosen, turn)
             return
@@ -333,6 +397,20 @@ class SigningDesk:
             for node in approving:
                 if node not in ready:
                     self._say_again(Kind.NONCE_REQUEST, node, NonceRequest(len(job.sessions)), job, turn)
+
+    def _preferred(self, job: Job, now: Now) -> list[bytes]:
+        """Who may be ordered now: for a while after a failure, the fewest-failed who make a quorum between them.
+
+        Else one node that is always first and never signs would be in every session.
+        """
+        approving = [node for node in self._approving(job, now) if not self._presence.mismatched(node)]
+        if job.lost_at_ms is None or now.monotonic_ms - job.lost_at_ms >= PATIENCE_MS:
+            return approving
+        for most in sorted({job.losses.get(node, 0) for node in approving}):
+            few = [node for node in approving if job.losses.get(node, 0) <= most]
+            if choose([self._candidate(job, node) for node in few], job.subject.wallet.charter.t):
+                return few
+        return approving
 
     def _order(self, job: Job, chosen: tuple[bytes, ...], turn: Turn) -> None:
         charter = job.subject.wallet.charter
@@ -368,7 +446,9 @@ class SigningDesk:
             session = job.current
             if session is not None and session.ends_at_ms <= turn.now.monotonic_ms:
                 session.open = False
-                job.stalled.update(set(session.members) - set(session.psigs))
+                silent = set(session.members) - set(session.psigs)
+                job.stalled.update(silent)
+                self._count_loss(job, silent, turn)
                 self.tell_client(job, job.subject.client, turn)
             self._repeat(job, turn)
             self.advance(job, turn)
@@ -384,21 +464,24 @@ class SigningDesk:
             if session is not None and node in session.members and node not in session.psigs:
                 self._say_again(Kind.ORDER, node, session.order, job, turn, session_id=session.session_id)
 
+    def _close(self, job: Job, state: str, code: str, turn: Turn) -> None:
+        turn.note(ClosedKept(turn.now.wall_ms, job.subject.request_id, code), job.subject.wallet.wallet_id)
+        job.state, job.codes = state, (code,)
+
     def _expire(self, job: Job, turn: Turn) -> None:
-        turn.note(
-            ClosedKept(turn.now.wall_ms, job.subject.request_id, "request-expired"),
-            job.subject.wallet.wallet_id,
-        )
-        job.state, job.codes = "expired", ("request-expired",)
+        self._close(job, "expired", "request-expired", turn)
         self.tell_client(job, job.subject.client, turn)
+
+    def heard(self, node: bytes) -> None:
+        """A node is there: whoever was passed over for its silence may be asked again."""
+        for job in self.jobs.values():
+            job.stalled.discard(node)
 
     def greeted(self, node: bytes, turn: Turn) -> None:
         """A node started, or came back: propose what is open again; its old nonces are gone."""
         for job in self.jobs.values():
             if job.state == "open" and job.subject.wallet.charter.participant(node) is not None:
-                job.nonces.pop(node, None)
-                job.said_at_ms.pop((Kind.PROPOSE, node), None)
-                self._lost(job, node)
+                self._lost(job, node, turn)
                 self._say_again(Kind.PROPOSE, node, Propose(job.request), job, turn)
 
     # Small things.

@@ -9,10 +9,14 @@ from cluster.messages import PROTOCOL_VERSION, Hello
 SILENT_AFTER_MS = 15_000
 """Somebody not heard for this long counts as unreachable."""
 
+RESTART_EVERY_MS = 1_000
+"""A new start is noticed at most this often: each one makes the coordinator say everything again."""
+
 
 @dataclass(slots=True)
 class _Seen:
     heard_at_ms: int
+    started_at_ms: int
     boot_id: bytes
     hello: Hello | None
     mismatch: str
@@ -28,8 +32,11 @@ class Presence:
     def heard(self, who: bytes, boot_id: bytes, now_ms: int) -> bool:
         """Note that somebody spoke; True when it is a start that was not known (a new boot id)."""
         seen = self._seen.get(who)
+        if seen is not None and now_ms - seen.started_at_ms < RESTART_EVERY_MS:
+            seen.heard_at_ms = now_ms
+            return False
         if seen is None or seen.boot_id != boot_id:
-            self._seen[who] = _Seen(now_ms, boot_id, None, "")
+            self._seen[who] = _Seen(now_ms, now_ms, boot_id, None, "")
             return True
         seen.heard_at_ms = now_ms
         return False

@@ -63,7 +63,7 @@ class Share(Protocol):
     """One participant's secret share of one key."""
 
     def nonces(self, tasks: Sequence[SigningTask], extra: bytes, entropy: bytes) -> Nonces:
-        """Fresh nonces for these tasks; `extra` names the request, `entropy` is 32 fresh random bytes."""
+        """Fresh nonces for these tasks; `extra` differs for each batch, `entropy` is 32 fresh random bytes."""
 
 
 class Dealing(Protocol):
@@ -119,6 +119,12 @@ class Key(Protocol):
         self, signers: Sequence[Signer], psigs: Sequence[Sequence[bytes]], tasks: Sequence[SigningTask]
     ) -> tuple[bytes, ...]:
         """One verified BIP 340 signature (64 bytes) per task. Raises Blame, naming who sent an invalid part."""
+
+    def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
+        """Whether every one is a public nonce at all: one that is not would end any session it is in."""
+
+    def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
+        """Whether these can be used in a session; otherwise whoever made them is faulty."""
 
     def acknowledged_by(self, participant: int, ack: bytes) -> bool:
         """Whether this is the participant's acknowledgement of exactly this recovery data."""

@@ -23,6 +23,7 @@ from frost import (
     coordinator_investigate_for,
     coordinator_recover,
     coordinator_step1,
+    nonce_agg,
     participant_finalize,
     participant_investigate,
     participant_recover,
@@ -211,6 +212,23 @@ class FrostKey:
             except InvalidContributionError as error:
                 raise Blame(error.culprits) from None
         return tuple(signatures)
+
+    def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
+        """Two points each; their sum is nobody's business here."""
+        try:
+            for pubnonce in pubnonces:
+                nonce_agg([pubnonce], [0])
+        except ProtocolError:
+            return False
+        return True
+
+    def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
+        """Whether each is two points of the curve."""
+        try:
+            nonce_agg(pubnonces)
+        except InvalidContributionError:
+            return False
+        return True
 
     def acknowledged_by(self, participant: int, ack: bytes) -> bool:
         """ChillDKG recovery acknowledgement of one participant."""

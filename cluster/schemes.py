@@ -107,6 +107,10 @@ class Wallet:
         """One verified signature per task, from everybody's partial signatures in the signers' order. Raises Blame."""
         return self.key.aggregate(signers, psigs, tasks)
 
+    def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
+        """Whether every one is a public nonce at all: one that is not would end any session it is in."""
+        return self.key.takes_nonces(pubnonces)
+
     def acknowledged_by(self, participant: int, ack: bytes) -> bool:
         """Whether this is that participant's acknowledgement of exactly this recovery data."""
         return self.key.acknowledged_by(participant, ack)
