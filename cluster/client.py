@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from cluster.approvals import read_verdict
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, encode, open_letter
 from cluster.effects import Now, Outgoing, Step
+from cluster.errors import one_line
 from cluster.messages import (
     NO_ID,
     PROTOCOL_VERSION,
@@ -170,7 +171,7 @@ class Client:
             self._ear.check(opened.header, now.wall_ms)
             self._handle(opened, now)
         except BadLetter as bad:
-            self.trouble = str(bad)
+            self.trouble = one_line(str(bad))
         return self._end(turn)
 
     def tick(self, now: Now, entropy: bytes) -> Step:
@@ -228,6 +229,8 @@ class Client:
                 self._status(self.signing[request_id], status, now)
             case Status() as status if request_id in self.keygen:
                 plan = self.keygen[request_id]
+                if plan.wallet is not None:
+                    return
                 plan.state, plan.codes = status.state, status.codes
                 plan.nodes = {node.node: NodeView(node.reach) for node in status.nodes}
             case Status() as status:

@@ -15,6 +15,7 @@ from cluster.codec import BadLetter, Letter, decode, open_inner
 from cluster.journal import (
     Body,
     CharterKept,
+    ComplaintKept,
     CopyConfirmed,
     KeygenFailed,
     KeygenSecond,
@@ -75,6 +76,7 @@ class Job:
     certificate: bytes = b""
     recovery_data: bytes = b""
     acks: dict[int, bytes] = field(default_factory=dict)
+    culprits: set[int] = field(default_factory=set)
     declined: dict[bytes, str] = field(default_factory=dict)
     said_at_ms: dict[tuple[Kind, bytes], int] = field(default_factory=dict)
 
@@ -186,6 +188,8 @@ class KeygenDesk:
     def _progress(self, job: Job, index: int, node: bytes, turn: Turn) -> str:
         if node in job.declined:
             return "declined"
+        if index in job.culprits:
+            return "misbehaved"
         if self._presence.mismatched(node):
             return "version-mismatch"
         if index in job.acks:
@@ -229,6 +233,9 @@ class KeygenDesk:
 
     def _consent(self, job: Job, letter: Letter, turn: Turn) -> None:
         sender = letter.header.sender
+        assert isinstance(letter.body, KeygenConsent)
+        if letter.body.charter_digest != job.digest or letter.header.wallet_id != job.charter.wallet_id:
+            raise BadLetter("keygen-consent", "it consents to another charter")
         old = job.consents.get(sender)
         job.consents[sender] = letter.signed
         job.declined.pop(sender, None)
@@ -263,6 +270,7 @@ class KeygenDesk:
         try:
             job.gathering = gather(job.charter, messages)
         except KeygenTrouble as trouble:
+            self._blame(job, trouble, turn)
             self._fail(job, trouble.code, trouble.culprits, turn)
             return
         job.stage = "second"
@@ -288,6 +296,7 @@ class KeygenDesk:
                 for culprit in trouble.culprits:
                     job.seconds.pop(culprit, None)
                 job.code = trouble.code
+                self._blame(job, trouble, turn)
                 return
         turn.note(
             KeygenSecond(turn.now.wall_ms, job.digest, session_id, index, message), job.charter.wallet_id
@@ -305,10 +314,10 @@ class KeygenDesk:
             if job.stage == "proposed":
                 self._fail(job, fault.code, (), turn)
             return
-        if job.stage != "second" or letter.header.session_id != job.session_id:
-            return
+        index = job.charter.participant(node)
+        if job.stage != "second" or letter.header.session_id != job.session_id or index in job.seconds:
+            return  # whoever has sent message 2 can no longer take it back
         if fault.code == "keygen-investigate" and job.gathering is not None:
-            index = job.charter.participant(node)
             assert index is not None  # receive() checked it
             message = job.gathering.investigation(index)
             self._say(Kind.KEYGEN_INVESTIGATION, node, KeygenMessage(message), job, turn)
@@ -321,6 +330,14 @@ class KeygenDesk:
         for member in job.charter.members:
             self._say(Kind.KEYGEN_FAULT, member.identity, KeygenFault(code, culprits), job, turn)
         self.tell_client(job, job.client, turn)
+
+    def _blame(self, job: Job, trouble: KeygenTrouble, turn: Turn) -> None:
+        """Write down, once, who sent what cannot be right."""
+        for culprit in trouble.culprits:
+            if culprit not in job.culprits:
+                job.culprits.add(culprit)
+                about = job.charter.members[culprit].identity
+                turn.note(ComplaintKept(turn.now.wall_ms, about, trouble.code, ()), job.charter.wallet_id)
 
     def _ack(self, job: Job, index: int, ack: bytes, turn: Turn) -> None:
         if job.stage == "complete":

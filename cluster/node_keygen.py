@@ -47,6 +47,9 @@ from cluster.vault import Vault
 MAX_PROPOSED = 16
 """How many wallets may wait for this owner's answer at once."""
 
+MAX_PLANS = 1024
+"""How many proposals are kept at all; a client that fills this is to be taken off the roster."""
+
 
 @dataclass(slots=True)
 class Plan:
@@ -154,17 +157,17 @@ class KeygenDesk:
         if plan is None:
             if inner.header.expires_at_ms < turn.now.wall_ms:
                 raise BadLetter("letter-expired", "the proposal has expired")
-            plan = self._consider(exact, inner.header.expires_at_ms)
+            plan = self._consider(exact, inner.header.expires_at_ms, turn.now.wall_ms)
             self.plans[subject] = plan
             turn.note(CharterKept(turn.now.wall_ms, request, exact), plan.charter.wallet_id)
             turn.ask(self.question(plan))
         self._repeat(plan, letter.header.sender, turn)
 
-    def _consider(self, exact: bytes, expires_at_ms: int) -> Plan:
+    def _consider(self, exact: bytes, expires_at_ms: int, wall_ms: int) -> Plan:
         try:
             charter = decode(exact, Charter)
             check_charter(charter, self._roster)
-            scheme = scheme_of(charter)
+            scheme_of(charter)
         except (RosterError, ValueError) as error:
             raise BadLetter("keygen-charter", str(error)) from None
         if charter.participant(self._me) is None:
@@ -180,9 +183,9 @@ class KeygenDesk:
             same_name = other.charter.name == charter.name and other.stage in {"made", "copied", "complete"}
             if same_wallet or same_index or same_name:
                 raise BadLetter("keygen-charter", "its wallet id, host key index or name is in use")
-        if sum(plan.stage == "proposed" for plan in self.plans.values()) >= MAX_PROPOSED:
+        waiting = (p for p in self.plans.values() if p.stage == "proposed" and p.expires_at_ms >= wall_ms)
+        if sum(1 for _ in waiting) >= MAX_PROPOSED or len(self.plans) >= MAX_PLANS:
             raise BadLetter("keygen-busy", "too many proposed wallets wait for the owner")
-        del scheme
         return Plan(charter, exact, "proposed", expires_at_ms)
 
     def _repeat(self, plan: Plan, coordinator: bytes, turn: Turn) -> None:
@@ -221,7 +224,12 @@ class KeygenDesk:
         if session_id == NO_ID:
             raise BadLetter("keygen-session", "it names no session")
         if plan.session_id != session_id:
-            plan.message1 = self._vault.keygen_start(plan.charter, session_id, turn.random())
+            try:
+                plan.message1 = self._vault.keygen_start(plan.charter, session_id, turn.random())
+            except KeygenTrouble as trouble:
+                self._fail(plan, trouble.code, turn)
+                self._fault(letter, trouble.code, trouble.culprits, turn)
+                return
             plan.stage, plan.session_id = "running", session_id
         self._say(Kind.KEYGEN_MESSAGE1, KeygenMessage(plan.message1), plan, letter.header.sender, turn)
 
@@ -292,6 +300,8 @@ class KeygenDesk:
 
     def _final(self, letter: Letter, body: KeygenFinal, turn: Turn) -> None:
         plan = self._plan(letter)
+        if plan.stage == "complete":
+            return  # an answer would be answered again, for ever
         if plan.stage != "copied":
             self._repeat(plan, letter.header.sender, turn)
             return
@@ -304,13 +314,12 @@ class KeygenDesk:
     # What the owner says.
 
     def answer(self, subject: bytes, yes: bool, coordinators: Iterable[bytes], turn: Turn) -> str:
-        """The owner's answer to a proposed wallet; returns the stage it is in now."""
+        """The owner's answer to a proposed wallet, and the stage it is in now; ValueError when none is awaited."""
         plan = self.plans[subject]
         if plan.stage != "proposed":
-            return plan.stage
+            raise ValueError(f"the proposed wallet is {plan.stage}: there is nothing left to answer")
         if plan.expires_at_ms < turn.now.wall_ms:
-            plan.stage, plan.code = "failed", "keygen-expired"
-            return plan.stage
+            raise ValueError("the proposal has expired")
         plan.stage = "agreed" if yes else "declined"
         turn.note(CharterAnswered(turn.now.wall_ms, subject, yes), plan.charter.wallet_id)
         for coordinator in coordinators:
