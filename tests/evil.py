@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from world import START_MS, World
+
 from cluster.codec import Letter, Mouth, open_letter
 from cluster.effects import Outgoing
 from cluster.journal import SignedKept, read
@@ -17,7 +19,6 @@ from cluster.messages import (
     Propose,
     SignedLetter,
 )
-from world import START_MS, World
 
 
 class EvilCoordinator:

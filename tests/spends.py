@@ -14,11 +14,14 @@ def payment(
     *,
     amount_sats: int = 40_000,
     fee_sats: int = 500,
-    script: bytes = STRANGER,
+    script: bytes | None = None,
     coins: int = 1,
     label: str = "coin",
 ) -> bytes:
-    """A PSBT that spends `coins` coins of 100,000 sat and pays `amount_sats` to `script`."""
+    """A PSBT that spends `coins` coins of 100,000 sat and pays `amount_sats` to `script`.
+
+    Without a script it pays the wallet itself: nobody has to derive the whole gap to see that.
+    """
     inputs = [
         Coin(OutPoint(tagged_hash("test/coin", label.encode(), bytes([i])), i), 100_000, WalletPath(0, i % 3))
         for i in range(coins)
@@ -26,7 +29,7 @@ def payment(
     return build_psbt(
         wallet.public,
         coins=inputs,
-        payments=[Payment(script, amount_sats)],
+        payments=[Payment(script or wallet.public.script(WalletPath(0, 1)), amount_sats)],
         fee_sats=fee_sats,
         change=WalletPath(1, 0),
     )

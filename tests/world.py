@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
+from msgspec import msgpack
 from nacl.signing import SigningKey
+from watch import Watch, WatchedJudge
 
-from cluster.client import Client, KeygenView, SigningView
+from cluster.client import REQUEST_LIFE_MS, Client, KeygenView, SigningView
 from cluster.codec import encode
 from cluster.coordinator import Coordinator
 from cluster.effects import Now, Outgoing, Step
 from cluster.journal import Body, ClockKept, PolicyKept, SignedKept
 from cluster.judging import Judge, Judgement
-from cluster.messages import Decision
+from cluster.messages import Decision, Kind
 from cluster.node import Answer, CopyShown, Node
 from cluster.records import Record
 from cluster.roster import (
@@ -36,7 +38,6 @@ from cluster.schemes import SCHEMES, Wallet
 from cluster.subjects import Subject
 from cluster.vault import Vault
 from curve import SecretScalar, tagged_hash
-from watch import Watch, WatchedJudge
 
 START_MS = 1_800_000_000_000
 
@@ -64,6 +65,11 @@ class Envelope:
     letter: bytes
     signature: bytes
     delay_ms: int = 5
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of letter it is."""
+        return Kind(msgpack.decode(self.letter)[0][1])
 
 
 Hook = Callable[[Envelope], Iterable[Envelope]]
@@ -380,8 +386,12 @@ class World:
         assert view.wallet is not None
         return view.wallet
 
-    def request(self, wallet: Wallet, psbt: bytes, note_text: str = "") -> SigningView:
+    def request(
+        self, wallet: Wallet, psbt: bytes, note_text: str = "", *, life_ms: int = REQUEST_LIFE_MS
+    ) -> SigningView:
         """The client asks for signatures."""
-        request_id, step = self.client.request(wallet, psbt, note_text, self.now, self.entropy())
+        request_id, step = self.client.request(
+            wallet, psbt, note_text, self.now, self.entropy(), life_ms=life_ms
+        )
         self.perform("client", step)
         return self.client.signing[request_id]
