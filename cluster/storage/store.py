@@ -1,8 +1,8 @@
 """The chain of records on disk: append-only, each holding the hash of the one before, committed before it counts.
 
 SQLite with a write-ahead log and full syncs. One process at a time; `DataDir.lock` and an exclusive database
-lock both see to it. What the chain cannot show is an older copy put in this one's place: it is whole in itself,
-so a node that was rolled back learns of it from its peers, who heard its height and head (Hello).
+lock both see to it. An older copy put in this one's place is whole in itself: the note beside it (`witness`)
+finds honest mistakes, and peers, who heard height and head in Hello, find the rest.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from types import TracebackType
 from cluster.errors import StateError, StorageFault
 from cluster.records import Head, Record, record_hash
 from cluster.storage.files import check_private_file, fsync_directory, move
+from cluster.storage.witness import Witness
 
 __all__ = ["APPLICATION_ID", "MAX_BODY_BYTES", "SCHEMA_VERSION", "Migration", "Store"]
 
@@ -66,10 +67,11 @@ class Store:
     unknown, every later call raises StorageFault, and the process must end and read again.
     """
 
-    __slots__ = ("_connection", "_fault", "_head", "path")
+    __slots__ = ("_connection", "_fault", "_head", "_witness", "path")
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, head: Head) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, head: Head, witness: Witness) -> None:
         """Use `create` or `open`."""
+        self._witness = witness
         self.path = path
         self._connection = connection
         self._head = head
@@ -89,6 +91,8 @@ class Store:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 connection.execute("COMMIT")
+            if not path.exists():
+                Witness.beside(path).unlink(missing_ok=True)
             # A link cannot take the place of a chain that is already there.
             move(beside, path, replace=False)
         except FileExistsError:
@@ -120,14 +124,24 @@ class Store:
             if found < SCHEMA_VERSION:
                 _migrate(path, connection, found, migrations)
             _check_layout(path, connection)
-            head = _verified(path, connection)
-        except sqlite3.Error as error:
+            witness = Witness(path)
+        except (sqlite3.Error, UnicodeError) as error:
+            # Damage can reach SQLite's own error texts, which Python then cannot decode.
             connection.close()
             raise _unreadable(path, error) from None
         except BaseException:
             connection.close()
             raise
-        return cls(path, connection, head)
+        try:
+            head = _verified(path, connection, witness.read() if found == SCHEMA_VERSION else Head())
+            witness.write(head)
+        except BaseException as error:
+            witness.close()
+            connection.close()
+            if isinstance(error, (sqlite3.Error, UnicodeError, OSError)):
+                raise _unreadable(path, error) from None
+            raise
+        return cls(path, connection, head, witness)
 
     @property
     def head(self) -> Head:
@@ -154,6 +168,7 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
             self._connection.execute("COMMIT")
+            self._witness.write(head)
         except BaseException as error:
             self._poison(error)
             if isinstance(error, Exception):
@@ -170,7 +185,7 @@ class Store:
         try:
             for _, wallet_id, kind, body, _, _ in _stream(self._connection):
                 yield Record(kind, wallet_id, body)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:
             self._poison(error)
             raise StorageFault(f"{self.path}: reading failed ({error}); start again") from None
 
@@ -179,6 +194,7 @@ class Store:
         if not self._fault:
             self._fault = "it was closed"
         self._connection.close()
+        self._witness.close()
 
     def __enter__(self) -> Store:
         return self
@@ -309,14 +325,15 @@ def _check_layout(path: Path, connection: sqlite3.Connection) -> None:
         raise StateError(f"{path}: its tables are not those of schema {SCHEMA_VERSION}; it was altered")
 
 
-def _verified(path: Path, connection: sqlite3.Connection) -> Head:
-    """Walk the whole chain."""
+def _verified(path: Path, connection: sqlite3.Connection, seen: Head) -> Head:
+    """Walk the whole chain, which must pass through the head that was `seen` before."""
     report = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if report != "ok":
         raise StateError(
             f"{path}: the database is damaged; restore a copy or start anew with `assent recover`"
         )
     head = Head()
+    passed = seen == head
     for height, wallet_id, kind, body, prev, stated in _stream(connection):
         expected = _next_hash(head, wallet_id, kind, body)
         if (height, prev, stated) != (head.height, head.hash, expected):
@@ -324,6 +341,12 @@ def _verified(path: Path, connection: sqlite3.Connection) -> Head:
                 f"{path}: record {head.height} does not follow the one before it; the chain was altered"
             )
         head = Head(height + 1, stated)
+        passed = passed or head == seen
+    if not passed:
+        raise StateError(
+            f"{path}: {seen.height} records were here before, and this is another or older copy with {head.height}; "
+            "bring the newest back with its -wal file, or start anew with `assent recover`"
+        )
     return head
 
 
@@ -340,14 +363,15 @@ def _stream(connection: sqlite3.Connection) -> Iterator[_Row]:
             yield from rows
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> StateError:
+def _unreadable(path: Path, error: Exception) -> StateError:
     code = getattr(error, "sqlite_errorname", "") or ""
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StateError(f"{path}: another process has this database open")
     if code.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return StateError(f"{path}: the disk does not let the database be used ({error})")
+    reason = "its text is unreadable" if isinstance(error, UnicodeError) else error
     return StateError(
-        f"{path}: the database is damaged ({error}); restore a copy or start anew with `assent recover`"
+        f"{path}: the database is damaged ({reason}); restore a copy or start anew with `assent recover`"
     )
 
 
