@@ -123,9 +123,6 @@ class Key(Protocol):
     def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
         """Whether every one is a public nonce at all: one that is not would end any session it is in."""
 
-    def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
-        """Whether these can be used in a session; otherwise whoever made them is faulty."""
-
     def acknowledged_by(self, participant: int, ack: bytes) -> bool:
         """Whether this is the participant's acknowledgement of exactly this recovery data."""
 

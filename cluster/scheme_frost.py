@@ -222,14 +222,6 @@ class FrostKey:
             return False
         return True
 
-    def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
-        """Whether each is two points of the curve."""
-        try:
-            nonce_agg(pubnonces)
-        except InvalidContributionError:
-            return False
-        return True
-
     def acknowledged_by(self, participant: int, ack: bytes) -> bool:
         """ChillDKG recovery acknowledgement of one participant."""
         return recovery_ack_verify(self._params, self._recovery_data, participant, ack)
