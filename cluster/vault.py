@@ -49,6 +49,7 @@ class Vault:
     _shares: dict[bytes, Share] = field(default_factory=dict, repr=False)
     _nonces: dict[tuple[bytes, bytes], Nonces] = field(default_factory=dict, repr=False)
     _keygens: dict[bytes, _Keygen] = field(default_factory=dict, repr=False)
+    _batches: int = field(default=0, repr=False)
 
     # Signing.
 
@@ -57,7 +58,10 @@ class Vault:
     ) -> tuple[bytes, ...]:
         """Fresh nonces for a request, in the place of any older ones, which are destroyed (66 bytes each)."""
         self.forget(wallet.wallet_id, request_id)
-        batch = self._shares[wallet.wallet_id].nonces(tasks, request_id, entropy)
+        # BIP 445 asks for this last resort: should the entropy ever repeat itself, the count does not.
+        self._batches += 1
+        extra = request_id + self._batches.to_bytes(8, "big")
+        batch = self._shares[wallet.wallet_id].nonces(tasks, extra, entropy)
         self._nonces[(wallet.wallet_id, request_id)] = batch
         return batch.pubnonces
 
