@@ -74,7 +74,7 @@ class SettingsError(ConfigError, ValueError):
     """A file that does not load, in one line: `FILE:LINE: path: what; what to do`."""
 
     def __init__(self, file: str, line: int, path: str, text: str) -> None:
-        place = f"{shown(file, 300)}:{line}" if line else shown(file, 300)
+        place = f"{shown(file, 500)}:{line}" if line else shown(file, 500)
         super().__init__(f"{place}: {path}: {text}" if path else f"{place}: {text}")
         self.file = file
         self.line = line
@@ -277,7 +277,9 @@ class _Builder:
     def _scalar(self, event: ScalarEvent) -> None:
         is_plain = event.style is None
         if _line_of(event) != _last_line_of(event):
-            raise self._fail(event, self._place(), "spans several lines; write it on one")
+            raise self._fail(
+                event, self._place(), "spans several lines; write it on one, or close the bracket or quote"
+            )
         if len(event.value) > MAX_TEXT:
             raise self._fail(event, self._place(), f"is longer than {MAX_TEXT:_} characters; shorten it")
         if self._open and self._open[-1].is_mapping and self._open[-1].key is None:
