@@ -50,6 +50,9 @@ MAX_PROPOSED = 16
 MAX_PLANS = 1024
 """How many proposals are kept at all; a client that fills this is to be taken off the roster."""
 
+SIGNED = frozenset({"undecided", "made", "copied", "complete"})
+"""The stages of a plan whose transcript this node has signed with the host key of its index."""
+
 
 @dataclass(slots=True)
 class Plan:
@@ -174,12 +177,7 @@ class KeygenDesk:
             raise BadLetter("keygen-charter", "this node is not a member")
         for other in self.plans.values():
             same_wallet = other.charter.wallet_id == charter.wallet_id
-            same_index = other.charter.index == charter.index and other.stage in {
-                "undecided",
-                "made",
-                "copied",
-                "complete",
-            }
+            same_index = other.charter.index == charter.index and other.stage in SIGNED
             same_name = other.charter.name == charter.name and other.stage in {"made", "copied", "complete"}
             if same_wallet or same_index or same_name:
                 raise BadLetter("keygen-charter", "its wallet id, host key index or name is in use")
@@ -241,6 +239,12 @@ class KeygenDesk:
             return
         if plan.stage != "running" or plan.session_id != letter.header.session_id:
             self._fault(letter, "keygen-lost", (), turn)
+            return
+        if any(p.charter.index == plan.charter.index and p.stage in SIGNED for p in self.plans.values()):
+            # Recovery data names host keys, not wallets: with two transcripts signed by one host key, either
+            # would pass for both wallets, and one key would answer to two policies.
+            self._fail(plan, "keygen-index", turn)
+            self._fault(letter, "keygen-index", (), turn)
             return
         try:
             message2 = self._vault.keygen_second(plan.charter, plan.session_id, message, turn.random())

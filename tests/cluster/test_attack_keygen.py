@@ -1,0 +1,54 @@
+"""Attacks on the making of wallets: one key under two names, so that the laxer policy opens both."""
+
+from __future__ import annotations
+
+from evil import EvilCoordinator
+from world import Envelope, World
+
+from cluster.codec import encode, open_letter
+from cluster.journal import KeygenSecond, read
+from cluster.messages import KeygenCertificate, Kind
+from cluster.node import Answer
+from cluster.roster import digest
+
+
+def test_two_wallets_of_one_index_never_share_a_key() -> None:
+    """Both proposed before either is made: the coordinator then gives the second wallet the first one's key."""
+    world = World(2, 3)
+    hot, vault = world.charter(0, "hot"), world.charter(0, "vault")
+    assert hot.members == vault.members
+    vault_id = digest(encode(vault))
+    public = world.seats["coord"].identity.public
+
+    def keep_back(envelope: Envelope) -> list[Envelope]:
+        """No certificate of the second wallet arrives."""
+        if envelope.sender == "coord":
+            header = open_letter(envelope.letter, envelope.signature, public).header
+            if (header.kind, header.request_id) == (Kind.KEYGEN_CERTIFICATE, vault_id):
+                return []
+        return [envelope]
+
+    world.hook = keep_back
+    for charter in (hot, vault):
+        world.propose(charter)
+    subjects = (digest(encode(hot)), vault_id)
+    assert world.run(lambda: all(world.node(n).plan(s) for n in world.node_names for s in subjects))
+    for name in world.node_names:
+        for subject in subjects:
+            world.answer(name, Answer(subject, True))
+    world.run(ms=20_000)
+    made = world.node("node0").keygen.wallets[hot.wallet_id]
+
+    evil = EvilCoordinator(world)
+    for name in world.node_names:
+        evil.tell(
+            name,
+            Kind.KEYGEN_CERTIFICATE,
+            KeygenCertificate(b"", made.recovery_data),
+            wallet_id=vault.wallet_id,
+            request_id=vault_id,
+            session_id=b"\x05" * 32,
+        )
+        assert set(world.node(name).keygen.wallets) == {hot.wallet_id}
+        seconds = [read(record) for record in world.seats[name].disk]
+        assert sum(isinstance(entry, KeygenSecond) for entry in seconds) == 1
