@@ -182,8 +182,11 @@ class SigningDesk:
         if inner.header.cluster_id != self._roster.cluster_id:
             raise BadLetter("letter-cluster", "the request is about another cluster")
         wallet = self._wallets.get(inner.header.wallet_id)
-        if wallet is None or not wallet.complete:
+        if wallet is None:
             self._refuse_unread(inner, coordinator, "request-wallet", turn)
+            return
+        if not wallet.complete:
+            self._busy(inner, coordinator, 2_000, turn)  # the others may know before this node that it is
             return
         known = self.tickets.get(inner.header.request_id)
         if known is not None:
@@ -193,13 +196,7 @@ class SigningDesk:
             self._refuse_unread(inner, coordinator, "request-expired", turn)
             return
         if self._crowded(inner.header.sender, turn.now.wall_ms):
-            turn.tell(
-                Kind.BUSY,
-                coordinator,
-                Busy(60_000),
-                wallet_id=inner.header.wallet_id,
-                request_id=inner.header.request_id,
-            )
+            self._busy(inner, coordinator, 60_000, turn)
             return
         try:
             subject = understand(wallet, inner)
@@ -233,6 +230,15 @@ class SigningDesk:
             Kind.VERDICT,
             coordinator,
             verdict,
+            wallet_id=inner.header.wallet_id,
+            request_id=inner.header.request_id,
+        )
+
+    def _busy(self, inner: Letter, coordinator: bytes, retry_after_ms: int, turn: Turn) -> None:
+        turn.tell(
+            Kind.BUSY,
+            coordinator,
+            Busy(retry_after_ms),
             wallet_id=inner.header.wallet_id,
             request_id=inner.header.request_id,
         )
