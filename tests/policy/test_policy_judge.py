@@ -83,13 +83,12 @@ WILD_SPENDS = st.builds(
 
 @st.composite
 def sane_spends(draw: st.DrawFn) -> Spend:
-    sent = draw(st.integers(330, 900_000))
-    fee = draw(st.integers(100, 30_000))
-    script = draw(st.sampled_from([FRIEND, FRIEND, STRANGER]))
+    sent = draw(st.integers(50_000, 900_000))
+    vsize = draw(st.integers(100, 400))
+    fee = vsize * draw(st.integers(1, 30))
+    script = draw(st.sampled_from([FRIEND, FRIEND, FRIEND, STRANGER]))
     return spend(
-        outputs=(output(0, sent, script), change(1, 1_000_000 - sent - fee)),
-        fee_sats=fee,
-        signed_vsize=draw(st.integers(100, 400)),
+        outputs=(output(0, sent, script), change(1, 1_000_000 - sent - fee)), fee_sats=fee, signed_vsize=vsize
     )
 
 
@@ -98,7 +97,7 @@ BOOKS = st.lists(
         Booking,
         st.binary(min_size=32, max_size=32),
         st.integers(NOW_MS - 3 * DAY, NOW_MS),
-        st.integers(0, 2_000_000),
+        st.integers(0, 400_000),
         st.sets(st.builds(OutPoint, st.just(b"\x44" * 32), st.integers(0, 3)), min_size=1).map(tuple),
     ),
     max_size=4,
@@ -112,17 +111,19 @@ def book_of(bookings: list[Booking]) -> Book:
     return book
 
 
+CLOCKS = [ClockReading(NOW_MS, False)] * 5 + [ClockReading(NOW_MS, True), None]
+
+
 @st.composite
 def any_facts(draw: st.DrawFn, spends: st.SearchStrategy[Spend]) -> Facts:
     n = draw(st.integers(1, 7))
+    some = BOOKS.map(book_of)
     return facts(
         draw(spends),
         wallet=wallet(n=n, t=draw(st.integers(1, n))),
-        clock=draw(st.sampled_from([ClockReading(NOW_MS, False), ClockReading(NOW_MS, True), None])),
-        book=draw(
-            st.one_of(st.none(), BOOKS.map(book_of), BOOKS.map(book_of), st.just(Book().exhausted(NOW_MS)))
-        ),
-        owner_said=draw(st.sampled_from([None, True, True, False])),
+        clock=draw(st.sampled_from(CLOCKS)),
+        book=draw(st.one_of(some, some, some, some, st.none(), st.just(Book().exhausted(NOW_MS)))),
+        owner_said=draw(st.sampled_from([None, None, None, True, True, False])),
     )
 
 
@@ -133,7 +134,7 @@ DESTINATIONS = st.builds(
     st.booleans(),
     st.just(("somewhere",)),
 )
-SUMS = st.integers(1, 2_000_000)
+SUMS = st.integers(50_000, 1_500_000)
 LINES = st.integers(1, 99)
 
 
@@ -153,24 +154,34 @@ TIERS = st.builds(
     st.just("t"),
     clauses(["sent_up_to", "total_up_to"], "pays_only"),
     TIER_LIMITS,
-    st.sampled_from([Outcome.APPROVE, Outcome.ASK, Outcome.REFUSE]),
+    st.sampled_from([Outcome.APPROVE, Outcome.APPROVE, Outcome.ASK, Outcome.REFUSE]),
     LINES,
 )
 WINDOWS = st.builds(
     Velocity,
     st.sampled_from([3_600_000, DAY, 7 * DAY]),
-    st.one_of(st.none(), st.integers(1, 20_000_000)),
-    st.one_of(st.none(), st.integers(1, 20)),
+    st.one_of(st.none(), st.integers(500_000, 20_000_000)),
+    st.one_of(st.none(), st.integers(2, 20)),
     LINES,
 )
 
 
+RANGES = {
+    "baseline.max_inputs": (1, 20),
+    "baseline.max_outputs": (1, 20),
+    "baseline.max_vsize": (150, 1_000),
+    "baseline.max_version": (1, 3),
+    "baseline.min_output": (1, 300_000),
+    "limits.fee.max": (1_000, 20_000),
+    "limits.fee.min": (1, 3_000),
+    "limits.fee.max_rate": (5_000, 200_000),
+    "limits.fee.min_rate": (1, 10_000),
+    "limits.fee.max_share": (10, 2_000),
+}
+
+
 def setting_values(key: str) -> st.SearchStrategy[int]:
-    return (
-        st.integers(1, 20)
-        if key in {"baseline.max_inputs", "baseline.max_outputs"}
-        else st.integers(1, 600_000)
-    )
+    return st.integers(*RANGES.get(key, (200_000, 1_500_000)))
 
 
 @st.composite
@@ -182,8 +193,8 @@ def profiles(draw: st.DrawFn) -> Profile:
         evil_nodes=draw(st.sampled_from([None, 0, 1, 2])),
         written={key: Written(draw(setting_values(key)), 1) for key in sorted(keys)},
         velocity=draw(st.one_of(st.none(), st.lists(WINDOWS, max_size=2).map(tuple))),
-        deny=tuple(draw(st.lists(DENIES, max_size=1))),
-        tiers=tuple(draw(st.lists(TIERS, max_size=3))),
+        deny=(draw(DENIES),) if draw(st.integers(0, 4)) == 4 else (),
+        tiers=tuple(draw(st.lists(TIERS, min_size=draw(st.integers(0, 2)), max_size=4))),
     )
 
 
