@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from world import START_MS, World
+import msgspec
 
-from cluster.codec import Letter, Mouth, open_letter
+from world import START_MS, Envelope, World
+
+from cluster.codec import Letter, Mouth, open_letter, seal_letter
 from cluster.effects import Outgoing
 from cluster.journal import SignedKept, read
 from cluster.messages import (
@@ -88,6 +91,14 @@ class EvilCoordinator:
     ) -> list[Letter]:
         """Order a session."""
         return self.tell(node, Kind.ORDER, Order(entries), wallet_id=wallet_id, request_id=request_id)
+
+
+def resigned(world: World, envelope: Envelope, **changes: object) -> Envelope:
+    """The letter with other fields in its body, signed again by its own sender: what an evil node can do."""
+    seat = world.seats[envelope.sender]
+    letter = open_letter(envelope.letter, envelope.signature, seat.identity.public)
+    signed = seal_letter(letter.header, msgspec.structs.replace(letter.body, **changes), seat.identity)
+    return replace(envelope, letter=signed.letter, signature=signed.signature)
 
 
 def signed_by(world: World, name: str) -> list[SignedKept]:
