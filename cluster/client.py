@@ -60,6 +60,7 @@ class SigningView:
     codes: tuple[str, ...] = ()
     nodes: dict[bytes, NodeView] = field(default_factory=dict)
     final: FinalTransaction | None = None
+    signatures: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True)
@@ -279,7 +280,7 @@ class Client:
             raise BadLetter("final-invalid", str(bad)) from None
         if finished.tx != final.transaction:
             raise BadLetter("final-invalid", "the transaction is not what these signatures finish")
-        view.state, view.final = "final", finished
+        view.state, view.final, view.signatures = "final", finished, final.signatures
 
     def _keygen_final(self, view: KeygenView, final: KeygenFinal) -> None:
         try:

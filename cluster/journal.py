@@ -107,6 +107,12 @@ class WalletComplete(Body, frozen=True):
     acks: tuple[Bytes64, ...]
 
 
+class AddressKept(Body, frozen=True):
+    """A client handed out a receiving address: its index, so that the next one is another."""
+
+    index: Count
+
+
 class RequestKept(Body, frozen=True):
     """A client's request, as it was signed; in a node this comes with its judgement in the same step."""
 
@@ -184,6 +190,7 @@ KINDS: dict[str, type[Body]] = {
     "wallet": WalletKept,
     "copy-confirmed": CopyConfirmed,
     "wallet-complete": WalletComplete,
+    "address": AddressKept,
     "request": RequestKept,
     "judged": JudgedKept,
     "answer": AnswerKept,

@@ -1,0 +1,245 @@
+"""The backup of one wallet: with a node's 24 words it gives the node's share again. Nothing in it is secret.
+
+It holds roster, charter and recovery data, which are the same for all members, and says the descriptor in clear.
+Whoever reads it learns every address, so keep it where you keep bank statements. It comes as a file (JSON) or as
+QR codes, which hold the same; both end in a checksum that shows a damaged copy.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from cluster.codec import decode, encode
+from cluster.messages import Bytes64
+from cluster.roster import Charter, Roster, RosterError, check_charter, check_roster
+from cluster.schemes import KeygenTrouble, Wallet, read_wallet
+from curve import tagged_hash
+
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "Backup",
+    "BackupError",
+    "backup_of",
+    "qr_parts",
+    "qr_png",
+    "qr_text",
+    "read_backup",
+    "write_backup",
+]
+
+FORMAT = "assent-backup"
+"""What the file calls itself."""
+
+VERSION = 1
+"""The version of file and codes."""
+
+QR_PART_BYTES = 800
+"""How much of a backup one QR code carries: a code that a common camera still reads from a screen or paper."""
+
+MAX_PARTS = 99
+
+_PART = re.compile(r"ASSENT1/([0-9]{1,2})/([0-9]{1,2})/([0-9A-F]{8})/([A-Z2-7]+)")
+
+
+class BackupError(ValueError):
+    """A backup that cannot be used: what is wrong with it, in words."""
+
+
+class Backup(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """One wallet's backup; `acks` are empty until every owner has confirmed a copy."""
+
+    version: int
+    roster: Annotated[bytes, Meta(max_length=512 * 1024)]
+    charter: Annotated[bytes, Meta(max_length=32 * 1024)]
+    recovery_data: Annotated[bytes, Meta(max_length=64 * 1024)]
+    acks: Annotated[tuple[Bytes64, ...], Meta(max_length=128)]
+
+    def read_roster(self) -> Roster:
+        """The roster inside, checked; BackupError."""
+        try:
+            roster = decode(self.roster, Roster)
+            check_roster(roster)
+        except (RosterError, ValueError) as error:
+            raise BackupError(f"the roster inside makes no sense ({error})") from None
+        return roster
+
+    def read_charter(self) -> Charter:
+        """The charter inside, checked against the roster inside; BackupError."""
+        try:
+            charter = decode(self.charter, Charter)
+            check_charter(charter, self.read_roster())
+        except (RosterError, ValueError) as error:
+            raise BackupError(f"the charter inside makes no sense ({error})") from None
+        return charter
+
+    def read_wallet(self) -> Wallet:
+        """The wallet that the recovery data stands for, checked whole; BackupError."""
+        try:
+            return read_wallet(self.read_charter(), self.recovery_data)
+        except KeygenTrouble as trouble:
+            raise BackupError(f"the recovery data does not fit the charter ({trouble.code})") from None
+        except ValueError as error:
+            raise BackupError(f"the recovery data makes no sense ({error})") from None
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    """The same as people see it; `wallet`, `network` and `descriptor` only tell what it is."""
+
+    format: str
+    version: int
+    wallet: str
+    network: str
+    descriptor: str
+    roster: str
+    charter: str
+    recovery_data: str
+    acks: tuple[str, ...]
+    checksum: str
+
+
+def backup_of(roster: bytes, wallet: Wallet, charter: bytes, acks: tuple[bytes, ...]) -> Backup:
+    """The backup of a wallet, from exact roster and charter bytes."""
+    return Backup(VERSION, roster, charter, wallet.recovery_data, acks)
+
+
+def write_backup(backup: Backup) -> bytes:
+    """The backup as a file."""
+    wallet = backup.read_wallet()
+    exact = encode(backup)
+    file = _File(
+        format=FORMAT,
+        version=backup.version,
+        wallet=wallet.charter.name,
+        network=wallet.charter.network,
+        descriptor=wallet.public.descriptor(),
+        roster=backup.roster.hex(),
+        charter=backup.charter.hex(),
+        recovery_data=backup.recovery_data.hex(),
+        acks=tuple(ack.hex() for ack in backup.acks),
+        checksum=_checksum(exact),
+    )
+    return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
+
+
+def read_backup(data: bytes) -> tuple[Backup, Wallet]:
+    """Read a backup whole, as a file or as the texts of all its QR codes in any order, and check all of it.
+
+    Raises:
+        BackupError: it is damaged, incomplete, altered, or of another version.
+    """
+    if re.match(rb"\s*ASSENT1/", data):
+        backup, expected = _from_parts(data), None
+    else:
+        backup, expected = _from_file(data)
+    wallet = backup.read_wallet()
+    if expected is not None:
+        said = (wallet.charter.name, wallet.charter.network, wallet.public.descriptor())
+        if said != expected:
+            raise BackupError(
+                "its name, network or descriptor is not that of the wallet inside: it was altered"
+            )
+    return backup, wallet
+
+
+def _from_file(data: bytes) -> tuple[Backup, tuple[str, str, str]]:
+    try:
+        file = msgspec.json.decode(data, type=_File)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BackupError(f"this is not a backup ({error})") from None
+    if (file.format, file.version) != (FORMAT, VERSION):
+        raise BackupError(
+            f"its format is {file.format} {file.version}; this program reads {FORMAT} {VERSION}"
+        )
+    unhex = bytes.fromhex
+    try:
+        backup = Backup(
+            file.version,
+            unhex(file.roster),
+            unhex(file.charter),
+            unhex(file.recovery_data),
+            tuple(map(unhex, file.acks)),
+        )
+        exact = encode(backup)
+        decode(exact, Backup)
+    except ValueError as error:
+        raise BackupError(f"this backup is damaged ({error}); use another copy") from None
+    if _checksum(exact) != file.checksum:
+        raise BackupError("this backup is damaged (its checksum does not fit); use another copy")
+    return backup, (file.wallet, file.network, file.descriptor)
+
+
+def qr_parts(backup: Backup) -> tuple[str, ...]:
+    """The texts of its QR codes: `ASSENT1/part/of/checksum/data`, in the letters that QR codes hold densely."""
+    exact = encode(backup)
+    pieces = [exact[start : start + QR_PART_BYTES] for start in range(0, len(exact), QR_PART_BYTES)]
+    checksum = _checksum(exact).upper()
+    return tuple(
+        f"ASSENT1/{place}/{len(pieces)}/{checksum}/{base64.b32encode(piece).decode().rstrip('=')}"
+        for place, piece in enumerate(pieces, 1)
+    )
+
+
+def _from_parts(data: bytes) -> Backup:
+    try:
+        lines = data.decode("ascii").split()
+    except UnicodeDecodeError:
+        raise BackupError("these are not the texts of a backup's QR codes") from None
+    found: dict[int, bytes] = {}
+    wanted: set[tuple[int, str]] = set()
+    for line in lines:
+        match = _PART.fullmatch(line)
+        if match is None:
+            raise BackupError("these are not the texts of a backup's QR codes")
+        place, count, checksum, text = match.groups()
+        wanted.add((int(count), checksum))
+        try:
+            found[int(place)] = base64.b32decode(text + "=" * (-len(text) % 8))
+        except ValueError:
+            raise BackupError(f"QR code {place} is damaged; scan it again") from None
+    if len(wanted) != 1:
+        raise BackupError("these QR codes are from different backups")
+    [(count_all, checksum_all)] = wanted
+    missing = [str(place) for place in range(1, count_all + 1) if place not in found]
+    if missing or len(found) != count_all:
+        raise BackupError(
+            f"QR codes are missing: {', '.join(missing) or 'numbers do not fit'} of {count_all}"
+        )
+    exact = b"".join(found[place] for place in range(1, count_all + 1))
+    if _checksum(exact).upper() != checksum_all:
+        raise BackupError("these QR codes are damaged (the checksum does not fit); scan them again")
+    try:
+        backup = decode(exact, Backup)
+    except ValueError as error:
+        raise BackupError(f"these QR codes hold no backup ({error})") from None
+    if backup.version != VERSION:
+        raise BackupError(f"this backup has version {backup.version}; this program reads version {VERSION}")
+    return backup
+
+
+def qr_png(text: str) -> bytes:
+    """A QR code as a PNG image."""
+    import segno
+
+    image = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(image, kind="png", scale=6, border=4)
+    return image.getvalue()
+
+
+def qr_text(text: str) -> str:
+    """A QR code as text for a terminal with light letters on dark ground."""
+    import segno
+
+    drawn = io.StringIO()
+    segno.make(text, error="l", micro=False).terminal(drawn, compact=True, border=2)
+    return drawn.getvalue()
+
+
+def _checksum(exact: bytes) -> str:
+    return tagged_hash("assent/backup/checksum", exact)[:4].hex()

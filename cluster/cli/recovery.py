@@ -1,0 +1,165 @@
+"""`assent recover`: a node again, from its 24 words and a backup; the same share, and budgets that start exhausted."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import click
+
+from cluster.backup import Backup
+from cluster.cli.call import Call, common, passphrase_options
+from cluster.cli.copies import read_backup_file
+from cluster.cli.output import words_table
+from cluster.cli.setup import kdf_cost, make_datadir, make_part
+from cluster.errors import ConfigError, StateError, UsageError
+from cluster.journal import CopyConfirmed, RecoveredKept, RosterKept, WalletComplete, WalletKept, note
+from cluster.keys import Keys, Seed
+from cluster.messages import NO_ID
+from cluster.party import Config, public_file
+from cluster.public_part import own_entry
+from cluster.records import Record
+from cluster.roster import NodeEntry, RosterError, match_words
+from cluster.schemes import KeygenTrouble, Wallet
+from cluster.storage import DataDir, read_private
+from cluster.vault import Vault
+
+__all__ = ["recover"]
+
+
+@click.command()
+@common
+@passphrase_options
+@click.option(
+    "--backup",
+    "backups",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A wallet's backup (once for each wallet).",
+)
+@click.option("--name", required=True, help="The node's name in the roster.")
+@click.option(
+    "--words-file", type=click.Path(path_type=Path), help="Read the 24 words from this private file."
+)
+@click.option("--yes", is_flag=True, help="The roster's words were compared already (for scripts).")
+@click.option(
+    "--kdf-memory", type=int, help="MiB for the passphrase's key derivation (default 256, at least 19)."
+)
+def recover(
+    call: Call,
+    *,
+    backups: tuple[Path, ...],
+    name: str,
+    words_file: Path | None,
+    yes: bool,
+    kdf_memory: int | None,
+) -> None:
+    """Rebuild a node in a new data directory, from its words and the backup of each of its wallets.
+
+    Stop the old node for good first: two copies of one node can be made to sign the same money twice.
+    """
+    read = [read_backup_file(path) for path in backups]
+    roster = read[0][0].read_roster()
+    if any(backup.roster != read[0][0].roster for backup, _ in read):
+        raise ConfigError("these backups are from different rosters")
+    if call.network not in {None, roster.network}:
+        raise UsageError(f"--network {call.network}: the backup is for {roster.network}")
+    entry = next((node for node in roster.nodes if node.name == name), None)
+    if entry is None:
+        raise UsageError(
+            f"--name: no node {name} in the backup's roster ({', '.join(n.name for n in roster.nodes)})"
+        )
+    place = DataDir.locate(call.datadir, roster.network)
+    for file in (place.seed_file, place.database, place.config_file):
+        if file.exists():
+            raise StateError(f"{file}: this exists already; nothing was changed")
+    cost = kdf_cost(kdf_memory)
+    seed = _seed(words_file)
+    config = Config("node", name, roster.network)
+    part = make_part(config, seed, "", (entry.role,))
+    try:
+        own_entry(roster, part)
+    except RosterError as error:
+        raise ConfigError(f"these words are not those of node {name}: {error}") from None
+    _compare(call, read[0][0], yes=yes)
+    keys = seed.keys(roster.network)
+    records = _records(read, keys, entry)
+    passphrase = call.passphrase.read("New passphrase", confirm=True)
+    make_datadir(place, config, seed, part, passphrase, cost, records=records)
+    seed.wipe()
+    _tell_lost(call)
+    names = [wallet.charter.name for _, wallet in read]
+    call.output.give(
+        {
+            "role": "node",
+            "name": name,
+            "network": roster.network,
+            "datadir": str(place.path),
+            "public_part": str(public_file(place)),
+            "wallets": names,
+            "budgets": "exhausted",
+        },
+        str(place.path),
+    )
+
+
+def _seed(words_file: Path | None) -> Seed:
+    if words_file is None:
+        text = click.prompt("The 24 words", hide_input=True, err=True)
+    else:
+        try:
+            text = read_private(words_file, max_bytes=4096).decode()
+        except UnicodeDecodeError:
+            raise UsageError(f"{words_file}: this is not text") from None
+    return Seed.from_words(text)
+
+
+def _compare(call: Call, backup: Backup, *, yes: bool) -> None:
+    """Whoever can put a false roster into a backup decides whom this node listens to; so people compare again."""
+    if yes:
+        return
+    call.output.talk("the roster's words, to be compared with any other party (`assent roster show`):")
+    call.output.talk(words_table(match_words("roster", backup.roster)))
+    if (
+        click.prompt("All the same? Type yes", default="no", show_default=False, err=True).strip().lower()
+        != "yes"
+    ):
+        raise StateError("not recovered; nothing was written")
+
+
+def _records(read: list[tuple[Backup, Wallet]], keys: Keys, entry: NodeEntry) -> list[Record]:
+    """What the new node starts from; ConfigError unless the words give a share of every wallet."""
+    at_ms = time.time_ns() // 1_000_000
+    vault = Vault(keys.host_key, keys.sealing_key())
+    records = [note(RosterKept(at_ms, read[0][0].roster)), note(RecoveredKept(at_ms), NO_ID)]
+    for backup, wallet in read:
+        charter = wallet.charter
+        if charter.participant(entry.identity) is None:
+            raise ConfigError(f"node {entry.name} is not a member of wallet {charter.name}")
+        try:
+            vault.recover(charter, backup.recovery_data)
+        except (KeygenTrouble, ValueError) as error:
+            raise ConfigError(f"these words give no share of wallet {charter.name} ({error})") from None
+        sealed = vault.seal(charter.wallet_id, backup.recovery_data, os.urandom(32))
+        ack = vault.acknowledge(wallet, os.urandom(32))
+        records += [
+            note(WalletKept(at_ms, backup.charter, sealed), charter.wallet_id),
+            note(CopyConfirmed(at_ms, ack), charter.wallet_id),
+        ]
+        if backup.acks:
+            if not wallet.acknowledged(backup.acks):
+                raise ConfigError(f"the acknowledgements in the backup of wallet {charter.name} do not fit")
+            records.append(note(WalletComplete(at_ms, backup.acks), charter.wallet_id))
+    return records
+
+
+def _tell_lost(call: Call) -> None:
+    call.output.talk("recovered: the same keys and the same shares. What was lost, and what to do:")
+    call.output.talk("  - the policy in force: until `assent policy set FILE` this node refuses everything")
+    call.output.talk(
+        "  - what was spent: every budget starts exhausted, and fills again as its window passes"
+    )
+    call.output.talk("  - earlier requests, refusals and answers: they are asked again")
+    call.output.talk("  - its record chain starts anew, which the coordinator can see")

@@ -1,0 +1,126 @@
+"""`assent node run` and `assent coordinator run`: in the foreground, until told to stop."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from cluster.cli.call import Call, common, passphrase_options
+from cluster.effects import Question
+from cluster.keys import Keys
+from cluster.party import Party, opened
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from cluster.runtime import Ready
+
+__all__ = ["coordinator", "node"]
+
+MEMORY_BYTES = 2 * 1024**3
+"""The most address space a running node or coordinator may take, once the passphrase is checked."""
+
+
+@click.group()
+def coordinator() -> None:
+    """Run the coordinator."""
+
+
+@click.group()
+def node() -> None:
+    """Run a node."""
+
+
+@coordinator.command("run")
+@common
+@passphrase_options
+def coordinator_run(call: Call) -> None:
+    """Carry letters between clients and nodes, until told to stop (Ctrl-C or SIGTERM)."""
+    from cluster.runtime import check_backend, serve_coordinator
+
+    check_backend()
+    log = _logger("coordinator")
+    with opened(call.place(), "coordinator") as party:
+        keys = _unlocked(call, party)
+        signal = serve_coordinator(
+            party, keys, lambda facts: _ready(call, facts, log), on_record=lambda kind: _record(log, kind)
+        )
+    log.info("stopped", signal=signal)
+
+
+@node.command("run")
+@common
+@passphrase_options
+def node_run(call: Call) -> None:
+    """Judge and sign by this node's policy, until told to stop (Ctrl-C or SIGTERM)."""
+    from cluster.runtime import check_backend, serve_node
+
+    check_backend()
+    log = _logger("node")
+
+    def asked(question: Question) -> None:
+        log.info("the owner is asked", id=question.subject.hex()[:16], see="assent pending")
+
+    with opened(call.place(), "node") as party:
+        keys = _unlocked(call, party)
+        signal = serve_node(
+            party,
+            keys,
+            lambda facts: _ready(call, facts, log),
+            on_question=asked,
+            on_record=lambda kind: _record(log, kind),
+        )
+    log.info("stopped", signal=signal)
+
+
+def _unlocked(call: Call, party: Party) -> Keys:
+    from cluster.driver import harden_process
+
+    party.need_roster()
+    seed = call.unlock(party.place)
+    harden_process(MEMORY_BYTES)
+    return party.keys(seed)
+
+
+def _ready(call: Call, facts: Ready, log: FilteringBoundLogger) -> None:
+    where = ", ".join(facts.where)
+    verb = "listening at" if facts.role == "coordinator" else "dialling"
+    call.output.talk(f"ready {facts.role} {facts.name} on {facts.network}, {verb} {where}")
+    if facts.role == "node" and not facts.has_policy:
+        log.warning("no policy is in force: everything is refused", see="assent policy set FILE")
+    call.output.give(
+        {
+            "ready": True,
+            "role": facts.role,
+            "name": facts.name,
+            "network": facts.network,
+            "where": list(facts.where),
+        },
+        "",
+    )
+
+
+def _record(log: FilteringBoundLogger, kind: str) -> None:
+    """Which kinds of records are written, and never what is in them."""
+    if kind not in {"clock", "boot"}:
+        log.info("remembered", kind=kind)
+
+
+def _logger(name: str) -> FilteringBoundLogger:
+    """Lines of key=value on stderr."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(20),
+        cache_logger_on_first_use=True,
+    )
+    log: FilteringBoundLogger = structlog.get_logger(role=name)
+    return log

@@ -1,0 +1,206 @@
+"""`assent sign`: ask the nodes to sign a PSBT, show each node's verdict as it comes, write what was signed."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import click
+
+from cluster.cli.call import Call, common, passphrase_options
+from cluster.cli.clients import ClientCall, as_client, duration_s, wallet_of
+from cluster.cli.output import foreign
+from cluster.cli.verdicts import Verdicts, outcome_error
+from cluster.client import SigningView
+from cluster.client_line import ClientLine, now
+from cluster.errors import StateError, UsageError
+from cluster.journal import ClosedKept, FinalKept, RequestKept
+from cluster.messages import NO_ID, Request
+from cluster.schemes import Wallet
+from cluster.storage import read_file, write_public
+from cluster.subjects import BadRequest, Subject, describe
+from cluster.wallet_book import Asked, WalletBook
+from policy import describe as describe_spend
+from taproot import MAX_PSBT_BYTES, FinalTransaction
+
+__all__ = ["sign"]
+
+_MAGIC = b"psbt\xff"
+
+
+@click.command()
+@common
+@passphrase_options
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--wallet", default="", help="The wallet (only needed if there are several).")
+@click.option("--note", default="", help="A word to the owners; they see it marked as unverified.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write the signed PSBT.")
+@click.option("--tx", is_flag=True, help="Print the finished transaction as hex; a PSBT only with --out.")
+@click.option(
+    "--timeout", default="10m", show_default=True, help="How long to wait; the same command goes on later."
+)
+@click.option(
+    "--expires", default="24h", show_default=True, help="How long the request may wait for its quorum."
+)
+def sign(
+    call: Call, *, file: Path, wallet: str, note: str, out: Path | None, tx: bool, timeout: str, expires: str
+) -> None:
+    """Ask the nodes to sign FILE (a PSBT: binary, base64 or hex) and wait for enough of them.
+
+    The same command again, after an interruption, goes on with the same request.
+    """
+    timeout_s, life_s = duration_s(timeout, "--timeout"), duration_s(expires, "--expires")
+    psbt, form = read_psbt(file)
+    target = out or (None if tx else file.with_name(f"{file.stem}.signed{file.suffix or '.psbt'}"))
+    if target is not None and target.exists():
+        raise UsageError(f"{target}: this exists already, and is not overwritten; name another with --out")
+    with as_client(call) as client:
+        book = client.book()
+        found = wallet_of(book, wallet).wallet
+        assert found is not None  # wallet_of gives finished ones only
+        subject = _understood(file, found, psbt, note, client.party.part.identity)
+        _tell_spend(call, subject, note)
+        earlier = _earlier(book, subject)
+        if earlier is not None and earlier.signatures:
+            call.output.talk("this was signed before; here it is again")
+            final, verdicts = earlier.subject.finish(earlier.signatures), Verdicts(client.party.need_roster())
+            request_id = earlier.subject.request_id
+        else:
+            request_id, final, verdicts = _ask(client, found, psbt, note, earlier, timeout_s, life_s)
+    if target is not None:
+        write_public(target, _formed(final.psbt, form), replace=False)
+        call.output.talk(f"signed PSBT: {target}")
+    call.output.give(
+        {
+            "request_id": request_id.hex(),
+            "wallet": subject.wallet.charter.name,
+            "state": "final",
+            "txid": final.txid_hex,
+            "transaction": final.tx.hex(),
+            "psbt": str(target) if target is not None else None,
+            "sent_sats": subject.spend.sent_sats,
+            "fee_sats": subject.spend.fee_sats,
+            "verdicts": verdicts.facts(),
+        },
+        final.tx.hex() if tx else str(target),
+    )
+
+
+def read_psbt(path: Path) -> tuple[bytes, str]:
+    """A PSBT as bytes, and its form: `binary`, `base64` or `hex`; UsageError for a file that is none of them."""
+    try:
+        data = read_file(path, max_bytes=3 * MAX_PSBT_BYTES)
+    except StateError as error:
+        raise UsageError(str(error)) from None
+    if data.startswith(_MAGIC):
+        return data, "binary"
+    text = b"".join(data.split())
+    try:
+        if text[:10].lower() == _MAGIC.hex().encode():
+            return bytes.fromhex(text.decode("ascii")), "hex"
+        psbt = base64.b64decode(text, validate=True)
+    except ValueError:
+        psbt = b""
+    if not psbt.startswith(_MAGIC):
+        raise UsageError(f"{path}: this is not a PSBT (binary, base64 or hex)")
+    return psbt, "base64"
+
+
+def _formed(psbt: bytes, form: str) -> bytes:
+    """The PSBT in the form in which it came."""
+    match form:
+        case "base64":
+            return base64.b64encode(psbt) + b"\n"
+        case "hex":
+            return psbt.hex().encode() + b"\n"
+        case _:
+            return psbt
+
+
+def _understood(file: Path, wallet: Wallet, psbt: bytes, note: str, client: bytes) -> Subject:
+    """Read the PSBT as every node will; what cannot be read is not worth asking for."""
+    try:
+        return describe(wallet, Request(psbt, note, NO_ID), client)
+    except BadRequest as bad:
+        raise UsageError(f"{file}: {bad.code}: {bad}") from None
+
+
+def _tell_spend(call: Call, subject: Subject, note: str) -> None:
+    for line in describe_spend(subject.spend):
+        call.output.talk(f"  {line}")
+    if note:
+        call.output.talk(f"  note {foreign(note)}")
+
+
+def _earlier(book: WalletBook, subject: Subject) -> Asked | None:
+    """The same spend with the same note, asked for before and signed, or still alive."""
+    same = [
+        asked
+        for asked in book.asked.values()
+        if (asked.subject.spend_id, asked.subject.note) == (subject.spend_id, subject.note)
+        and not asked.closed
+        and (asked.signatures or asked.expires_at_ms > now().wall_ms)
+    ]
+    signed = [asked for asked in same if asked.signatures]
+    return next(reversed(signed or same), None)
+
+
+def _ask(
+    client: ClientCall,
+    wallet: Wallet,
+    psbt: bytes,
+    note: str,
+    earlier: Asked | None,
+    timeout_s: int,
+    life_s: int,
+) -> tuple[bytes, FinalTransaction, Verdicts]:
+    """Ask, wait, and remember how it ended; the error of DESIGN 9 when it ends, or waits, without a signature."""
+    verdicts = Verdicts(client.party.need_roster())
+    with client.line() as line:
+        view = _said(client, line, wallet, psbt, note, earlier, life_s)
+        request_id, wallet_id = view.subject.request_id, wallet.wallet_id
+
+        def over() -> bool:
+            for told in verdicts.news(view):
+                client.call.output.talk(f"  {told}")
+            if view.state == "rejected" and view.codes == ("request-unknown",):
+                view.state = "unsent"  # the coordinator lost it: the very same letter goes again
+            return (
+                view.final is not None
+                or view.state in {"refused", "rejected", "expired"}
+                or verdicts.hopeless(view)
+            )
+
+        line.wait(over, timeout_s)
+        heard = line.client.cluster.heard
+    if view.final is not None:
+        kept = FinalKept(now().wall_ms, request_id, view.signatures, view.final.tx)
+        client.party.remember(kept, wallet_id=wallet_id)
+        return request_id, view.final, verdicts
+    if view.state in {"refused", "rejected", "expired"}:
+        client.party.remember(ClosedKept(now().wall_ms, request_id, view.state), wallet_id=wallet_id)
+    raise outcome_error(view, verdicts, line.where, heard=heard)
+
+
+def _said(
+    client: ClientCall,
+    line: ClientLine,
+    wallet: Wallet,
+    psbt: bytes,
+    note: str,
+    earlier: Asked | None,
+    life_s: int,
+) -> SigningView:
+    """The request, written down before it leaves: the earlier one again, or a new one."""
+    if earlier is not None:
+        client.call.output.talk("asking again for the same request")
+        view = SigningView(earlier.subject, earlier.request)
+        line.client.signing[earlier.subject.request_id] = view
+        return view
+    request_id, step = line.client.request(wallet, psbt, note, now(), os.urandom(32), life_ms=life_s * 1000)
+    view = line.client.signing[request_id]
+    client.party.remember(RequestKept(now().wall_ms, view.request), wallet_id=wallet.wallet_id)
+    client.call.output.talk(f"request {request_id.hex()[:16]}")
+    line.say(step)
+    return view

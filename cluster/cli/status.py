@@ -1,0 +1,79 @@
+"""`assent status`: how a running node or coordinator stands, or what a client hears of the cluster."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import click
+
+from cluster.cli.call import Call, common, passphrase_options
+from cluster.cli.clients import as_client
+from cluster.cli.owner import ask_node
+from cluster.errors import PeerError
+from cluster.party import read_config
+
+__all__ = ["status"]
+
+ANSWER_S = 10.0
+
+
+@click.command()
+@common
+@passphrase_options
+def status(call: Call) -> None:
+    """Show how things stand: of this node or coordinator (running), or of the cluster (client)."""
+    place = call.place()
+    if read_config(place).role == "client":
+        _cluster(call)
+        return
+    facts = ask_node(place, {"do": "status"})
+    call.output.give(facts, "\n".join(_lines(facts)))
+
+
+def _cluster(call: Call) -> None:
+    with as_client(call) as client, client.line() as line:
+        view = line.client.cluster
+        if not line.wait(lambda: bool(view.nodes), ANSWER_S):
+            raise PeerError(f"{line.where} did not answer {line.client.trouble}".rstrip())
+        roster = client.party.need_roster()
+        nodes = [{"name": roster.name_of(node), "reach": seen.reach} for node, seen in view.nodes.items()]
+        book = client.book()
+        facts: dict[str, object] = {
+            "role": "client",
+            "name": client.party.config.name,
+            "network": roster.network,
+            "coordinator": line.where,
+            "nodes": nodes,
+            "wallets": [{"name": name, "stage": "complete"} for name in book.wallets],
+        }
+    call.output.give(facts, "\n".join(_lines(facts)))
+
+
+def _lines(facts: dict[str, object]) -> list[str]:
+    rows = [f"{facts['role']} {facts['name']} on {facts['network']}"]
+    if "records" in facts:
+        rows.append(f"  records: {facts['records']}, head {str(facts['record_head'])[:16]}")
+    for name, state in cast("dict[str, object]", facts.get("links") or {}).items():
+        rows.append(f"  link {name}: {state}")
+    traffic = cast("dict[str, int]", facts.get("traffic") or {})
+    if traffic:
+        rows.append("  letters: " + ", ".join(f"{count} {what}" for what, count in traffic.items()))
+    for node in cast("list[dict[str, object]]", facts.get("nodes") or []):
+        rows.append(f"  node {node['name']}: {node['reach']}")
+    for wallet in cast("list[dict[str, object]]", facts.get("wallets") or []):
+        rows.append(f"  wallet {wallet['name']}: {wallet['stage']}")
+    if facts["role"] == "node":
+        policies = cast("list[dict[str, object]]", facts["policies"])
+        rows += [f"  policy {str(one['digest'])[:16]} in force" for one in policies]
+        rows += [] if policies else ["  NO POLICY in force: everything is refused (assent policy set FILE)"]
+        rows.append(f"  waiting for you: {facts['pending']} (assent pending)")
+        if facts["clock_in_doubt"]:
+            rows.append("  the clock is in doubt: no budget is given back before `assent clock confirm`")
+    counts = cast("dict[str, int]", facts.get("requests") or {})
+    if any(counts.values()):
+        rows.append(
+            "  requests: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        )
+    for one in cast("list[dict[str, object]]", facts.get("complaints") or []):
+        rows.append(f"  complaint about {one['about']}: {one['code']} ({one['count']} times)")
+    return rows

@@ -1,0 +1,116 @@
+"""What a client tells of the nodes' verdicts, and which error a request that did not end in a signature is."""
+
+from __future__ import annotations
+
+from cluster.cli.output import Facts
+from cluster.client import NodeView, SigningView
+from cluster.errors import ClusterError, Misbehaviour, NoQuorum, PeerError, Refused, Waiting
+from cluster.messages import Decision
+from cluster.roster import Roster
+
+__all__ = ["Verdicts", "outcome_error"]
+
+_SAID = {
+    Decision.APPROVE: "approves",
+    Decision.ASK: "asks its owner",
+    Decision.WAIT: "waits",
+    Decision.REFUSE: "refuses",
+}
+
+
+class Verdicts:
+    """Each node's newest word: a verdict only with its own signature, its reach as the coordinator says."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._told: dict[bytes, str] = {}
+        self._nodes: dict[bytes, NodeView] = {}
+
+    def news(self, view: SigningView) -> list[str]:
+        """What has changed since the last call, a line each."""
+        self._nodes = view.nodes
+        lines = []
+        for node, seen in view.nodes.items():
+            said = _said(seen)
+            if said and self._told.get(node) != said:
+                self._told[node] = said
+                lines.append(f"{self._roster.name_of(node)}: {said}")
+        return lines
+
+    def named(self, *decisions: Decision) -> list[str]:
+        """Whoever decided so, with the codes."""
+        return [
+            f"{self._roster.name_of(node)}{_codes(seen)}"
+            for node, seen in self._nodes.items()
+            if seen.verdict is not None and seen.verdict.decision in decisions
+        ]
+
+    def reached(self, *reaches: str) -> list[str]:
+        """Whoever stands so."""
+        return [self._roster.name_of(node) for node, seen in self._nodes.items() if seen.reach in reaches]
+
+    def hopeless(self, view: SigningView) -> bool:
+        """Whether those who misbehaved and those who refuse leave too few to sign."""
+        charter = view.subject.wallet.charter
+        lost = [node for node, seen in view.nodes.items() if seen.reach == "misbehaved" or _refuses(seen)]
+        misbehaved = any(seen.reach == "misbehaved" for seen in view.nodes.values())
+        return misbehaved and len(lost) > charter.n - charter.t
+
+    def facts(self) -> list[Facts]:
+        """The same for `--json`."""
+        return [
+            {
+                "node": self._roster.name_of(node),
+                "reach": seen.reach,
+                "decision": None if seen.verdict is None else Decision(seen.verdict.decision).name.lower(),
+                "codes": [] if seen.verdict is None else list(seen.verdict.codes),
+            }
+            for node, seen in self._nodes.items()
+        ]
+
+
+def outcome_error(view: SigningView, verdicts: Verdicts, where: str, *, heard: bool) -> ClusterError:
+    """Why there is no signature (yet), as the error whose exit code says so (DESIGN 9)."""
+    again = "give the same command again to go on"
+    refusing = verdicts.named(Decision.REFUSE)
+    misbehaved = verdicts.reached("misbehaved")
+    if view.state == "refused":
+        return Refused(f"refused by {', '.join(refusing) or 'too many nodes'}")
+    if view.state == "rejected":
+        return Refused(f"the coordinator did not take the request ({', '.join(view.codes) or 'no code'})")
+    if view.state == "expired":
+        return NoQuorum("the request expired before enough nodes had approved; ask anew")
+    if misbehaved:
+        return Misbehaviour(
+            f"{', '.join(misbehaved)} misbehaved (an invalid partial signature), and there is no quorum"
+        )
+    if not heard and not view.nodes:
+        return PeerError(f"{where} did not answer")
+    asking = verdicts.named(Decision.ASK, Decision.WAIT)
+    if asking:
+        return Waiting(f"waiting for {', '.join(asking)}; {again}")
+    away = verdicts.reached("unreachable", "version-mismatch")
+    parts = [
+        f"refused by {', '.join(refusing)}" if refusing else "",
+        f"cannot reach {', '.join(away)}" if away else "",
+    ]
+    why = "; ".join(part for part in parts if part) or "no signature in time"
+    return NoQuorum(f"no quorum: {why}; {again}")
+
+
+def _said(seen: NodeView) -> str:
+    if seen.reach == "misbehaved":
+        return "MISBEHAVED (an invalid partial signature)"
+    if seen.verdict is not None:
+        return _SAID[Decision(seen.verdict.decision)] + _codes(seen)
+    return {"unreachable": "cannot be reached", "version-mismatch": "runs another version"}.get(
+        seen.reach, ""
+    )
+
+
+def _codes(seen: NodeView) -> str:
+    return f" ({', '.join(seen.verdict.codes)})" if seen.verdict is not None and seen.verdict.codes else ""
+
+
+def _refuses(seen: NodeView) -> bool:
+    return seen.verdict is not None and seen.verdict.decision is Decision.REFUSE

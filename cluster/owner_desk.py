@@ -1,0 +1,371 @@
+"""What the owner's commands ask of a running node or coordinator, and how they show whose commands they are.
+
+Pure: a request is a JSON object, the answer is one too, with the Step that the machine made of it, if any. What
+moves money or rules needs a proof: a signature by the node's own identity key over a fresh challenge and the whole
+request. Only who can open the sealed seed can make it, so the passphrase never travels and is checked all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
+
+from cluster.backup import backup_of, write_backup
+from cluster.codec import decode
+from cluster.coordinator import Coordinator
+from cluster.effects import Now, Question, Step
+from cluster.errors import AuthenticationError, StateError, UsageError
+from cluster.journal import PolicyKept
+from cluster.messages import NO_ID, Decision
+from cluster.node import Answer, ClockConfirmed, CopyShown, Node, NothingToAnswer, OwnerSays, PolicyProposed
+from cluster.node_keygen import Plan
+from cluster.node_signing import Ticket
+from cluster.roster import Roster
+from cluster.schemes import Wallet
+from curve import tagged_hash
+from policy import describe
+
+__all__ = ["CoordinatorDesk", "Desk", "NodeDesk", "proof_of", "wallet_facts"]
+
+Request = Mapping[str, object]
+Facts = dict[str, object]
+
+PROOF_DOMAIN = b"assent/owner/v1\x00"
+
+CHALLENGE_LIFE_MS = 120_000
+"""How long a challenge is good for: the key derivation of a slow machine, and no more."""
+
+MAX_CHALLENGES = 16
+"""How many may be out at once; the oldest is forgotten first."""
+
+MAX_FOUND = 16
+
+
+def proof_message(request: Request) -> bytes:
+    """What a proof signs: the domain and the request whole, the proof itself left out."""
+    body = {key: value for key, value in request.items() if key != "proof"}
+    return PROOF_DOMAIN + json.dumps(body, sort_keys=True, ensure_ascii=True).encode()
+
+
+def proof_of(request: Request, sign: Callable[[bytes], bytes]) -> Facts:
+    """The request with its proof; it must hold the challenge already."""
+    return {**request, "proof": sign(proof_message(request)).hex()}
+
+
+class Desk(Protocol):
+    """Where the owner's commands arrive."""
+
+    def handle(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
+        """Answer one request; raises a ClusterError, with nothing changed, when it cannot be."""
+
+
+class _Challenges:
+    """Each is good once, and not for long."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._until: dict[str, int] = {}
+
+    def fresh(self, now: Now, entropy: bytes) -> str:
+        challenge = tagged_hash("assent/owner/challenge", entropy).hex()
+        self._until[challenge] = now.monotonic_ms + CHALLENGE_LIFE_MS
+        while len(self._until) > MAX_CHALLENGES:
+            self._until.pop(next(iter(self._until)))
+        return challenge
+
+    def check(self, request: Request, now: Now) -> None:
+        """AuthenticationError unless the request carries a proof over a challenge of ours that is still good."""
+        until = self._until.pop(_text(request, "challenge"), 0)
+        if until < now.monotonic_ms:
+            raise AuthenticationError("the challenge has expired; give the command again")
+        try:
+            VerifyKey(self._key).verify(proof_message(request), bytes.fromhex(_text(request, "proof")))
+        except (BadSignatureError, ValueError):
+            raise AuthenticationError("the proof is not this node's owner's") from None
+
+
+class NodeDesk:
+    """The owner's side of a running node."""
+
+    def __init__(
+        self, node: Node, roster_exact: bytes, policies: dict[bytes, PolicyKept], in_doubt: Callable[[], bool]
+    ) -> None:
+        """`policies` are the profiles in force by wallet; `in_doubt` says whether the clock waits for the owner."""
+        self._node = node
+        self._roster_exact = roster_exact
+        self._policies = policies
+        self._in_doubt = in_doubt
+        self._challenges = _Challenges(node.me)
+
+    def handle(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
+        """Answer one request."""
+        match request.get("do"):
+            case "challenge":
+                return {"challenge": self._challenges.fresh(now, entropy)}, None
+            case "answer":
+                return self._answer(request, now, entropy)
+            case "copy":
+                return self._copy(request, now, entropy)
+            case "set-policy":
+                return self._set_policy(request, now, entropy)
+            case "confirm-clock":
+                self._challenges.check(request, now)
+                return {"confirmed_ms": now.wall_ms}, self._say(ClockConfirmed(), now, entropy)
+            case _:
+                return self._show(request, now), None
+
+    def _show(self, request: Request, now: Now) -> Facts:
+        match request.get("do"):
+            case "status":
+                return self._status(now)
+            case "pending":
+                return {"pending": [self._pending(question) for question in self._node.questions(now)]}
+            case "find":
+                return {"found": self._find(_text(request, "prefix"))}
+            case "policy":
+                return {"policies": [self._policy(w, kept) for w, kept in self._policies.items()]}
+            case "wallets":
+                return {"wallets": [self._wallet(plan) for plan in self._made()]}
+            case "backup":
+                return self._backup(_text(request, "wallet"))
+            case _:
+                raise UsageError("a running node does not know this command")
+
+    # What there is.
+
+    def _status(self, now: Now) -> Facts:
+        tickets = self._node.signing.tickets.values()
+        roster = self._node.roster
+        return {
+            "role": "node",
+            "name": roster.name_of(self._node.me),
+            "network": roster.network,
+            "records": self._node.head.height,
+            "record_head": self._node.head.hash.hex(),
+            "clock_in_doubt": self._in_doubt(),
+            "policies": [self._policy(w, kept) for w, kept in self._policies.items()],
+            "wallets": [self._wallet(plan) for plan in self._made()],
+            "pending": len(self._node.questions(now)),
+            "requests": {
+                state: sum(ticket.state == state for ticket in tickets)
+                for state in ("open", "may-be-signed", "refused", "closed", "final")
+            },
+            "complaints": _complaints(self._node.complaints.counts, roster),
+        }
+
+    def _policy(self, wallet_id: bytes, kept: PolicyKept) -> Facts:
+        wallet = self._node.keygen.wallets.get(wallet_id)
+        name = None if wallet_id == NO_ID or wallet is None else wallet.charter.name
+        return {"wallet": name, "digest": kept.digest.hex(), "since_ms": kept.at_ms, "text": kept.text}
+
+    def _made(self) -> list[Plan]:
+        stages = {"made", "copied", "complete"}
+        return [plan for plan in self._node.keygen.plans.values() if plan.stage in stages]
+
+    def _wallet(self, plan: Plan) -> Facts:
+        return wallet_facts(self._node.keygen.wallets[plan.charter.wallet_id], plan.stage)
+
+    def _pending(self, question: Question) -> Facts:
+        plan = self._node.plan(question.subject)
+        ticket = self._node.ticket(question.subject)
+        if plan is not None:
+            return self._about_plan(plan, question.lines)
+        assert ticket is not None  # a question is about one or the other
+        return self._about_ticket(ticket, question.lines)
+
+    def _about_plan(self, plan: Plan, lines: tuple[str, ...] = ()) -> Facts:
+        return {
+            "kind": "copy" if plan.stage == "made" else "wallet",
+            "id": plan.digest.hex(),
+            "wallet": plan.charter.name,
+            "state": plan.stage,
+            "expires_at_ms": plan.expires_at_ms,
+            "lines": list(lines or self._node.keygen.question(plan).lines),
+            "charter": plan.exact.hex(),
+        }
+
+    def _about_ticket(self, ticket: Ticket, lines: tuple[str, ...] = ()) -> Facts:
+        subject = ticket.subject
+        return {
+            "kind": "request",
+            "id": subject.request_id.hex(),
+            "wallet": subject.wallet.charter.name,
+            "state": ticket.state,
+            "expires_at_ms": ticket.expires_at_ms,
+            "lines": list(describe(subject.spend)),
+            "why": list(lines),
+            "reasons": list(ticket.judgement.reasons),
+            "decision": Decision(ticket.judgement.decision).name.lower(),
+            "codes": list(ticket.judgement.codes),
+            "client": self._node.roster.name_of(subject.client),
+            "note": subject.note,
+            "sent_sats": subject.spend.sent_sats,
+            "fee_sats": subject.spend.fee_sats,
+        }
+
+    def _find(self, prefix: str) -> list[Facts]:
+        """Everything whose id starts so: proposed wallets and requests, whatever state they are in."""
+        plans = [
+            self._about_plan(p) for i, p in self._node.keygen.plans.items() if i.hex().startswith(prefix)
+        ]
+        tickets = [
+            self._about_ticket(t) for i, t in self._node.signing.tickets.items() if i.hex().startswith(prefix)
+        ]
+        return [*plans, *tickets][:MAX_FOUND]
+
+    def _backup(self, name: str) -> Facts:
+        plan = next((plan for plan in self._made() if name in {"", plan.charter.name}), None)
+        if plan is None:
+            raise StateError(f"no wallet {name} exists here" if name else "no wallet exists here yet")
+        wallet = self._node.keygen.wallets[plan.charter.wallet_id]
+        backup = backup_of(self._roster_exact, wallet, plan.exact, plan.acks)
+        return {"wallet": plan.charter.name, "stage": plan.stage, "file": write_backup(backup).decode()}
+
+    # What the owner says.
+
+    def _answer(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
+        yes = request.get("yes") is True
+        subject = _id(request, "id")
+        if yes:
+            self._challenges.check(request, now)
+        step = self._say(Answer(subject, yes), now, entropy)
+        plan, ticket = self._node.plan(subject), self._node.ticket(subject)
+        if plan is not None:
+            return {"answered": yes, "about": self._about_plan(plan)}, step
+        assert ticket is not None  # else there was nothing to answer
+        return {"answered": yes, "about": self._about_ticket(ticket)}, step
+
+    def _copy(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
+        wallet_id = _id(request, "wallet_id")
+        shown = CopyShown(wallet_id, _bytes(request, "recovery_data"))
+        step = self._say(shown, now, entropy)
+        plan = next(plan for plan in self._made() if plan.charter.wallet_id == wallet_id)
+        return {"confirmed": True, "stage": plan.stage}, step
+
+    def _set_policy(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
+        self._challenges.check(request, now)
+        text = _text(request, "text")
+        step = self._say(PolicyProposed(text), now, entropy)
+        kept = next(decode(record.body, PolicyKept) for record in step.remember if record.kind == "policy")
+        self._policies[NO_ID] = kept
+        return {"digest": kept.digest.hex(), "in_force": True}, step
+
+    def _say(self, said: OwnerSays, now: Now, entropy: bytes) -> Step:
+        try:
+            return self._node.answer(said, now, entropy)
+        except NothingToAnswer as nothing:
+            raise StateError(str(nothing)) from None
+
+
+class CoordinatorDesk:
+    """The owner's side of a running coordinator: it shows how things stand, and decides nothing."""
+
+    def __init__(self, coordinator: Coordinator, identity: bytes, roster_exact: bytes) -> None:
+        self._coordinator = coordinator
+        self._identity = identity
+        self._roster_exact = roster_exact
+
+    def handle(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
+        """Answer one request."""
+        match request.get("do"):
+            case "status":
+                return self._status(now), None
+            case "wallets":
+                jobs = self._coordinator.keygen.jobs.values()
+                made = [job for job in jobs if job.stage in {"made", "complete"}]
+                wallets = self._coordinator.keygen.wallets
+                return {
+                    "wallets": [wallet_facts(wallets[job.charter.wallet_id], job.stage) for job in made]
+                }, None
+            case "backup":
+                return self._backup(_text(request, "wallet")), None
+            case _:
+                raise UsageError(
+                    "a coordinator does not know this command; nodes decide, not the coordinator"
+                )
+
+    def _status(self, now: Now) -> Facts:
+        coordinator = self._coordinator
+        jobs = coordinator.signing.jobs.values()
+        return {
+            "role": "coordinator",
+            "name": coordinator.roster.name_of(self._identity),
+            "network": coordinator.roster.network,
+            "records": coordinator.head.height,
+            "record_head": coordinator.head.hash.hex(),
+            "nodes": [
+                {"name": entry.name, "reach": coordinator.reach(entry.identity, now)}
+                for entry in coordinator.roster.nodes
+            ],
+            "wallets": [
+                {"name": job.charter.name, "stage": job.stage, "code": job.code}
+                for job in coordinator.keygen.jobs.values()
+            ],
+            "requests": {
+                state: sum(job.state == state for job in jobs)
+                for state in ("open", "final", "refused", "expired", "closed")
+            },
+            "complaints": _complaints(coordinator.complaints.counts, coordinator.roster),
+        }
+
+    def _backup(self, name: str) -> Facts:
+        jobs = self._coordinator.keygen.jobs.values()
+        job = next((job for job in jobs if job.recovery_data and name in {"", job.charter.name}), None)
+        if job is None:
+            raise StateError(f"no wallet {name} exists here" if name else "no wallet exists here yet")
+        wallet = self._coordinator.keygen.wallets[job.charter.wallet_id]
+        acks = tuple(job.acks[i] for i in range(job.charter.n)) if job.stage == "complete" else ()
+        backup = backup_of(self._roster_exact, wallet, job.exact, acks)
+        return {"wallet": job.charter.name, "stage": job.stage, "file": write_backup(backup).decode()}
+
+
+def wallet_facts(wallet: Wallet, stage: str) -> Facts:
+    """What commands show of a wallet; addresses and descriptor only once it is complete."""
+    charter = wallet.charter
+    complete = stage == "complete"
+    return {
+        "name": charter.name,
+        "wallet_id": charter.wallet_id.hex(),
+        "network": charter.network,
+        "stage": stage,
+        "t": charter.t,
+        "n": charter.n,
+        "scheme": f"{charter.scheme} {charter.spec}",
+        "thresh_pk": wallet.public.thresh_pk.hex(),
+        "chain_code": wallet.public.chain_code.hex(),
+        "recovery_data": wallet.recovery_data.hex(),
+        "descriptor": wallet.public.descriptor() if complete else None,
+        "next_receive": wallet.next_receive,
+        "next_change": wallet.next_change,
+    }
+
+
+def _complaints(counts: Mapping[tuple[bytes, str], int], roster: Roster) -> list[Facts]:
+    return [
+        {"about": roster.name_of(who), "code": code, "count": count} for (who, code), count in counts.items()
+    ]
+
+
+def _text(request: Request, key: str) -> str:
+    value = request.get(key, "")
+    if not isinstance(value, str):
+        raise UsageError(f"{key} must be a text")
+    return value
+
+
+def _bytes(request: Request, key: str) -> bytes:
+    try:
+        return bytes.fromhex(_text(request, key))
+    except ValueError:
+        raise UsageError(f"{key} must be hex") from None
+
+
+def _id(request: Request, key: str) -> bytes:
+    value = _bytes(request, key)
+    if len(value) != 32:
+        raise UsageError(f"{key} must be 32 bytes")
+    return value

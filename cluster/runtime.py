@@ -1,0 +1,191 @@
+"""Puts a running node or coordinator together from its data directory, and runs it: the composition root."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from cluster.control import ControlServer
+from cluster.coordinator import Coordinator
+from cluster.driver import CoordinatorLinks, Driver, NodeLinks, system_clock
+from cluster.effects import Question
+from cluster.errors import ConfigError, StateError
+from cluster.journal import PolicyKept, read
+from cluster.judge import PolicyJudge
+from cluster.judging import Judge
+from cluster.keys import Keys
+from cluster.messages import NO_ID
+from cluster.node import Node
+from cluster.owner_desk import CoordinatorDesk, Desk, NodeDesk
+from cluster.party import Party
+from cluster.records import Record
+from cluster.roster import Roster
+from cluster.settings import profile_of_text
+from cluster.storage import Store
+from cluster.transport import CoordinatorEndpoint, NodeEndpoint
+from cluster.vault import Vault
+from taproot import BackendMissing, require_c_backend
+
+__all__ = ["Ready", "Serving", "check_backend", "policy_judge", "serve_coordinator", "serve_node"]
+
+JudgeOf = Callable[[Roster], Judge]
+"""Makes the judge of a node; a test may give another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Everything is up: who this is, and where it listens or whom it dials."""
+
+    role: str
+    name: str
+    network: str
+    where: tuple[str, ...]
+    has_policy: bool = False
+
+
+Serving = Callable[[Ready], None]
+"""Called once, when everything is up."""
+
+
+def check_backend() -> None:
+    """Raises ConfigError unless the Bitcoin library runs on its C back end: nothing is signed without."""
+    try:
+        require_c_backend()
+    except BackendMissing as missing:
+        raise ConfigError(str(missing)) from None
+
+
+def policy_judge(roster: Roster) -> PolicyJudge:
+    """The judge of a real node: by the profile on record."""
+    return PolicyJudge(roster, profile_of_text)
+
+
+def serve_node(
+    party: Party,
+    keys: Keys,
+    ready: Serving,
+    *,
+    judge_of: JudgeOf = policy_judge,
+    on_question: Callable[[Question], None] = lambda question: None,
+    on_record: Callable[[str], None] = lambda kind: None,
+) -> int:
+    """Run a node until it is told to stop; the number of the signal that did, or 0."""
+    roster = party.need_roster()
+    judge = judge_of(roster)
+    try:
+        node = Node(
+            roster=roster,
+            roster_digest=party.roster_digest,
+            identity=keys.identity(),
+            boot_id=os.urandom(16),
+            vault=Vault(keys.host_key, keys.sealing_key()),
+            judge=judge,
+            records=party.records,
+        )
+    except ValueError as error:
+        raise StateError(f"{party.place.database}: a record makes no sense ({error})") from None
+    desk = NodeDesk(node, party.roster_exact, policies_in_force(party), lambda: _in_doubt(judge))
+    secret = keys.transport().secret
+    with ExitStack() as stack:
+        endpoints = {}
+        for entry in roster.coordinators:
+            endpoint = NodeEndpoint(entry.endpoint, entry.transport, secret)
+            stack.callback(endpoint.close)
+            endpoints[entry.identity] = endpoint
+        links = NodeLinks(endpoints)
+        driver = Driver(node, _Telling(party.store, on_record), links, on_question=on_question)
+
+        def connections() -> dict[str, object]:
+            states = {roster.name_of(identity): end.state.value for identity, end in endpoints.items()}
+            return {"links": states}
+
+        control = ControlServer(party.place.control_socket, _handler(driver, desk, connections))
+        stack.callback(control.close)
+        where = tuple(entry.endpoint for entry in roster.coordinators)
+        ready(Ready("node", party.config.name, roster.network, where, bool(policies_in_force(party))))
+        return driver.run(control)
+
+
+def serve_coordinator(
+    party: Party, keys: Keys, ready: Serving, *, on_record: Callable[[str], None] = lambda kind: None
+) -> int:
+    """Run a coordinator until it is told to stop; the number of the signal that did, or 0."""
+    roster = party.need_roster()
+    entry = roster.coordinator(party.part.identity)
+    assert entry is not None  # own_entry() found it when the roster was accepted
+    try:
+        coordinator = Coordinator(
+            roster=roster,
+            roster_digest=party.roster_digest,
+            identity=keys.identity(),
+            boot_id=os.urandom(16),
+            records=party.records,
+        )
+    except ValueError as error:
+        raise StateError(f"{party.place.database}: a record makes no sense ({error})") from None
+    desk = CoordinatorDesk(coordinator, entry.identity, party.roster_exact)
+    peers = {peer.identity: peer for peer in (*roster.nodes, *roster.clients)}
+    with ExitStack() as stack:
+        endpoint = CoordinatorEndpoint(
+            party.config.bind or entry.endpoint,
+            keys.transport().secret,
+            {peer.transport: peer.name for peer in peers.values()},
+        )
+        stack.callback(endpoint.close)
+        links = CoordinatorLinks(endpoint, {identity: peer.transport for identity, peer in peers.items()})
+        driver = Driver(coordinator, _Telling(party.store, on_record), links)
+
+        def counters() -> dict[str, object]:
+            counted = endpoint.counters
+            return {"traffic": {name: getattr(counted, name) for name in counted.__slots__}}
+
+        control = ControlServer(party.place.control_socket, _handler(driver, desk, counters))
+        stack.callback(control.close)
+        ready(Ready("coordinator", party.config.name, roster.network, (endpoint.address,)))
+        return driver.run(control)
+
+
+class _Telling:
+    """The store, with a word to the log for each kind of record: never what is in it."""
+
+    def __init__(self, store: Store, tell: Callable[[str], None]) -> None:
+        self._store = store
+        self._tell = tell
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Commit, then tell."""
+        self._store.append(records)
+        for record in records:
+            self._tell(record.kind)
+
+
+def policies_in_force(party: Party) -> dict[bytes, PolicyKept]:
+    """The newest profile on record, by wallet; under 32 zero bytes the one for all wallets."""
+    found: dict[bytes, PolicyKept] = {}
+    for record in party.records:
+        if record.kind == "policy":
+            entry = read(record)
+            assert isinstance(entry, PolicyKept)
+            found[record.wallet_id or NO_ID] = entry
+    return found
+
+
+def _in_doubt(judge: Judge) -> bool:
+    return isinstance(judge, PolicyJudge) and judge.clock_in_doubt
+
+
+def _handler(
+    driver: Driver, desk: Desk, links: Callable[[], dict[str, object]]
+) -> Callable[[Mapping[str, object]], Mapping[str, object]]:
+    """What the control socket calls: the desk answers, and its step goes the way of all steps before the reply."""
+
+    def handle(request: Mapping[str, object]) -> Mapping[str, object]:
+        reply, step = desk.handle(request, system_clock(), os.urandom(32))
+        if step is not None:
+            done = step
+            driver.do(lambda now, entropy: done)
+        return {**reply, **links()} if request.get("do") == "status" else reply
+
+    return handle

@@ -1,0 +1,115 @@
+"""What a client knows from its own records: the wallets it proposed, and the requests it made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from cluster.codec import decode, open_inner
+from cluster.journal import (
+    AddressKept,
+    CharterKept,
+    ClosedKept,
+    FinalKept,
+    KeygenFailed,
+    RequestKept,
+    WalletComplete,
+    WalletKept,
+    read,
+)
+from cluster.messages import Kind, SignedLetter
+from cluster.records import Record
+from cluster.restoring import sense_made_of
+from cluster.roster import Charter, digest
+from cluster.schemes import Wallet, read_wallet
+from cluster.subjects import Subject, understand
+
+__all__ = ["Asked", "Proposed", "WalletBook"]
+
+
+@dataclass(slots=True)
+class Proposed:
+    """One wallet that this client proposed: its letter, and how it ended, if it has."""
+
+    charter: Charter
+    exact: bytes
+    request: SignedLetter
+    expires_at_ms: int
+    failed: bool = False
+    wallet: Wallet | None = None
+    acks: tuple[bytes, ...] = ()
+    next_address: int = 0
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request that this client made: its letter, and how it ended, if it has."""
+
+    subject: Subject
+    request: SignedLetter
+    expires_at_ms: int
+    closed: str = ""
+    signatures: tuple[bytes, ...] = ()
+
+
+@dataclass(slots=True)
+class WalletBook:
+    """Everything, by the charter's digest and by request id; read from the records each time."""
+
+    proposed: dict[bytes, Proposed] = field(default_factory=dict)
+    asked: dict[bytes, Asked] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> WalletBook:
+        """Read a client's records; ValueError when one makes no sense."""
+        book = cls()
+        for height, record in enumerate(records):
+            with sense_made_of(record, height):
+                book._take(record)
+        return book
+
+    @property
+    def wallets(self) -> dict[str, Proposed]:
+        """The finished wallets by name."""
+        return {p.charter.name: p for p in self.proposed.values() if p.wallet is not None}
+
+    def of_wallet(self, wallet_id: bytes) -> Proposed:
+        """The wallet of this id; LookupError when there is none."""
+        return [p for p in self.proposed.values() if p.charter.wallet_id == wallet_id][-1]
+
+    def _take(self, record: Record) -> None:
+        match read(record):
+            case CharterKept(charter=exact, request=request):
+                expires = open_inner(request, Kind.KEYGEN_REQUEST).header.expires_at_ms
+                self.proposed[digest(exact)] = Proposed(decode(exact, Charter), exact, request, expires)
+            case KeygenFailed(charter_digest=subject):
+                self.proposed[subject].failed = True
+            case WalletKept(charter=exact, recovery_data=recovery_data):
+                proposed = self.proposed[digest(exact)]
+                proposed.wallet = read_wallet(proposed.charter, recovery_data)
+            case WalletComplete(acks=acks):
+                proposed = self.of_wallet(record.wallet_id)
+                assert proposed.wallet is not None  # the record before says it
+                proposed.wallet, proposed.acks = replace(proposed.wallet, complete=True), acks
+            case AddressKept(index=index):
+                proposed = self.of_wallet(record.wallet_id)
+                proposed.next_address = max(proposed.next_address, index + 1)
+            case RequestKept(request=request):
+                wallet = self.of_wallet(record.wallet_id).wallet
+                assert wallet is not None  # nothing is asked before
+                letter = open_inner(request, Kind.REQUEST)
+                about = understand(wallet, letter)
+                self.asked[about.request_id] = Asked(about, request, letter.header.expires_at_ms)
+            case FinalKept(request_id=request_id, signatures=signatures):
+                self.asked[request_id].signatures = signatures
+                self._saw(self.asked[request_id].subject)
+            case ClosedKept(request_id=request_id, code=code):
+                self.asked[request_id].closed = code
+            case _:
+                pass
+
+    def _saw(self, subject: Subject) -> None:
+        """Its addresses count as used from here on."""
+        proposed = self.of_wallet(subject.wallet.wallet_id)
+        assert proposed.wallet is not None  # it was asked of it
+        proposed.wallet = proposed.wallet.having_seen(subject.spend)
