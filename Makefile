@@ -16,7 +16,7 @@ help:
 	@echo "make conformance  VECTORS=DIR  run a directory of test vectors, one line at the end"
 	@echo "make bench        CPU against the raw C calls, latency against its floor, memory, start"
 	@echo "make lock         resolve the dependencies anew into requirements.lock"
-	@echo "make docs         write what is generated: the list of decisions"
+	@echo "make docs         write what is generated: the list of decisions, the policy reference"
 	@echo "make env          only create the environment (.venv)"
 	@echo "make clean        remove caches and what a build left   (make distclean: the environment too)"
 
@@ -52,6 +52,7 @@ lock: $(READY)
 
 docs: $(READY)
 	@$(PY) tools/adr_index.py
+	@$(PY) -m policy.reference > docs/policy.md.new && mv docs/policy.md.new docs/policy.md
 
 clean:
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info

@@ -55,12 +55,12 @@ def _rules(profile: Profile, facts: Facts) -> list[Reason]:
     return reasons
 
 
-def _check(clause: Clause, facts: Facts, *, closed: bool) -> str | None:
-    """What a condition has to say; when it cannot be decided, the answer that is the safe one here."""
+def _check(clause: Clause, facts: Facts) -> str | None:
+    """What a condition has to say. One that cannot be decided says so: the deny rule holds, the tier does not fit."""
     try:
         return condition_of(clause).check(clause.value, facts)
     except Exception as fault:
-        return f"{clause.key} cannot be decided ({type(fault).__name__})" if closed else None
+        return f"{clause.key} cannot be decided ({type(fault).__name__})"
 
 
 def _denied(profile: Profile, facts: Facts) -> list[Reason]:
@@ -72,7 +72,7 @@ def _denied(profile: Profile, facts: Facts) -> list[Reason]:
 
 
 def _hit(rule: Deny, facts: Facts) -> str | None:
-    said = [_check(clause, facts, closed=True) for clause in rule.clauses]
+    said = [_check(clause, facts) for clause in rule.clauses]
     if any(text is None for text in said):
         return None
     return f"rule `{rule.name}`: {' and '.join(text for text in said if text)}"
@@ -101,7 +101,7 @@ def _misses(tier: Tier, clauses: tuple[Clause, ...], what: str, facts: Facts) ->
     return [
         Reason(condition_of(clause).tag, clause.line, f"tier `{tier.name}` {what}: {text}", Outcome.REFUSE)
         for clause in clauses
-        if (text := _check(clause, facts, closed=True)) is not None
+        if (text := _check(clause, facts)) is not None
     ]
 
 

@@ -13,7 +13,7 @@ from policy.units import COUNT, DURATION, RATE, SATS, SHARE, VSIZE
 _HEAD = f"""\
 # The policy language
 
-<!-- Made by `python -m policy.reference > docs/policy.md`; a test compares. Do not edit. -->
+<!-- Made by `make docs` from the registry; a test compares. Do not edit. -->
 
 A profile is one YAML file per node, schema {SCHEMA}.
 It says which spends this node assents to, in words a person can read; `configs/` holds examples for every part.

@@ -158,3 +158,9 @@ def test_a_booking_needs_coins_and_an_amount() -> None:
 def test_a_time_before_the_last_counts_as_the_last() -> None:
     book = book_of(booking(1, DAY, 500, 1), booking(2, 0, 300, 2))
     assert book.usage(DAY, 2 * DAY - 1).sum_sats == 800
+
+
+def test_a_replacement_stands_under_the_newest_it_conflicts_with() -> None:
+    """The old one leaves the window first; under its coin the replacement would be counted beside the newer one."""
+    book = book_of(booking(1, 0, 500, 1), booking(2, DAY, 500, 2), booking(3, DAY, 500, 1, 2))
+    assert book.usage(DAY, DAY + 1).sum_sats == 500

@@ -14,8 +14,8 @@ from policy.reference import reference
 from taproot import Network, address_to_script
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
-POLICIES = [path for path in CONFIGS if path.read_text(encoding="utf-8").find("\ntiers:") >= 0]
+CONFIGS = ROOT / "configs"
+POLICIES = sorted(path for path in CONFIGS.rglob("*.yaml") if "\ntiers:" in path.read_text(encoding="utf-8"))
 FRIEND = address_to_script(
     "bcrt1pzfahdtfmx7zflc0dd4eqrrpwan5j2ut6gpfhyxsdxpxasf3dz5sqsja65d", Network.REGTEST
 )
@@ -41,7 +41,7 @@ def paying(sent: int, script: bytes, n: int, t: int, fee: int = 500) -> Facts:
 
 
 def test_all_policies_are_here() -> None:
-    names = {path.relative_to(ROOT / "configs").as_posix() for path in POLICIES}
+    names = {path.relative_to(CONFIGS).as_posix() for path in POLICIES}
     assert names == {*(f"{name}.yaml" for name in THREE), *(f"enterprise/{name}.yaml" for name in FIVE)}
 
 
@@ -67,13 +67,13 @@ def test_shipped_policy_loads(path: Path) -> None:
 )
 def test_home_phone_offline(sent: int, script: bytes, expected: tuple[Outcome, ...]) -> None:
     given = paying(sent, script, n=3, t=2)
-    found = [judge(load_profile(ROOT / "configs" / f"{name}.yaml"), given) for name in THREE]
+    found = [judge(load_profile(CONFIGS / f"{name}.yaml"), given) for name in THREE]
     assert tuple(f.outcome for f in found) == expected, [f.reasons for f in found]
 
 
 def test_three_nodes_refuse_a_large_payment_to_a_stranger_each_in_its_own_words() -> None:
     given = paying(60_000_000, STRANGER, n=3, t=2)
-    found = [judge(load_profile(ROOT / "configs" / f"{name}.yaml"), given) for name in THREE]
+    found = [judge(load_profile(CONFIGS / f"{name}.yaml"), given) for name in THREE]
     assert {f.outcome for f in found} == {R}
     assert len({f.codes for f in found}) == 3
     assert all("policy-destination" in f.codes for f in found)
@@ -98,10 +98,10 @@ def test_three_nodes_refuse_a_large_payment_to_a_stranger_each_in_its_own_words(
 )
 def test_enterprise(sent: int, script: bytes, expected: tuple[Outcome, ...]) -> None:
     given = paying(sent, script, n=5, t=3)
-    found = [judge(load_profile(ROOT / "configs" / "enterprise" / f"{name}.yaml"), given) for name in FIVE]
+    found = [judge(load_profile(CONFIGS / "enterprise" / f"{name}.yaml"), given) for name in FIVE]
     assert tuple(f.outcome for f in found) == expected, [f.reasons for f in found]
 
 
 def test_reference_page_is_up_to_date() -> None:
     page = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
-    assert page == reference(), "run `python -m policy.reference > docs/policy.md`"
+    assert page == reference(), "run `make docs`"
