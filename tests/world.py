@@ -80,6 +80,24 @@ def honest(envelope: Envelope) -> Iterable[Envelope]:
     return [envelope]
 
 
+def rough(random: Random, *, lose: float, repeat: float, alter: float, late_ms: int) -> Hook:
+    """A network that loses, repeats, delays (and so reorders) and alters letters, by seeded chance."""
+
+    def hook(envelope: Envelope) -> Iterable[Envelope]:
+        if random.random() < lose:
+            return
+        copies = 1 + (random.random() < repeat)
+        for _ in range(copies):
+            letter = envelope.letter
+            if random.random() < alter:
+                at = random.randrange(len(letter))
+                letter = letter[:at] + bytes([letter[at] ^ (1 << random.randrange(8))]) + letter[at + 1 :]
+            delay_ms = random.randint(1, late_ms)
+            yield Envelope(envelope.sender, envelope.addressee, letter, envelope.signature, delay_ms)
+
+    return hook
+
+
 @dataclass(frozen=True)
 class Crash:
     """Kill a machine at its `at`-th step (0 is the first): `before` its commit, once `committed`, or once `sent`."""
@@ -360,7 +378,7 @@ class World:
         self.perform("client", step)
         return self.client.keygen[subject]
 
-    def make_wallet(self, index: int = 0, name: str = "vault") -> Wallet:
+    def make_wallet(self, index: int = 0, name: str = "vault", *, ms: int = 60_000) -> Wallet:
         """The whole ceremony, everybody honest and willing."""
         charter = self.charter(index, name)
         view = self.propose(charter)
@@ -381,7 +399,7 @@ class World:
                     self.answer(name, CopyShown(charter.wallet_id, wallet.recovery_data))
             return view.wallet is not None
 
-        if not self.run(willing):
+        if not self.run(willing, ms=ms):
             raise AssertionError(f"no wallet: {view.state} {view.codes} {self.client.trouble}")
         assert view.wallet is not None
         return view.wallet
