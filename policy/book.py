@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from taproot import OutPoint
 
@@ -45,6 +45,26 @@ class Usage:
     count: int
 
 
+class _Index:
+    """Where things stand in the entries of one line of books, each the one before and a booking more.
+
+    The books of a line share it: a younger book extends it, an older one ignores what lies beyond its own end.
+    """
+
+    __slots__ = ("ids", "length", "newest_under")
+
+    def __init__(self, entries: Iterable[Booked] = ()) -> None:
+        self.length = 0
+        self.ids: dict[bytes, int] = {}
+        self.newest_under: dict[OutPoint, int] = {}
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: Booked) -> None:
+        self.ids[entry.booking.spend_id] = self.newest_under[entry.under] = self.length
+        self.length += 1
+
+
 @dataclass(frozen=True, slots=True)
 class Book:
     """All bookings in the order of the policy clock.
@@ -55,10 +75,16 @@ class Book:
 
     entries: tuple[Booked, ...] = ()
     exhausted_since_ms: int | None = None
+    _index: _Index | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self._index is None:
+            object.__setattr__(self, "_index", _Index(self.entries))
 
     def holds(self, spend_id: bytes) -> bool:
         """Whether this spend is booked already."""
-        return any(entry.booking.spend_id == spend_id for entry in self.entries)
+        assert self._index is not None  # __post_init__ made it
+        return self._index.ids.get(spend_id, len(self.entries)) < len(self.entries)
 
     def with_booking(self, booking: Booking) -> Book:
         """The book with one more spend; the same book when the spend id is booked already.
@@ -68,11 +94,24 @@ class Book:
         """
         if self.holds(booking.spend_id):
             return self
-        coins = set(booking.outpoints)
-        under = next((entry.under for entry in reversed(self.entries) if entry.under in coins), min(coins))
+        index = self._tip()
+        entry = self._placed(booking, index)
+        index.add(entry)
+        return Book((*self.entries, entry), self.exhausted_since_ms, index)
+
+    def _tip(self) -> _Index:
+        """The index, when it ends where this book ends; else a new one: this book is no longer its line's youngest."""
+        assert self._index is not None  # __post_init__ made it
+        return self._index if self._index.length == len(self.entries) else _Index(self.entries)
+
+    def _placed(self, booking: Booking, index: _Index) -> Booked:
+        conflicts = [
+            (at, coin) for coin in booking.outpoints if (at := index.newest_under.get(coin)) is not None
+        ]
+        under = max(conflicts)[1] if conflicts else min(booking.outpoints)
         if self.entries and booking.at_ms < self.entries[-1].booking.at_ms:
             booking = replace(booking, at_ms=self.entries[-1].booking.at_ms)
-        return replace(self, entries=(*self.entries, Booked(booking, under)))
+        return Booked(booking, under)
 
     def with_confirmed(self, spend_id: bytes, outpoints: Iterable[OutPoint]) -> Book:
         """The book once a transaction that spends these coins is buried in the chain: conflicting spends are over.
@@ -86,7 +125,7 @@ class Book:
             for entry in self.entries
             if entry.booking.spend_id == spend_id or gone.isdisjoint(entry.booking.outpoints)
         )
-        return replace(self, entries=kept)
+        return Book(kept, self.exhausted_since_ms)
 
     def exhausted(self, since_ms: int) -> Book:
         """The book of a node rebuilt at this time: every window counts as full until it has passed."""
@@ -98,10 +137,15 @@ class Book:
 
     def usage(self, window_ms: int, now_ms: int) -> Usage:
         """What counts in the window that ends now; a booking leaves it exactly `window_ms` after it was made."""
-        largest: dict[OutPoint, int] = {}
-        for entry in self._since(now_ms - window_ms):
-            largest[entry.under] = max(largest.get(entry.under, 0), entry.booking.leaving_sats)
-        return Usage(sum(largest.values()), len(largest))
+        return _usage(self._since(now_ms - window_ms))
+
+    def usage_with(self, booking: Booking, window_ms: int, now_ms: int) -> Usage:
+        """The usage there would be with one more booking; without it when the spend id is booked already."""
+        inside = self._since(now_ms - window_ms)
+        if self.holds(booking.spend_id):
+            return _usage(inside)
+        placed = self._placed(booking, self._tip())
+        return _usage((*inside, placed) if placed.booking.at_ms > now_ms - window_ms else inside)
 
     def room_at(self, window_ms: int, now_ms: int, room_sats: int) -> int | None:
         """When, if nothing more is signed, the window's sum will be at most `room_sats`; None when it never will."""
@@ -114,3 +158,10 @@ class Book:
 
     def _since(self, time_ms: int) -> tuple[Booked, ...]:
         return self.entries[bisect_right(self.entries, time_ms, key=lambda entry: entry.booking.at_ms) :]
+
+
+def _usage(entries: Iterable[Booked]) -> Usage:
+    largest: dict[OutPoint, int] = {}
+    for entry in entries:
+        largest[entry.under] = max(largest.get(entry.under, 0), entry.booking.leaving_sats)
+    return Usage(sum(largest.values()), len(largest))

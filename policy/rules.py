@@ -375,7 +375,7 @@ def _window(profile: Profile, facts: Facts, rule: Velocity, limit: int, *, in_sa
         )
         return
     part = node_part(limit, profile, facts.wallet)
-    usage = facts.book.with_booking(facts.booking(now_ms)).usage(rule.window_ms, now_ms)
+    usage = facts.book.usage_with(facts.booking(now_ms), rule.window_ms, now_ms)
     used = usage.sum_sats if in_sats else usage.count
     if used > part:
         show = sats if in_sats else (lambda count: f"{count:_} {'spend' if count == 1 else 'spends'}")

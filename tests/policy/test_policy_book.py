@@ -164,3 +164,27 @@ def test_a_replacement_stands_under_the_newest_it_conflicts_with() -> None:
     """The old one leaves the window first; under its coin the replacement would be counted beside the newer one."""
     book = book_of(booking(1, 0, 500, 1), booking(2, DAY, 500, 2), booking(3, DAY, 500, 1, 2))
     assert book.usage(DAY, DAY + 1).sum_sats == 500
+
+
+@given(histories(), st.integers(0, 5 * DAY))
+def test_usage_with_is_the_usage_of_the_book_with_it(history: list[Booking], now: int) -> None:
+    book = Book()
+    for entry in history:
+        assert book.usage_with(entry, DAY, now) == book.with_booking(entry).usage(DAY, now)
+        book = book.with_booking(entry)
+
+
+@given(histories(), st.data())
+def test_an_older_book_knows_nothing_of_younger_ones(history: list[Booking], data: st.DataObject) -> None:
+    """Books share an index; whichever is asked, and however they branch, each is as if it were alone."""
+    books = [Book()]
+    made: list[list[Booking]] = [[]]
+    for entry in history:
+        at = data.draw(st.integers(0, len(books) - 1))
+        books.append(books[at].with_booking(entry))
+        made.append([*made[at], entry])
+    for book, bookings in zip(books, made, strict=True):
+        assert book == book_of(*bookings)
+        assert all(book.holds(entry.spend_id) == (entry in bookings) for entry in history)
+        for entry in history:
+            assert book.usage_with(entry, DAY, 5 * DAY) == book_of(*bookings).usage_with(entry, DAY, 5 * DAY)
