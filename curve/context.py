@@ -7,6 +7,7 @@ in a callback and raises it once the C call has returned. (A Python exception ca
 Only the modules of `curve` import this one. Everything else uses the types they offer.
 """
 
+from contextvars import ContextVar
 from typing import Any
 
 # The extension ships no stubs: this is the one border at which its objects are untyped.
@@ -35,22 +36,27 @@ class InternalFault(RuntimeError):
     """libsecp256k1 found itself broken (memory or hardware); nothing it computed may be used."""
 
 
-_illegal: list[str] = []
+# A ContextVar is a thread's own, and the library calls back in the thread that called it: two threads never
+# see each other's illegal arguments. A broken library is broken for all of them.
+_illegal: ContextVar[tuple[str, ...]] = ContextVar("_illegal", default=())
 _broken: list[str] = []
-_faults: list[list[str]] = []
 
 
-def _record_in(faults: list[str]) -> Any:
-    def record(text: Any, _data: Any) -> None:
-        faults.append(ffi.string(text).decode("ascii", "replace"))
-        _faults.append(faults)
+def _record_illegal(text: Any, _data: Any) -> None:
+    _illegal.set((*_illegal.get(), _read(text)))
 
-    return ffi.callback("void(char *, void *)", record)
+
+def _record_broken(text: Any, _data: Any) -> None:
+    _broken.append(_read(text))
+
+
+def _read(text: Any) -> str:
+    return str(ffi.string(text).decode("ascii", "replace"))
 
 
 # Both callbacks must live as long as the context that points at them.
-_on_illegal = _record_in(_illegal)
-_on_broken = _record_in(_broken)
+_on_illegal = ffi.callback("void(char *, void *)", _record_illegal)
+_on_broken = ffi.callback("void(char *, void *)", _record_broken)
 
 
 def _create() -> Any:
@@ -64,12 +70,10 @@ context = _create()
 
 
 def _raise_fault() -> None:
-    illegal = "; ".join(_illegal)
-    _illegal.clear()
-    _faults.clear()
+    illegal = "; ".join(_illegal.get())
+    _illegal.set(())
     if _broken:
         # After this callback the library promises nothing, so the fault stays and every later call fails too.
-        _faults.append(_broken)
         raise InternalFault(_broken[0])
     raise IllegalCall(illegal)
 
@@ -80,7 +84,7 @@ def succeeded(returned: int) -> bool:
     Raises:
         IllegalCall, InternalFault: the library complained while it ran.
     """
-    if _faults:
+    if _broken or _illegal.get():
         _raise_fault()
     return returned == 1
 
@@ -91,7 +95,7 @@ def require(returned: int) -> None:
     Raises:
         IllegalCall, InternalFault: it did not.
     """
-    if _faults:
+    if _broken or _illegal.get():
         _raise_fault()
     if returned != 1:
         raise InternalFault("a libsecp256k1 call failed on checked arguments")
