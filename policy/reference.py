@@ -138,11 +138,9 @@ def _setting(setting: Setting[int]) -> tuple[str, ...]:
 
 def _tag(tag: Tag) -> tuple[str, ...]:
     keys = [*(setting.key for setting in tag.settings), *tag.keys]
-    code = (
-        "`policy/judge.py`"
-        if tag.check is None
-        else f"`policy/rules.py` {getattr(tag.check, '__name__', '')}"
-    )
+    code = "`policy/judge.py`"
+    if tag.check is not None:
+        code = f"`{tag.check.__module__.replace('.', '/')}.py` {getattr(tag.check, '__name__', '')}"
     return (f"`{tag.name}`", tag.checks, ", ".join(f"`{key}`" for key in keys) or "nothing", tag.source, code)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from policy import rules
+from policy import rules, velocity
 from policy import setting as s
 from policy.conditions import DENY_CONDITIONS, TIER_CONDITIONS, TIER_LIMITS
 from policy.facts import Facts
@@ -80,12 +80,12 @@ AMOUNT = (
 )
 VELOCITY = (
     _rule(
-        "velocity-sum", "velocity", rules.velocity_sum, _BOOK, keys=("limits.velocity[].sum", "evil_nodes")
+        "velocity-sum", "velocity", velocity.velocity_sum, _BOOK, keys=("limits.velocity[].sum", "evil_nodes")
     ),
     _rule(
         "velocity-count",
         "velocity",
-        rules.velocity_count,
+        velocity.velocity_count,
         _BOOK,
         keys=("limits.velocity[].count", "evil_nodes"),
     ),

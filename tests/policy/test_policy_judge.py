@@ -25,8 +25,8 @@ from policy_house import (
 
 from policy import Book, Booking, ClockReading, Facts, Outcome, Profile, describe, judge, strictest
 from policy.profile import Clause, Deny, Destinations, Tier, Velocity, Written
-from policy.rules import evil_nodes, node_part
 from policy.setting import SETTINGS, Stricter
+from policy.velocity import evil_nodes, node_part
 from taproot import Network, OutPoint, Spend, SpendInput, SpendOutput, WalletPath
 
 DAY = 24 * 3_600_000
