@@ -26,6 +26,7 @@ from cluster.settings import profile_of_text
 from cluster.storage import Store
 from cluster.transport import CoordinatorEndpoint, NodeEndpoint
 from cluster.vault import Vault
+from curve import blind
 from taproot import BackendMissing, require_c_backend
 
 __all__ = ["Ready", "Serving", "check_backend", "policy_judge", "serve_coordinator", "serve_node"]
@@ -72,6 +73,7 @@ def serve_node(
     on_record: Callable[[str], None] = lambda kind: None,
 ) -> int:
     """Run a node until it is told to stop; the number of the signal that did, or 0."""
+    blind(os.urandom(32))
     roster = party.need_roster()
     judge = judge_of(roster)
     try:
