@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import wrap
 
 from cluster.errors import ChainError, ClusterError, Refused
 from cluster.local import CLIENT, COORDINATOR, LocalCluster
@@ -38,6 +39,7 @@ STOLEN_SATS = 2_500_000_000
 FEE_SATS = 2_000
 THRESHOLD = 2
 SHOWN_REASONS = 3
+WIDTH = 110
 WALLET = "savings"
 
 _BASE = f"""\
@@ -218,7 +220,9 @@ class Demo:
         self.tell(f"[{self._step}/{self.STEPS}] {text}")
 
     def _note(self, text: str) -> None:
-        self.tell(f"      {text}")
+        margin = " " * (6 + len(text) - len(text.lstrip()))
+        for line in wrap(text.strip(), WIDTH, initial_indent=margin, subsequent_indent=margin + "  "):
+            self.tell(line)
 
     def _end(self, cluster: LocalCluster) -> None:
         self.tell("")
