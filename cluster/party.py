@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.codec import decode
-from cluster.errors import ConfigError, StateError
+from cluster.errors import ConfigError, StateError, WrongPassphrase
 from cluster.journal import Body, RosterKept, note, read
 from cluster.keys import Keys, Seed
 from cluster.public_part import PublicPart, own_entry, read_public_part
@@ -132,6 +132,10 @@ def unseal_seed(place: DataDir, passphrase: bytes) -> Seed:
     """The seed; WrongPassphrase, or StateError when the file is missing or damaged."""
     try:
         return Seed(unseal(read_private(place.seed_file), passphrase, purpose=_SEED_PURPOSE))
+    except WrongPassphrase:
+        raise WrongPassphrase(f"wrong passphrase for {place.path}") from None
+    except StateError as error:
+        raise StateError(f"{place.seed_file}: {str(error).removeprefix(f'{place.seed_file}: ')}") from None
     except ValueError as error:
         raise StateError(f"{place.seed_file}: {error}") from None
 

@@ -14,8 +14,6 @@ from cluster.errors import ClusterError, ConfigError, UsageError
 
 __all__ = ["run"]
 
-VERSION = "0.1.0"
-
 _COMMANDS = {
     "init": ("setup:init", "Make a data directory: seed, keys, database, public part."),
     "roster": ("setup:roster", "Build, show and accept the roster: who is in the cluster."),
@@ -62,7 +60,7 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with docs/tutorial.md. Every command has --help, --json and --datadir.",
 )
-@click.version_option(VERSION, prog_name="assent")
+@click.version_option(package_name="assent", prog_name="assent")
 def _assent() -> None:
     """Sign Bitcoin Taproot transactions with a threshold of devices, each with its own policy."""
 
@@ -78,6 +76,9 @@ def run(arguments: Sequence[str]) -> int:
         _assent.main(arguments, prog_name="assent", standalone_mode=False, obj=output)
     except ClusterError as error:
         return report_error(output, error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return UsageError.exit_code
     except click.ClickException as error:
         return report_error(output, UsageError(error.format_message()))
     except click.exceptions.Exit as leave:

@@ -58,11 +58,8 @@ def backup_show(call: Call, *, wallet: str, out: Path | None, qr: bool) -> None:
     )
     text = "\n".join(written)
     if out is None:
-        text = (
-            "\n\n".join(f"{part[:11]}...\n{qr_text(part)}" for part in parts)
-            if qr
-            else file.decode().rstrip()
-        )
+        drawn = [f"part {at} of {len(parts)}\n{qr_text(part)}" for at, part in enumerate(parts, 1)]
+        text = "\n".join(drawn) if qr else file.decode().rstrip()
     call.output.give(
         {
             "wallet": name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -44,10 +45,10 @@ def coordinator_run(call: Call) -> None:
     log = _logger("coordinator")
     with opened(call.place(), "coordinator") as party:
         keys = _unlocked(call, party)
-        signal = serve_coordinator(
+        number = serve_coordinator(
             party, keys, lambda facts: _ready(call, facts, log), on_record=lambda kind: _record(log, kind)
         )
-    log.info("stopped", signal=signal)
+    _stopped(log, number)
 
 
 @node.command("run")
@@ -65,14 +66,21 @@ def node_run(call: Call) -> None:
 
     with opened(call.place(), "node") as party:
         keys = _unlocked(call, party)
-        signal = serve_node(
+        number = serve_node(
             party,
             keys,
             lambda facts: _ready(call, facts, log),
             on_question=asked,
             on_record=lambda kind: _record(log, kind),
         )
-    log.info("stopped", signal=signal)
+    _stopped(log, number)
+
+
+def _stopped(log: FilteringBoundLogger, number: int) -> None:
+    """SIGTERM is how a service ends; Ctrl-C is an interruption, and its exit code says so."""
+    log.info("stopped", signal=signal.Signals(number).name if number else "none")
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
 
 
 def _unlocked(call: Call, party: Party) -> Keys:

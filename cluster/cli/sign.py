@@ -123,7 +123,7 @@ def _understood(file: Path, wallet: Wallet, psbt: bytes, note: str, client: byte
     try:
         return describe(wallet, Request(psbt, note, NO_ID), client)
     except BadRequest as bad:
-        raise UsageError(f"{file}: {bad.code}: {bad}") from None
+        raise UsageError(f"{file}: {bad}") from None
 
 
 def _tell_spend(call: Call, subject: Subject, note: str) -> None:

@@ -49,6 +49,13 @@ class Verdicts:
         """Whoever stands so."""
         return [self._roster.name_of(node) for node, seen in self._nodes.items() if seen.reach in reaches]
 
+    def willing(self) -> int:
+        """How many can be reached and have not refused: as many as could sign, once asked and answered."""
+        return sum(
+            seen.reach == "online" and seen.verdict is not None and not _refuses(seen)
+            for seen in self._nodes.values()
+        )
+
     def hopeless(self, view: SigningView) -> bool:
         """Whether those who misbehaved and those who refuse leave too few to sign."""
         charter = view.subject.wallet.charter
@@ -87,14 +94,15 @@ def outcome_error(view: SigningView, verdicts: Verdicts, where: str, *, heard: b
     if not heard and not view.nodes:
         return PeerError(f"{where} did not answer")
     asking = verdicts.named(Decision.ASK, Decision.WAIT)
-    if asking:
-        return Waiting(f"waiting for {', '.join(asking)}; {again}")
     away = verdicts.reached("unreachable", "version-mismatch")
-    parts = [
-        f"refused by {', '.join(refusing)}" if refusing else "",
-        f"cannot reach {', '.join(away)}" if away else "",
-    ]
-    why = "; ".join(part for part in parts if part) or "no signature in time"
+    if asking and verdicts.willing() >= view.subject.wallet.charter.t:
+        return Waiting(f"waiting for {', '.join(asking)}; {again}")
+    parts = (
+        ("refused by ", refusing),
+        ("waiting for ", asking),
+        ("cannot reach ", away),
+    )
+    why = "; ".join(said + ", ".join(who) for said, who in parts if who) or "no signature in time"
     return NoQuorum(f"no quorum: {why}; {again}")
 
 
