@@ -9,7 +9,6 @@ import pytest
 
 from cluster.errors import ConfigError, StateError
 from cluster.storage import DataDir, read_file, read_private, write_private, write_public
-from cluster.storage import files as files_module
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,7 +83,7 @@ def test_others_in_the_directory_are_refused(datadir: DataDir, mode: int) -> Non
 
 
 def test_another_owner_is_refused(datadir: DataDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files_module.os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr("cluster.storage.files.os.geteuid", lambda: os.getuid() + 1)
     with pytest.raises(StateError, match="another user"):
         datadir.open()
 
@@ -158,7 +157,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files_module.os, "fsync", full)
+    monkeypatch.setattr("cluster.storage.files.os.fsync", full)
     with pytest.raises(StateError, match="no space left"):
         write_private(path, b"new")
     assert path.read_bytes() == b"old"

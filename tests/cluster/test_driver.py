@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
+import zmq
 from nacl.bindings import crypto_scalarmult_base as public_of
 
 from cluster.control import ControlServer, control_call
@@ -76,7 +77,7 @@ class Wire:
         self.arrived = list(arrived)
         self.up = True
 
-    def pollables(self) -> Iterable[object]:
+    def pollables(self) -> Iterable[zmq.Socket[bytes]]:
         return ()
 
     def receive(self) -> list[Arrived]:

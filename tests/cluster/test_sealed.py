@@ -116,7 +116,7 @@ def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr(sealed.argon2id, "kdf", refuse)
+    monkeypatch.setattr("cluster.sealed.argon2id.kdf", refuse)
     with pytest.raises(ConfigError, match="19 MiB"):
         sealed_seed()
 

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 import zmq
@@ -16,6 +17,7 @@ from cluster.transport import (
     MAX_LETTER_BYTES,
     ROUTER_OPTIONS,
     Allowance,
+    AllowSet,
     CoordinatorEndpoint,
     Frame,
     NodeEndpoint,
@@ -246,7 +248,7 @@ def test_self_check_finds_a_missing_handler(net: Net, monkeypatch: pytest.Monkey
 
 
 def test_self_check_finds_a_forgotten_check_per_message(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener.AllowSet, "discard", lambda self, key: None)
+    monkeypatch.setattr(AllowSet, "discard", lambda self, key: None)
     with pytest.raises(ConfigError, match="revoked key"):
         net.coordinator()
 
@@ -369,8 +371,7 @@ def test_answers_go_to_the_newest_connection_and_fall_back(net: Net) -> None:
     first.close()
     until(lambda: coordinator.send(public_of(HOME), b"fallen back", SIGNATURE) and second.receive())
     for _ in range(10):
-        node = net.node(coordinator.address)
-        until(lambda node=node: node.send(b"x", SIGNATURE))
+        until(partial(net.node(coordinator.address).send, b"x", SIGNATURE))
         take(coordinator)
     assert len(coordinator._routes[public_of(HOME)]) == listener.ROUTES_PER_PEER
 
@@ -558,4 +559,4 @@ def test_keys_are_32_bytes() -> None:
     with pytest.raises(ValueError, match="32"):
         NodeEndpoint("tcp://127.0.0.1:1", b"k" * 31, HOME)
     with pytest.raises(ValueError, match="32"):
-        listener.AllowSet({b"k": "short"})
+        AllowSet({b"k": "short"})

@@ -20,7 +20,7 @@ from frost.dkg_recovery import (
     participant_recovery_acks_verify,
     verify_taproot_safe,
 )
-from frost.dkg_states import DKGOutput
+from frost.dkg_states import DKGOutput, ParticipantState1
 from frost.simplpedpop import PublicDKGOutput
 
 Thunk = Callable[[], None]
@@ -200,7 +200,7 @@ def run_participant_step1(case: Json) -> None:
     same(pmsg1, unhex(case["expectedPmsg1"]))
 
 
-def state_after_step1(case: Json, hostseckey: str) -> dkg.ParticipantState1:
+def state_after_step1(case: Json, hostseckey: str) -> ParticipantState1:
     state, pmsg1 = dkg.participant_step1(unhex(hostseckey), read_params(case), unhex(case["random"]))
     same(pmsg1, unhex(case["pmsg1"]))
     return state

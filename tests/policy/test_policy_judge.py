@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
 
@@ -259,13 +260,18 @@ def more_evil(draw: st.DrawFn, made: Profile) -> Profile:
     return replace(made, evil_nodes=max(1, made.evil_nodes or 0) + draw(st.integers(0, 2)))
 
 
+@st.composite
+def stricter(draw: st.DrawFn, way: Callable[[st.DrawFn, Profile], Profile], made: Profile) -> Profile:
+    return way(draw, made)
+
+
 @given(st.data())
 def test_a_stricter_profile_never_approves_more(data: st.DataObject) -> None:
     loose = data.draw(profiles())
     strict = loose
     ways = [tighter_setting, tighter_velocity, tighter_tier, narrower_last_tier, more_denied, more_evil]
     for _ in range(data.draw(st.integers(1, 4))):
-        strict = data.draw(st.sampled_from(ways))(data.draw, strict)
+        strict = data.draw(stricter(data.draw(st.sampled_from(ways)), strict))
     given_facts = data.draw(any_facts(sane_spends()))
     before, after = judge(loose, given_facts), judge(strict, given_facts)
     event(f"{before.outcome.name} then {after.outcome.name}")

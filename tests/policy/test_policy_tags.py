@@ -22,7 +22,7 @@ from policy_house import (
 
 from policy import TAGS, Book, Booking, Facts, Outcome, judge
 from policy.setting import SETTINGS
-from taproot import Network, OutPoint, WalletPath
+from taproot import Network, OutPoint, SpendOutput, WalletPath
 
 OP_RETURN = b"\x6a\x04text"
 
@@ -58,12 +58,12 @@ def tier(line: str) -> str:
     return PROFILE.replace("when: {pays_only: [friends, own]}\n    then: approve", line)
 
 
-def data(sats: int) -> tuple:
+def data(sats: int) -> tuple[SpendOutput, ...]:
     nulldata = output(2, sats, OP_RETURN, address=None, script_type="nulldata")
     return (output(), change(amount=499_000 - sats), nulldata)
 
 
-def many(count: int) -> tuple:
+def many(count: int) -> tuple[SpendOutput, ...]:
     return (*(output(i, 2_000) for i in range(count)), change(count, 999_000 - count * 2_000))
 
 
