@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
-
 from world import START_MS, Envelope, World
 
 from cluster.codec import Letter, Mouth, open_letter, seal_letter

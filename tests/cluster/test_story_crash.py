@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from spends import payment
+from world import Crash, World
 
 from cluster.client import KeygenView, SigningView
 from cluster.codec import encode
@@ -17,8 +19,6 @@ from cluster.messages import Kind
 from cluster.node import Answer, CopyShown, Node
 from cluster.roster import digest
 from cluster.schemes import Wallet
-from spends import payment
-from world import Crash, World
 
 MOMENTS = ("before", "committed", "sent")
 DOWN_MS = 700

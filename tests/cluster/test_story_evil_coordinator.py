@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import msgspec
 import pytest
+from evil import EvilCoordinator, signed_by
+from spends import payment
+from world import ScriptedJudge, TestIdentity, World
 
 from cluster.codec import encode
 from cluster.journal import ComplaintKept, read
@@ -31,9 +34,6 @@ from cluster.node import Answer, CopyShown, Node
 from cluster.roster import digest
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
-from evil import EvilCoordinator, signed_by
-from spends import payment
-from world import ScriptedJudge, TestIdentity, World
 
 
 @dataclass
@@ -269,7 +269,7 @@ def test_invalid_nonces_in_an_order_cost_one_batch_and_nothing_else() -> None:
     scene = plot()
     world = scene.world
     mine, theirs = (scene.evil.entry(name, scene.request) for name in ("node0", "node1"))
-    mouth = world.node("node1")._mouth  # noqa: SLF001  the evil member's own key
+    mouth = world.node("node1")._mouth
     for rubbish in (bytes(66), b"\x02" + b"\xff" * 65, b"\x04" * 66):
         letter = mouth.say(
             Kind.NONCES,
@@ -331,7 +331,7 @@ def test_asking_for_nonces_for_ever_keeps_one_batch() -> None:
         given.add(str(msgspec.msgpack.decode(nonces.letter)[1]))
     vault = scene.world.seats["node0"].vault
     assert vault is not None
-    assert len(vault._nonces) == 1  # noqa: SLF001
+    assert len(vault._nonces) == 1
     assert len(given) == 1
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import pytest
+from evil import resigned, signed_by
+from spends import payment
+from world import Envelope, World
 
 from cluster.client import SigningView
 from cluster.journal import ComplaintKept, read
 from cluster.messages import Kind, PartialSignatures
-from evil import resigned, signed_by
-from spends import payment
-from world import Envelope, World
 
 Trick = Callable[[World, Envelope], Iterable[Envelope]]
 
@@ -186,9 +186,10 @@ def always_gone(world: World, envelope: Envelope) -> Iterable[Envelope]:
     """Answers every order: those nonces are gone; here are new ones."""
     if envelope.kind is not Kind.PARTIAL_SIGNATURES:
         return [envelope]
+    import msgspec
+
     from cluster.codec import open_letter, seal_letter
     from cluster.messages import Gone
-    import msgspec
 
     seat = world.seats[envelope.sender]
     letter = open_letter(envelope.letter, envelope.signature, seat.identity.public)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-
-from cluster.journal import ComplaintKept, FinalKept, read
 from evil import signed_by
 from spends import payment
 from world import Hook, World, rough
+
+from cluster.journal import ComplaintKept, FinalKept, read
 
 MINUTE = 60_000
 
