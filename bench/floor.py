@@ -1,9 +1,13 @@
 """The floor of the cluster table: the same letters over the same kind of sockets, the same commits, the same crypto.
 
 Nothing is signed, read or judged here. A relay process stands for the coordinator (one ROUTER, CURVE), one process
-per node and one client dial in (DEALER, CURVE), and bytes of the sizes of real letters make the rounds of one
-signature: request, propose, verdict and nonces, order, partial signatures, final. The commits of the path stand one
-after the other, as they must: the coordinator's request, a node's judgement, its signing, the coordinator's end.
+per node and one client dial in (DEALER, CURVE), and bytes of the sizes of real letters make the rounds that the
+client waits for: request, propose, verdict and nonces, order, partial signatures, final. What a cluster says beside
+(states for the client, the end for the nodes) is left out, and so are the signatures of letters.
+
+The commits of the path stand one after the other, as they must: the coordinator's request, a node's judgement, its
+partial signature, the coordinator's end. The crypto is the bare C calls of one signer (the others work at the same
+time) and of the coordinator. Sizes and commits are those of a real signature (`bench.observed`).
 """
 
 from __future__ import annotations
@@ -12,46 +16,33 @@ import json
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
 import zmq
 
+from bench.crypto import Rivals
+from bench.measure import interleaved
+from bench.observed import Commits, Sizes
 from cluster.transport.profile import DEALER_OPTIONS, ROUTER_OPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMITS_IN_SERIES = 4
-HEADER = 300  # ids, keys and times of a letter, about
+TAIL = bytes(64)  # in the place of a letter's signature
+ID_BYTES = 4  # at the head of a letter here: which request it is about
+
+Socket = zmq.Socket[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How long each letter is, in bytes, for one spend."""
-
-    request: int
-    propose: int
-    verdict: int
-    nonces: int
-    order: int
-    psigs: int
-    final: int
-
-    @classmethod
-    def of(cls, *, inputs: int, t: int) -> Sizes:
-        """The sizes for a PSBT of so many inputs and a quorum of t."""
-        request = HEADER + 150 + 170 * inputs
-        verdict, nonces = HEADER + 150, HEADER + 70 * inputs
-        order = HEADER + t * (verdict + nonces + 140)
-        final = HEADER + 200 + 180 * inputs
-        return cls(request, request + HEADER, verdict, nonces, order, HEADER + 34 * inputs, final)
+def letter(request: bytes, size: int) -> list[bytes]:
+    """The two frames of a letter of this size about a request."""
+    return [request + bytes(size - ID_BYTES), TAIL]
 
 
-def bind(context: zmq.Context[zmq.Socket[bytes]], secret: bytes) -> zmq.Socket[bytes]:
+def bind(context: zmq.Context[Socket], secret: bytes) -> Socket:
     """The listening end, with the coordinator's options but for its door-keeper (asked once a connection)."""
     socket = context.socket(zmq.ROUTER)
     socket.curve_secretkey = secret
@@ -62,9 +53,7 @@ def bind(context: zmq.Context[zmq.Socket[bytes]], secret: bytes) -> zmq.Socket[b
     return socket
 
 
-def dial(
-    context: zmq.Context[zmq.Socket[bytes]], name: str, endpoint: str, server: bytes
-) -> zmq.Socket[bytes]:
+def dial(context: zmq.Context[Socket], name: str, endpoint: str, server: bytes) -> Socket:
     """A dialling end, with a node's options."""
     socket = context.socket(zmq.DEALER)
     socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
@@ -72,78 +61,100 @@ def dial(
     for option, value in DEALER_OPTIONS.items():
         socket.setsockopt(option, value)
     socket.setsockopt(zmq.ROUTING_ID, name.encode())
-    socket.setsockopt(zmq.RCVTIMEO, 20_000)
     socket.connect(endpoint)
     return socket
 
 
 def relay(secret: bytes, sizes: Sizes, t: int, n: int) -> None:
-    """The coordinator's place: carries the rounds of one signature after the other."""
+    """The coordinator's place: carries the rounds of any number of signatures."""
     socket = bind(zmq.Context(), secret)
     print(socket.bind_to_random_port("tcp://127.0.0.1"), flush=True)
     nodes = [f"node-{i}".encode() for i in range(n)]
-    tail = bytes(64)
     seen: set[bytes] = set()
     while len(seen) < n:
         seen.add(socket.recv_multipart()[0])
     print("all nodes are here", flush=True)
+    ready: dict[bytes, list[bytes]] = {}
+    signed: dict[bytes, int] = {}
     while True:
-        client, _, _ = socket.recv_multipart()
-        for node in nodes:
-            socket.send_multipart([node, bytes(sizes.propose), tail])
-        answers = dict.fromkeys(nodes, 0)
-        ready: list[bytes] = []
-        while len(ready) < t:
-            sender, _, _ = socket.recv_multipart()
-            answers[sender] += 1
-            if answers[sender] == 2:
-                ready.append(sender)
-        for node in ready:
-            socket.send_multipart([node, bytes(sizes.order), tail])
-        late = 2 * n - sum(answers.values())
-        for _ in range(t + late):
-            socket.recv_multipart()
-        socket.send_multipart([client, bytes(sizes.final), tail])
+        sender, body, _ = socket.recv_multipart()
+        request = body[:ID_BYTES]
+        if sender == b"client":
+            ready[request], signed[request] = [], 0
+            for node in nodes:
+                socket.send_multipart([node, *letter(request, sizes.propose)])
+        elif len(body) == sizes.nonces and request in ready:
+            ready[request].append(sender)
+            if len(ready[request]) == t:
+                for node in ready.pop(request):
+                    socket.send_multipart([node, *letter(request, sizes.order)])
+        elif len(body) == sizes.psigs:
+            signed[request] += 1
+            if signed[request] == t:
+                del signed[request]
+                socket.send_multipart([b"client", *letter(request, sizes.final)])
 
 
 def answer(name: str, endpoint: str, server: bytes, sizes: Sizes) -> None:
     """A node's place: two letters for a proposal, one for an order."""
     socket = dial(zmq.Context(), name, endpoint, server)
-    socket.setsockopt(zmq.RCVTIMEO, -1)
-    tail = bytes(64)
-    socket.send_multipart([b"", tail])
+    socket.send_multipart([b"here", TAIL])
     while True:
-        letter, _ = socket.recv_multipart()
-        if len(letter) == sizes.propose:
-            socket.send_multipart([bytes(sizes.verdict), tail])
-            socket.send_multipart([bytes(sizes.nonces), tail])
+        body, _ = socket.recv_multipart()
+        request = body[:ID_BYTES]
+        if len(body) == sizes.propose:
+            socket.send_multipart(letter(request, sizes.verdict))
+            socket.send_multipart(letter(request, sizes.nonces))
         else:
-            socket.send_multipart([bytes(sizes.psigs), tail])
+            socket.send_multipart(letter(request, sizes.psigs))
+
+
+class Echo:
+    """The client of a relay and its nodes."""
+
+    def __init__(self, socket: Socket, sizes: Sizes) -> None:
+        self._socket = socket
+        self._sizes = sizes
+        self._number = 0
+
+    def run(self, count: int, *, in_flight: int = 1) -> list[float]:
+        """Milliseconds of each of so many rounds of letters, so many at a time."""
+        taken: list[float] = []
+        began: dict[bytes, float] = {}
+        asked = 0
+        while len(taken) < count:
+            while asked < count and len(began) < in_flight:
+                self._number += 1
+                asked += 1
+                request = self._number.to_bytes(ID_BYTES)
+                began[request] = time.perf_counter()
+                self._socket.send_multipart(letter(request, self._sizes.request))
+            body, _ = self._socket.recv_multipart()
+            taken.append((time.perf_counter() - began.pop(body[:ID_BYTES])) * 1000)
+        return taken
 
 
 @contextmanager
-def processes(sizes: Sizes, *, t: int, n: int) -> Iterator[zmq.Socket[bytes]]:
-    """The relay and the nodes as processes, and the client's socket; all are ended afterwards."""
+def echoing(sizes: Sizes, *, t: int, n: int) -> Iterator[Echo]:
+    """The relay and the nodes as processes, and their client; all are ended afterwards."""
     public, secret = zmq.curve_keypair()
     what = json.dumps({"sizes": asdict(sizes), "t": t, "n": n})
     command = [sys.executable, "-m", "bench.floor"]
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    running = [
-        subprocess.Popen(
-            [*command, "relay", what, secret.decode()], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-    ]
+    context: zmq.Context[Socket] = zmq.Context()
+    first = subprocess.Popen(
+        [*command, "relay", what, secret.decode()], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    running = [first]
     try:
-        assert running[0].stdout is not None
-        endpoint = f"tcp://127.0.0.1:{int(running[0].stdout.readline())}"
+        assert first.stdout is not None
+        endpoint = f"tcp://127.0.0.1:{int(first.stdout.readline())}"
         for i in range(n):
-            running.append(
-                subprocess.Popen(
-                    [*command, f"node-{i}", what, endpoint, public.decode()], cwd=ROOT, text=True
-                )
-            )
-        running[0].stdout.readline()
-        yield dial(context, "client", endpoint, public)
+            node = [*command, f"node-{i}", what, endpoint, public.decode()]
+            running.append(subprocess.Popen(node, cwd=ROOT, text=True))
+        first.stdout.readline()
+        socket = dial(context, "client", endpoint, public)
+        socket.setsockopt(zmq.RCVTIMEO, 20_000)
+        yield Echo(socket, sizes)
     finally:
         for process in running:
             process.kill()
@@ -151,61 +162,69 @@ def processes(sizes: Sizes, *, t: int, n: int) -> Iterator[zmq.Socket[bytes]]:
         context.destroy(linger=0)
 
 
-def letters(*, inputs: int, t: int, n: int, turns: int) -> list[float]:
-    """Milliseconds of each round of letters, one signature at a time."""
-    sizes = Sizes.of(inputs=inputs, t=t)
-    taken = []
-    with processes(sizes, t=t, n=n) as client:
-        for turn in range(turns + 5):
-            started = time.perf_counter()
-            client.send_multipart([bytes(sizes.request), bytes(64)])
-            client.recv_multipart()
-            if turn >= 5:
-                taken.append((time.perf_counter() - started) * 1000)
-    return taken
+class Ledger:
+    """A bare database that takes the commits of a signature, each durable (WAL, synchronous=FULL)."""
 
+    def __init__(self, path: Path, commits: Commits) -> None:
+        self._series = [[(bytes(size),) for size in sizes] for sizes in commits.series]
+        self._database = sqlite3.connect(path, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.execute("CREATE TABLE record (height INTEGER PRIMARY KEY, body BLOB)")
 
-def commits(*, size: int, turns: int) -> list[float]:
-    """Milliseconds of the commits of one signature in series, each durable (WAL, synchronous=FULL)."""
-    taken = []
-    with tempfile.TemporaryDirectory() as folder:
-        database = sqlite3.connect(Path(folder) / "floor.sqlite", isolation_level=None)
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=FULL")
-        database.execute("CREATE TABLE record (height INTEGER PRIMARY KEY, body BLOB)")
-        for _ in range(turns):
+    def run(self, count: int, *, shared_by: int = 1) -> list[float]:
+        """Milliseconds of the four commits in series, each shared by so many signatures; that many times."""
+        taken = []
+        for _ in range(count):
             started = time.perf_counter()
-            for _ in range(COMMITS_IN_SERIES):
-                database.execute("BEGIN IMMEDIATE")
-                database.execute("INSERT INTO record (body) VALUES (?)", (bytes(size),))
-                database.execute("COMMIT")
+            for rows in self._series:
+                self._database.execute("BEGIN IMMEDIATE")
+                self._database.executemany("INSERT INTO record (body) VALUES (?)", rows * shared_by)
+                self._database.execute("COMMIT")
             taken.append((time.perf_counter() - started) * 1000)
-        database.close()
-    return taken
+        return taken
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._database.close()
 
 
-@dataclass(frozen=True, slots=True)
+def crypto_ms(rivals: Rivals, *, turns: int) -> tuple[float, float]:
+    """Milliseconds of bare C calls for one input: of one signer (its own check included), and of the coordinator."""
+    taken = interleaved(
+        {
+            "nonce": rivals.raw_nonce,
+            "sign": lambda: rivals.raw_sign(self_check=True),
+            "close": rivals.raw_coordinator,
+        },
+        turns=turns,
+    )
+    return (taken["nonce"] + taken["sign"]) / 1000, taken["close"] / 1000
+
+
 class Floor:
-    """The parts of the floor of one signature, in milliseconds (medians)."""
+    """Everything the floor is made of, measured piece by piece; `ms` is the sum of the medians."""
 
-    letters_ms: float
-    commits_ms: float
-    crypto_ms: float
+    def __init__(self) -> None:
+        self.letters: list[float] = []
+        self.commits: list[float] = []
+        self.crypto: list[float] = []
+
+    def add(self, letters: Sequence[float], commits: Sequence[float], crypto: float) -> None:
+        """Take one piece of the run into account."""
+        self.letters += letters
+        self.commits += commits
+        self.crypto.append(crypto)
 
     @property
-    def total_ms(self) -> float:
+    def parts(self) -> tuple[float, float, float]:
+        """Letters, commits and crypto, in milliseconds (medians)."""
+        return median(self.letters), median(self.commits), median(self.crypto)
+
+    @property
+    def ms(self) -> float:
         """What no cluster of this shape can go below on this machine."""
-        return self.letters_ms + self.commits_ms + self.crypto_ms
-
-
-def measure(*, inputs: int, t: int, n: int, crypto_ms: float, turns: int = 100) -> Floor:
-    """The floor of a t-of-n signature over so many inputs; `crypto_ms` is signer plus coordinator."""
-    sizes = Sizes.of(inputs=inputs, t=t)
-    return Floor(
-        letters_ms=median(letters(inputs=inputs, t=t, n=n, turns=turns)),
-        commits_ms=median(commits(size=sizes.propose, turns=turns)),
-        crypto_ms=crypto_ms,
-    )
+        return sum(self.parts)
 
 
 def main() -> None:
