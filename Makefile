@@ -53,6 +53,7 @@ lock: $(READY)
 docs: $(READY)
 	@$(PY) tools/adr_index.py
 	@$(PY) -m policy.reference > docs/policy.md.new && mv docs/policy.md.new docs/policy.md
+	@$(PY) -m tools.messages_doc > docs/messages.md.new && mv docs/messages.md.new docs/messages.md
 
 clean:
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from nacl.pwhash import argon2id
 
 from cluster.messages import MAX_NODES, Bytes32, Bytes33, Count
-from curve import tagged_hash
+from curve import Point, tagged_hash
 
 ROSTER_VERSION = 1
 """The version of both formats below."""
@@ -151,13 +151,16 @@ class Charter(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 
 
 def check_roster(roster: Roster) -> None:
-    """Raises RosterError unless the version is ours and no name or key stands twice."""
+    """Raises RosterError unless the version is ours, no name or key stands twice, and host keys are points."""
     if roster.version != ROSTER_VERSION:
         raise RosterError(f"roster version {roster.version}; this program reads version {ROSTER_VERSION}")
     _distinct("name", (entry.name for entry in roster.everyone))
     _distinct("identity key", (entry.identity for entry in roster.everyone))
     _distinct("transport key", (entry.transport for entry in roster.reachable))
     _distinct("host key", (key for node in roster.nodes for key in node.host_pubkeys))
+    for node in roster.nodes:
+        for key in node.host_pubkeys:
+            _check_point(node, key)
 
 
 def check_charter(charter: Charter, roster: Roster) -> None:
@@ -175,6 +178,14 @@ def check_charter(charter: Charter, roster: Roster) -> None:
             raise RosterError("a member of the charter is not a node of the roster")
         if charter.index >= len(node.host_pubkeys) or node.host_pubkeys[charter.index] != member.host_pubkey:
             raise RosterError(f"the host key of {node.name} is not the one in the roster")
+
+
+def _check_point(node: NodeEntry, key: bytes) -> None:
+    """Found now, not when a wallet is made and every owner has already said yes."""
+    try:
+        Point.from_bytes(key)
+    except ValueError:
+        raise RosterError(f"a host key of {node.name} is no public key") from None
 
 
 def _distinct(what: str, values: Iterable[object]) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
-from world import START_MS, Envelope, World
+from wire import Envelope
+from world import START_MS, World
 
 from cluster.codec import Letter, Mouth, open_letter, seal_letter
 from cluster.effects import Outgoing

@@ -12,7 +12,7 @@ import wallycore
 
 from cluster.codec import Letter, open_letter
 from cluster.effects import Now, Step
-from cluster.journal import Body, ClockKept, FinalKept, RequestKept, SignedKept, read
+from cluster.journal import Body, ClockKept, FinalKept, PolicyKept, RequestKept, SignedKept, read
 from cluster.judging import Judge, Judgement
 from cluster.messages import Kind, Nonces, PartialSignatures
 from cluster.records import Record
@@ -51,6 +51,14 @@ class WatchedJudge:
     def clock_entry(self, now: Now) -> ClockKept | None:
         """The other's."""
         return self.inner.clock_entry(now)
+
+    def confirm_clock(self, now: Now) -> None:
+        """For the other."""
+        self.inner.confirm_clock(now)
+
+    def adopt(self, text: str, wallet_id: bytes, now: Now) -> PolicyKept:
+        """The other's."""
+        return self.inner.adopt(text, wallet_id, now)
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """For the other."""

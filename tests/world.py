@@ -8,13 +8,14 @@ wants to remember is in its `disk` before any of its letters is on the `wire`, s
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import TypedDict
 
-from msgspec import msgpack
 from nacl.signing import SigningKey
 from watch import Watch, WatchedJudge
+from wire import Envelope, Hook, honest
 
 from cluster.client import REQUEST_LIFE_MS, Client, KeygenView, SigningView
 from cluster.codec import encode
@@ -22,7 +23,7 @@ from cluster.coordinator import Coordinator
 from cluster.effects import Now, Outgoing, Step
 from cluster.journal import Body, ClockKept, PolicyKept, SignedKept
 from cluster.judging import Judge, Judgement
-from cluster.messages import Decision, Kind
+from cluster.messages import Decision
 from cluster.node import Answer, CopyShown, Node
 from cluster.records import Record
 from cluster.roster import (
@@ -56,46 +57,13 @@ class TestIdentity:
         return self._key.sign(message).signature
 
 
-@dataclass
-class Envelope:
-    """One letter on the wire; a hook may change it, drop it or make more of it."""
+class Common(TypedDict):
+    """What every machine is given."""
 
-    sender: str
-    addressee: str
-    letter: bytes
-    signature: bytes
-    delay_ms: int = 5
-
-    @property
-    def kind(self) -> Kind:
-        """What kind of letter it is."""
-        return Kind(msgpack.decode(self.letter)[0][1])
-
-
-Hook = Callable[[Envelope], Iterable[Envelope]]
-
-
-def honest(envelope: Envelope) -> Iterable[Envelope]:
-    """A network that only delays."""
-    return [envelope]
-
-
-def rough(random: Random, *, lose: float, repeat: float, alter: float, late_ms: int) -> Hook:
-    """A network that loses, repeats, delays (and so reorders) and alters letters, by seeded chance."""
-
-    def hook(envelope: Envelope) -> Iterable[Envelope]:
-        if random.random() < lose:
-            return
-        copies = 1 + (random.random() < repeat)
-        for _ in range(copies):
-            letter = envelope.letter
-            if random.random() < alter:
-                at = random.randrange(len(letter))
-                letter = letter[:at] + bytes([letter[at] ^ (1 << random.randrange(8))]) + letter[at + 1 :]
-            delay_ms = random.randint(1, late_ms)
-            yield Envelope(envelope.sender, envelope.addressee, letter, envelope.signature, delay_ms)
-
-    return hook
+    roster: Roster
+    roster_digest: bytes
+    identity: TestIdentity
+    boot_id: bytes
 
 
 @dataclass(frozen=True)
@@ -260,12 +228,9 @@ class World:
         seat = self.seats[name]
         seat.boots += 1
         boot_id = tagged_hash("test/boot", name.encode(), seat.boots.to_bytes(4, "big"))[:16]
-        common = {
-            "roster": self.roster,
-            "roster_digest": self.roster_digest,
-            "identity": seat.identity,
-            "boot_id": boot_id,
-        }
+        common = Common(
+            roster=self.roster, roster_digest=self.roster_digest, identity=seat.identity, boot_id=boot_id
+        )
         if name in self.node_names:
             seat.vault = Vault(
                 lambda index: self._host_key(name, index), tagged_hash("test/seal", name.encode())

@@ -12,7 +12,8 @@ from hostile import NASTY, decodes, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 from spends import payment
-from world import Envelope, World
+from wire import Envelope
+from world import World
 
 from cluster.codec import SIGNATURE_DOMAIN, Mouth, encode, open_letter
 from cluster.messages import (

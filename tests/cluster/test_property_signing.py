@@ -10,7 +10,8 @@ from evil import EvilCoordinator, signed_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spends import payment
-from world import Crash, Envelope, ScriptedJudge, World
+from wire import Envelope
+from world import Crash, ScriptedJudge, World
 
 from cluster.client import SigningView
 from cluster.effects import Now

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 from evil import signed_by
 from spends import payment
-from world import Hook, World, rough
+from wire import Hook, rough
+from world import World
 
 from cluster.journal import ComplaintKept, FinalKept, read
 
