@@ -37,7 +37,7 @@ _SAID = {
     "agreed": "its owner agreed",
     "first-message": "first message sent",
     "second-message": "second message sent",
-    "copy-awaited": "key made; its owner must confirm a copy (assent backup)",
+    "copy-awaited": "key made, waits for a confirmed copy (assent backup)",
     "acknowledged": "copy confirmed",
     "declined": "declined",
     "unreachable": "cannot be reached",
@@ -119,7 +119,7 @@ def _charter(
     entries: tuple[NodeEntry, ...],
     index: int | None,
 ) -> Charter:
-    used = {proposed.charter.index for proposed in book.proposed.values() if not proposed.failed}
+    used = book.spent_indexes
     most = min(len(entry.host_pubkeys) for entry in entries)
     free = [i for i in range(most) if i not in used]
     if index is None and not free:
@@ -191,11 +191,11 @@ def _waiting_for(client: ClientCall, view: KeygenView, trouble: str) -> str:
     if not view.nodes:
         return f"the coordinator has not answered about this wallet{f' ({trouble})' if trouble else ''}"
     missing = [
-        f"{roster.name_of(node)} ({_SAID.get(seen.reach, seen.reach)})"
+        f"{roster.name_of(node)}: {_SAID.get(seen.reach, seen.reach)}"
         for node, seen in view.nodes.items()
         if seen.reach != "acknowledged"
     ]
-    return f"not finished yet, waiting for {', '.join(missing)}; give the same command again to go on"
+    return f"not finished yet ({'; '.join(missing)}); give the same command again to go on"
 
 
 def _failure(client: ClientCall, view: KeygenView) -> Refused | Misbehaviour:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from cluster.errors import ClusterError, one_line
 
-__all__ = ["Facts", "Output", "foreign", "report_bug", "report_error", "sats", "words_table"]
+__all__ = ["Facts", "Output", "foreign", "report_bug", "report_error", "words_table"]
 
 Facts = Mapping[str, object]
 """What a command found out, as JSON will say it: names are stable, amounts are integers in sat, bytes are hex."""
@@ -68,11 +68,6 @@ def report_bug(output: Output, error: BaseException, *, debug: bool) -> int:
 def foreign(text: str) -> str:
     """A string that somebody else wrote, on one line, in quotes, with nothing in it that moves the cursor."""
     return f"“{one_line(text)}” (unverified)"
-
-
-def sats(amount_sats: int) -> str:
-    """An amount for people: `1,234,567 sat`."""
-    return f"{amount_sats:,} sat"
 
 
 def words_table(words: Sequence[str]) -> str:
