@@ -54,6 +54,9 @@ REPEAT_MS = 2_000
 MAX_PROPOSED = 16
 """How many wallets may be in the making at once."""
 
+MAX_JOBS = 1024
+"""How many proposals are kept at all; a client that fills this is to be taken off the roster."""
+
 
 @dataclass(slots=True)
 class Job:
@@ -161,7 +164,8 @@ class KeygenDesk:
             raise RosterError("the letter's ids are not the charter's")
         if any(job.charter.wallet_id == charter.wallet_id for job in self.jobs.values()):
             raise RosterError("its wallet id is in use")
-        if sum(job.stage not in {"failed", "complete"} for job in self.jobs.values()) >= MAX_PROPOSED:
+        making = sum(job.stage not in {"failed", "complete"} for job in self.jobs.values())
+        if making >= MAX_PROPOSED or len(self.jobs) >= MAX_JOBS:
             raise RosterError("too many wallets are in the making")
         return Job(charter, exact, letter.signed, letter.header.sender, letter.header.expires_at_ms)
 

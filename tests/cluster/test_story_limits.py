@@ -1,0 +1,284 @@
+"""What a greedy or careless client, a flood, or a damaged record can do: little, and it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from evil import EvilCoordinator, signed_by
+from spends import payment
+from wire import Envelope
+from world import ScriptedJudge, World
+
+from cluster import coordinator_keygen, node_keygen, node_signing
+from cluster.cli.output import foreign
+from cluster.codec import Mouth, encode
+from cluster.journal import RequestKept
+from cluster.messages import Decision, Hello, Kind
+from cluster.node import Answer, NothingToAnswer
+from cluster.quorum import Candidate, choose
+from cluster.records import Record
+from cluster.roster import digest
+from cluster.schemes import SCHEMES
+from cluster.subjects import BadRequest, Subject
+
+MINUTE = 60_000
+DAY = 24 * 60 * MINUTE
+EVIL_NOTE = "rent\x1b[2J\x1b[H\r pay 1 sat \u202e tas 000,001 yap \u2066\n  amount: 1 sat\u2069\x00\x9b31m"
+
+
+def asks(subject: Subject, said: bool | None) -> Decision:
+    if said is None:
+        return Decision.ASK
+    return Decision.APPROVE if said else Decision.REFUSE
+
+
+def all_ask(name: str) -> ScriptedJudge:
+    return ScriptedJudge(name, asks)
+
+
+def test_a_note_repaints_nothing() -> None:
+    """It reaches the owner as it was signed, and every place that shows it shows one plain, marked line."""
+    world = World(judges=all_ask)
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet), EVIL_NOTE)
+    world.run(lambda: bool(world.node("node0").questions(world.now)))
+    ticket = world.node("node0").ticket(view.subject.request_id)
+    assert ticket is not None
+    assert ticket.subject.note == EVIL_NOTE
+    shown = foreign(ticket.subject.note)
+    assert shown.isprintable()
+    assert not set(shown) & set("\x1b\r\n\x00\x9b\u202e\u2066\u2069")
+    assert "unverified" in shown
+    for question in world.node("node0").questions(world.now):
+        assert not any(EVIL_NOTE in line or "\x1b" in line or "\u202e" in line for line in question.lines)
+
+
+@pytest.mark.parametrize("note", ["x" * 501, "\udcff"])
+def test_a_note_that_nobody_would_read_is_not_sent(note: str) -> None:
+    world = World()
+    wallet = world.make_wallet()
+    with pytest.raises(BadRequest, match="note"):
+        world.request(wallet, payment(wallet), note)
+
+
+def test_a_restarted_node_asks_its_owner_again_without_any_coordinator() -> None:
+    world = World(judges=all_ask)
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet))
+    world.run(lambda: all(world.node(name).questions(world.now) for name in world.node_names))
+    world.stop("coord")
+    world.restart("node0")
+    (question,) = world.node("node0").questions(world.now)
+    assert question.subject == view.subject.request_id
+    world.answer("node0", Answer(question.subject, True))
+    world.restart("coord")
+    world.answer("node1", Answer(question.subject, True))
+    assert world.run(lambda: view.final is not None)
+
+
+def test_no_request_is_good_for_longer_than_a_week() -> None:
+    world = World(judges=all_ask)
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet), life_ms=365 * DAY)
+    world.run(lambda: bool(world.node("node0").questions(world.now)))
+    ticket = world.node("node0").ticket(view.subject.request_id)
+    assert ticket is not None
+    limit = world.now.wall_ms + node_signing.MAX_REQUEST_LIFE_MS
+    assert ticket.expires_at_ms <= limit
+    world.restart("node0")
+    ticket = world.node("node0").ticket(view.subject.request_id)
+    assert ticket is not None
+    assert ticket.expires_at_ms <= limit
+
+
+def test_a_client_whose_requests_come_to_nothing_is_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_signing, "MAX_FAILED", 3)
+    world = World(judges=lambda name: ScriptedJudge(name, lambda subject, said: Decision.REFUSE))
+    wallet = world.make_wallet()
+    for i in range(6):
+        world.request(wallet, payment(wallet, label=f"{i}"))
+        world.run(ms=300)
+    assert sum(record.kind == "request" for record in world.seats["node0"].disk) == 3
+    world.advance(node_signing.FAILED_WINDOW_MS)
+    world.request(wallet, payment(wallet, label="later"))
+    world.run(ms=300)
+    assert sum(record.kind == "request" for record in world.seats["node0"].disk) == 6
+
+
+def test_open_requests_of_one_client_are_bounded() -> None:
+    world = World(judges=all_ask)
+    wallet = world.make_wallet()
+    views = [world.request(wallet, payment(wallet, label=f"{i}")) for i in range(40)]
+    world.run(ms=5_000)
+    assert len(world.node("node0").signing.tickets) == node_signing.MAX_OPEN_PER_CLIENT
+    assert sum(view.state == "asking" for view in views) == node_signing.MAX_OPEN_PER_CLIENT
+
+
+def test_proposals_nobody_answers_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    monkeypatch.setattr(node_keygen, "MAX_PROPOSED", 4)
+    monkeypatch.setattr(node_keygen, "MAX_PLANS", 6)
+    monkeypatch.setattr(coordinator_keygen, "MAX_JOBS", 30)
+
+    def propose(i: int, life_ms: int = 10 * MINUTE) -> None:
+        charter = world.charter(0, f"wallet{i}")
+        _, step = world.client.propose(charter, world.now, world.entropy(), life_ms=life_ms)
+        world.perform("client", step)
+        world.run(ms=100)
+
+    for i in range(8):
+        propose(i)
+    assert len(world.node("node0").keygen.plans) == 4
+    world.run(ms=11 * MINUTE)
+    for i in range(8, 16):
+        propose(i)
+    assert len(world.node("node0").keygen.plans) == 6
+    subject = next(iter(world.node("node0").keygen.plans))
+    with pytest.raises(NothingToAnswer, match="expired"):
+        world.answer("node0", Answer(subject, True))
+
+
+def test_a_signature_that_comes_after_the_expiry_still_counts() -> None:
+    world = World()
+    wallet = world.make_wallet()
+
+    slowed: set[str] = set()
+
+    def slow(envelope: Envelope) -> Iterable[Envelope]:
+        """From its signature on, everything a node says takes long, in order."""
+        if envelope.kind is Kind.PARTIAL_SIGNATURES:
+            slowed.add(envelope.sender)
+        if envelope.sender in slowed:
+            envelope.delay_ms = 40_000
+        return [envelope]
+
+    world.hook = slow
+    view = world.request(wallet, payment(wallet), life_ms=20_000)
+    assert world.run(lambda: view.state == "expired", ms=35_000)
+    world.run(ms=30_000)
+    job = world.coordinator.signing.jobs[view.subject.request_id]
+    assert job.final is not None
+    world.restart("coord")
+    assert world.coordinator.signing.jobs[view.subject.request_id].state == "final"
+
+
+def test_the_request_of_another_client_is_not_told() -> None:
+    world = World()
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet))
+    world.run(lambda: view.final is not None)
+    job = world.coordinator.signing.jobs[view.subject.request_id]
+    assert job.subject.client == world.seats["client"].identity.public
+    before = len(world.seats["coord"].said)
+    header = view.request
+    node1 = world.seats["node1"].identity.public
+    world.coordinator.receive(node1, header.letter, header.signature, world.now, world.entropy())
+    assert len(world.seats["coord"].said) == before
+
+
+def test_a_node_that_restarts_all_the_time_does_not_make_the_coordinator_shout() -> None:
+    world = World(judges=all_ask)
+    wallet = world.make_wallet()
+    for i in range(10):
+        world.request(wallet, payment(wallet, label=f"{i}"))
+    world.run(ms=3_000)
+    seat, coord = world.seats["node0"], world.seats["coord"]
+    hello = Hello(1, SCHEMES, world.roster_digest, 0, bytes(32), 0, ())
+    before = len(coord.said)
+    for i in range(200):
+        mouth = Mouth(seat.identity, world.roster.cluster_id, i.to_bytes(16, "big"))
+        signed = mouth.say(Kind.HELLO, coord.identity.public, hello, expires_at_ms=world.now.wall_ms + 1)
+        world.deliver(Envelope("node0", "coord", signed.letter, signed.signature))
+    assert len(coord.said) - before <= 200 + 40
+
+
+def test_a_wallet_too_wide_for_so_many_inputs_is_told_at_once() -> None:
+    """An order of everybody's nonces must fit into one letter, or the coordinator would fall over its own cap."""
+    world = World(2, 50)
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet, coins=240))
+    assert world.run(lambda: view.state == "rejected", ms=10_000)
+    assert view.codes == ("request-inputs",)
+
+
+@pytest.mark.parametrize(
+    "kind", ["judged", "answer", "signed", "final", "closed", "copy-confirmed", "unheard-of"]
+)
+def test_records_in_the_wrong_order_are_named(kind: str) -> None:
+    """A damaged or mixed-up chain stops the start with one sentence; it never starts half a machine."""
+    world = World(judges=all_ask)
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet))
+    for name in ("node0", "node1"):
+        world.run(lambda n=name: world.node(n).ticket(view.subject.request_id) is not None)  # type: ignore[misc]
+        world.answer(name, Answer(view.subject.request_id, True))
+    world.run(lambda: view.final is not None)
+    world.run(ms=500)
+    disk = world.seats["node0"].disk
+    found = [r for r in disk if r.kind == kind] or [Record("unheard-of", bytes(32), b"")]
+    world.stop("node0")
+    world.seats["node0"].disk = [found[0]]
+    if kind in {"closed"}:
+        return
+    with pytest.raises(ValueError, match=r"record 0 \("):
+        world.restart("node0")
+
+
+def test_a_record_that_was_altered_is_named() -> None:
+    world = World()
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet))
+    world.run(lambda: view.final is not None)
+    for name in ("node0", "coord"):
+        whole = world.seats[name].disk
+        for at, record in enumerate(whole):
+            world.stop(name)
+            world.seats[name].disk = [
+                *whole[:at],
+                Record(record.kind, record.wallet_id, record.body + b"\x00"),
+            ]
+            with pytest.raises(ValueError, match=rf"record {at} \({record.kind}\)"):
+                world.restart(name)
+        world.seats[name].disk = whole
+        world.restart(name)
+    assert RequestKept.__doc__
+
+
+def test_a_condition_that_became_stricter_is_said_with_the_refusal() -> None:
+    strict = ScriptedJudge("node0")
+    world = World(judges=lambda name: strict if name == "node0" else ScriptedJudge(name))
+    wallet = world.make_wallet()
+    world.run(ms=200)
+    evil = EvilCoordinator(world)
+    view = world.request(wallet, payment(wallet))
+    entries = tuple(evil.entry(name, view.request) for name in ("node0", "node1"))
+    strict.need_nodes = 3
+    answers = evil.order("node0", entries, wallet.wallet_id, view.subject.request_id)
+    assert [letter.header.kind for letter in answers][:2] == [Kind.GONE, Kind.VERDICT]
+    assert not signed_by(world, "node0")
+    world.restart("coord")
+    assert world.run(lambda: view.final is not None)
+
+
+def test_choosing_a_quorum_leaves_out_whom_nobody_can_content() -> None:
+    def node(i: int, need: int = 0, *roles: str) -> Candidate:
+        return Candidate(bytes([i]), f"role{i}", need, frozenset(roles))
+
+    assert choose([node(1), node(2), node(3)], 2) == (b"\x01", b"\x02")
+    assert choose([node(1, 3), node(2), node(3)], 2) == (b"\x01", b"\x02", b"\x03")
+    assert choose([node(1, 4), node(2), node(3)], 2) == (b"\x02", b"\x03")
+    assert choose([node(1, 0, "role3"), node(2), node(3)], 2) == (b"\x01", b"\x02", b"\x03")
+    assert choose([node(1, 0, "king"), node(2, 9), node(3)], 2) is None
+    assert choose([node(1)], 2) is None
+    assert choose([], 1) is None
+    many = [node(i % 256, 2**31 - 1, "king") for i in range(128)]
+    assert choose(many, 64) is None
+
+
+def test_the_charter_s_words_are_what_the_owner_agrees_to() -> None:
+    world = World()
+    view = world.propose(world.charter())
+    assert world.run(lambda: bool(world.node("node0").questions(world.now)))
+    (question,) = world.node("node0").questions(world.now)
+    assert question.subject == digest(encode(view.charter))
