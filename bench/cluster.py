@@ -102,8 +102,8 @@ def tables() -> Iterator[Table]:
         rows=rows,
         notes=(
             "floor: the letters that the client waits for, echoed over the same sockets; the commits in series;",
-            "the bare C calls of a signer and the coordinator. No letter is signed there, and nothing is read or judged.",
-            "signed/s counts transactions. With 16 in flight, 16 share each commit of the floor, and all cores the crypto.",
+            "the bare C calls of a signer and the coordinator. Nothing is read or judged, no letter is signed.",
+            "With 16 in flight, 16 share each commit of the floor, and all cores share the crypto of all 16.",
         ),
     )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from world import Envelope, World
+from wire import Envelope
+from world import World
 
 from bench.crypto import Rivals, deal
 from bench.measure import interleaved

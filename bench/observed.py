@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from world import Envelope, World
+from wire import Envelope
+from world import World
 
 from bench.living import spend
 from cluster.effects import Step

@@ -73,6 +73,12 @@ REPEAT_MS = 2_000
 NONCE_MARGIN_MS = 15_000
 """Nonces with less than this left are not worth an order."""
 
+NONCES_FOLLOW_MS = 1_000
+"""A node says its nonces right after an approval: so long they are not asked for."""
+
+LOOK_EVERY_MS = 100
+"""While letters come in, what only time brings is looked at this often, and not with every letter."""
+
 
 @dataclass(slots=True)
 class Session:
@@ -106,6 +112,7 @@ class Job:
     losses: dict[bytes, int] = field(default_factory=dict)
     lost_at_ms: int | None = None
     said_at_ms: dict[tuple[Kind, bytes], int] = field(default_factory=dict)
+    approved_at_ms: dict[bytes, int] = field(default_factory=dict)
     final: Final | None = None
 
     @property
@@ -122,6 +129,9 @@ class SigningDesk:
         self._presence = presence
         self._wallets = wallets
         self.jobs: dict[bytes, Job] = {}
+        self._open: dict[bytes, Job] = {}
+        self._counted: dict[bytes, list[Job]] = {}
+        self._looked_at_ms: int | None = None
 
     # What records say, read again at start.
 
@@ -131,9 +141,7 @@ class SigningDesk:
             case RequestKept(request=request):
                 letter = open_inner(request, Kind.REQUEST)
                 subject = understand(self._wallets[wallet_id], letter)
-                self.jobs[subject.request_id] = Job(
-                    subject, request, letter.header.expires_at_ms, entry.at_ms
-                )
+                self._add(Job(subject, request, letter.header.expires_at_ms, entry.at_ms))
             case FinalKept(request_id=request_id):
                 job = self.jobs[request_id]
                 job.state, job.final = "final", Final(entry.signatures, entry.transaction)
@@ -177,7 +185,7 @@ class SigningDesk:
             self._reject(letter, "request-inputs", turn)
             return
         job = Job(subject, letter.signed, header.expires_at_ms, turn.now.wall_ms)
-        self.jobs[subject.request_id] = job
+        self._add(job)
         turn.note(RequestKept(turn.now.wall_ms, letter.signed), wallet.wallet_id)
         self.tell_client(job, header.sender, turn)
         self._propose(job, turn)
@@ -215,12 +223,13 @@ class SigningDesk:
         )
 
     def _room_for(self, client: bytes, wall_ms: int) -> bool:
-        jobs = list(self.jobs.values())
-        mine = [job for job in jobs if job.subject.client == client]
-        failed = [j for j in mine if j.state in _FAILED and j.made_at_ms > wall_ms - FAILED_WINDOW_MS]
+        counted = self._counted.get(client, [])
+        mine = [job for job in counted if job.state == "open"]
+        failed = [j for j in counted if j.state in _FAILED and j.made_at_ms > wall_ms - FAILED_WINDOW_MS]
+        self._counted[client] = [*mine, *failed]  # the others never count again
         return (
-            sum(job.state == "open" for job in jobs) < MAX_OPEN
-            and sum(job.state == "open" for job in mine) < MAX_OPEN_PER_CLIENT
+            len(self._open_jobs()) < MAX_OPEN
+            and len(mine) < MAX_OPEN_PER_CLIENT
             and len(failed) < MAX_FAILED
             and sum(len(job.request.letter) for job in failed) < MAX_FAILED_BYTES
         )
@@ -277,7 +286,9 @@ class SigningDesk:
             )
         before = job.verdicts.get(node)
         job.verdicts[node] = (verdict, letter.signed)
-        if verdict.decision is not Decision.APPROVE:
+        if verdict.decision is Decision.APPROVE:
+            job.approved_at_ms[node] = turn.now.monotonic_ms
+        else:
             job.nonces.pop(node, None)
         if before is None or (before[0].decision, before[0].codes) != (verdict.decision, verdict.codes):
             self._judge_refusals(job, turn)
@@ -292,6 +303,7 @@ class SigningDesk:
 
     def _nonces(self, job: Job, letter: Letter, body: Nonces, turn: Turn) -> None:
         node = letter.header.sender
+        job.approved_at_ms.pop(node, None)
         if len(body.pubnonces) != len(job.subject.tasks):
             raise BadLetter("nonces-count", "not one nonce per signing task")
         if not job.subject.wallet.takes_nonces(body.pubnonces):
@@ -395,7 +407,7 @@ class SigningDesk:
             return
         if choose([self._candidate(job, node) for node in approving], job.subject.wallet.charter.t):
             for node in approving:
-                if node not in ready:
+                if node not in ready and not self._nonces_follow(job, node, now):
                     self._say_again(Kind.NONCE_REQUEST, node, NonceRequest(len(job.sessions)), job, turn)
 
     def _preferred(self, job: Job, now: Now) -> list[bytes]:
@@ -436,10 +448,15 @@ class SigningDesk:
 
     def tick(self, turn: Turn) -> int | None:
         """Repeat what was not answered, pass over the silent, close what expired; when to come again."""
-        wake: int | None = None
-        for job in self.jobs.values():
-            if job.state != "open":
-                continue
+        jobs = self._open_jobs()
+        now_ms = turn.now.monotonic_ms
+        if self._looked_at_ms is None or now_ms - self._looked_at_ms >= LOOK_EVERY_MS:
+            self._looked_at_ms = now_ms
+            self._look(jobs, turn)
+        return self._looked_at_ms + REPEAT_MS if jobs else None
+
+    def _look(self, jobs: Iterable[Job], turn: Turn) -> None:
+        for job in jobs:
             if job.expires_at_ms < turn.now.wall_ms and job.current is None:
                 self._expire(job, turn)
                 continue
@@ -452,8 +469,6 @@ class SigningDesk:
                 self.tell_client(job, job.subject.client, turn)
             self._repeat(job, turn)
             self.advance(job, turn)
-            wake = turn.now.monotonic_ms + REPEAT_MS
-        return wake
 
     def _repeat(self, job: Job, turn: Turn) -> None:
         session = job.current
@@ -474,17 +489,28 @@ class SigningDesk:
 
     def heard(self, node: bytes) -> None:
         """A node is there: whoever was passed over for its silence may be asked again."""
-        for job in self.jobs.values():
+        for job in self._open_jobs():
             job.stalled.discard(node)
+        self._looked_at_ms = None  # it may be just the one that was missing
 
     def greeted(self, node: bytes, turn: Turn) -> None:
         """A node started, or came back: propose what is open again; its old nonces are gone."""
-        for job in self.jobs.values():
-            if job.state == "open" and job.subject.wallet.charter.participant(node) is not None:
+        for job in self._open_jobs():
+            if job.subject.wallet.charter.participant(node) is not None:
                 self._lost(job, node, turn)
                 self._say_again(Kind.PROPOSE, node, Propose(job.request), job, turn)
 
     # Small things.
+
+    def _add(self, job: Job) -> None:
+        self.jobs[job.subject.request_id] = self._open[job.subject.request_id] = job
+        self._counted.setdefault(job.subject.client, []).append(job)
+
+    def _open_jobs(self) -> list[Job]:
+        """Those that have not ended, oldest first; the ended ones, of which there may be many, cost nothing."""
+        for request_id in [request_id for request_id, job in self._open.items() if job.state != "open"]:
+            del self._open[request_id]
+        return list(self._open.values())
 
     def _saw(self, subject: Subject) -> None:
         """Its addresses count as used from here on."""
@@ -510,6 +536,10 @@ class SigningDesk:
 
     def _has_nonces(self, job: Job, node: bytes, now: Now) -> bool:
         return node in job.nonces and job.nonces[node][0].expires_at_ms > now.wall_ms + NONCE_MARGIN_MS
+
+    def _nonces_follow(self, job: Job, node: bytes, now: Now) -> bool:
+        approved_at_ms = job.approved_at_ms.get(node)
+        return approved_at_ms is not None and now.monotonic_ms - approved_at_ms < NONCES_FOLLOW_MS
 
     def _candidate(self, job: Job, node: bytes) -> Candidate:
         verdict, _ = job.verdicts[node]

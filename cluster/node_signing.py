@@ -79,6 +79,14 @@ class Batch:
     expires_at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the owner said of a spend: a no for good, a yes until the request it was given to expires."""
+
+    yes: bool
+    until_ms: int
+
+
 @dataclass(slots=True)
 class Ticket:
     """One request as this node sees it."""
@@ -111,8 +119,10 @@ class SigningDesk:
         self._vault = vault
         self._judge = judge
         self._wallets = wallets
-        self._answers: dict[bytes, bool] = {}
+        self._answers: dict[bytes, Said] = {}
         self.tickets: dict[bytes, Ticket] = {}
+        self._live: dict[bytes, Ticket] = {}
+        self._counted: dict[bytes, list[Ticket]] = {}
 
     # What records say, read again at start.
 
@@ -136,6 +146,7 @@ class SigningDesk:
             case FinalKept(request_id=request_id, transaction=transaction):
                 self.tickets[request_id].state = "final"
                 self.tickets[request_id].transaction = transaction
+                self._saw(self.tickets[request_id].subject)
             case ClosedKept(request_id=request_id):
                 self.tickets[request_id].state = "closed"
             case _:
@@ -144,7 +155,7 @@ class SigningDesk:
     def _restore_request(self, request: SignedLetter, wallet_id: bytes, at_ms: int) -> None:
         letter = open_inner(request, Kind.REQUEST)
         subject = understand(self._wallets[wallet_id], letter)
-        self.tickets[subject.request_id] = _new_ticket(subject, letter, at_ms)
+        self._add(_new_ticket(subject, letter, at_ms))
 
     def _restore_judgement(
         self, ticket: Ticket, decision: Decision, codes: tuple[str, ...], policy_digest: bytes
@@ -207,7 +218,7 @@ class SigningDesk:
 
     def _judge_new(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
         subject = ticket.subject
-        self.tickets[subject.request_id] = ticket
+        self._add(ticket)
         turn.note(RequestKept(turn.now.wall_ms, ticket.request), subject.wallet.wallet_id)
         self._judge_again(ticket, turn)
         self._say_verdict(ticket, coordinator, turn)
@@ -253,7 +264,7 @@ class SigningDesk:
             return
         subject = ticket.subject
         before = ticket.judgement
-        ticket.judgement = self._judge.judge(subject, self._answers.get(subject.spend_id), turn.now)
+        ticket.judgement = self._judge.judge(subject, self._owner_said(ticket, turn.now.wall_ms), turn.now)
         if ticket.judgement.decision is Decision.REFUSE and ticket.state == "open":
             ticket.state = "refused"
             self._drop_nonces(ticket)
@@ -453,6 +464,7 @@ class SigningDesk:
             ticket.subject.wallet.wallet_id,
         )
         ticket.state, ticket.transaction = "final", transaction
+        self._saw(ticket.subject)
         self._drop_nonces(ticket)
 
     # What the owner says, and what time brings.
@@ -460,7 +472,8 @@ class SigningDesk:
     def answer(self, request_id: bytes, yes: bool, coordinators: Iterable[bytes], turn: Turn) -> Judgement:
         """The owner's answer to a request; raises ValueError when there is nothing left to answer."""
         ticket = self.tickets[request_id]
-        refused_by_owner = ticket.state == "refused" and self._answers.get(ticket.subject.spend_id) is False
+        said = self._owner_said(ticket, turn.now.wall_ms)
+        refused_by_owner = ticket.state == "refused" and said is False
         if ticket.state != "open" and not refused_by_owner:
             raise ValueError(f"the request is {ticket.state}: there is nothing left to answer")
         if ticket.expires_at_ms < turn.now.wall_ms:
@@ -480,16 +493,27 @@ class SigningDesk:
 
     def _hear_owner(self, ticket: Ticket, yes: bool) -> None:
         """The answer holds for the spend; a yes opens again what only the owner's own no had refused."""
-        self._answers[ticket.subject.spend_id] = yes
+        self._answers[ticket.subject.spend_id] = Said(yes, ticket.expires_at_ms)
         if yes and ticket.state == "refused":
             ticket.state, ticket.judgement = "open", Judgement.nothing_yet()
+            self._add(ticket)
+
+    def _owner_said(self, ticket: Ticket, wall_ms: int) -> bool | None:
+        """What the owner's word on this spend is worth now; None where there is none, or it has run out.
+
+        A yes must not outlive the request that was shown: a client could keep it and have a forgotten payment
+        made a year later. What may be signed already is finished under the yes it began with.
+        """
+        said = self._answers.get(ticket.subject.spend_id)
+        if said is None:
+            return None
+        stands = not said.yes or ticket.state == "may-be-signed" or wall_ms <= said.until_ms
+        return said.yes if stands else None
 
     def tick(self, coordinators: Iterable[bytes], turn: Turn) -> int | None:
         """Renew standing approvals, drop old nonces, close what expired; the wall time when to come again."""
         due: list[int] = []
-        for ticket in self.tickets.values():
-            if not ticket.live:
-                continue
+        for ticket in self._live_tickets():
             if ticket.batch is not None:
                 if ticket.batch.expires_at_ms <= turn.now.wall_ms:
                     self._drop_nonces(ticket)
@@ -510,16 +534,17 @@ class SigningDesk:
                     self._judge_again(ticket, turn)
                     for coordinator in coordinators:
                         self._say_verdict(ticket, coordinator, turn)
+                    if ticket.judgement.decision is Decision.ASK:
+                        turn.ask(self.question(ticket))  # an earlier yes to the same spend has run out
                 due.append(max(turn.now.wall_ms + 1000, ticket.verdict_until_ms - RENEW_BEFORE_MS))
         return min(due, default=None)
 
     def resume(self, turn: Turn) -> None:
         """After a start: judge what is open, so that the owner is asked again; anything else waits to be proposed."""
-        for ticket in self.tickets.values():
+        for ticket in self._live_tickets():
             if ticket.state == "open" and ticket.expires_at_ms >= turn.now.wall_ms:
-                judgement = self._judge.judge(
-                    ticket.subject, self._answers.get(ticket.subject.spend_id), turn.now
-                )
+                said = self._owner_said(ticket, turn.now.wall_ms)
+                judgement = self._judge.judge(ticket.subject, said, turn.now)
                 if judgement.decision is Decision.ASK:
                     ticket.judgement = judgement
 
@@ -537,13 +562,26 @@ class SigningDesk:
         """Every request that waits for the owner."""
         return tuple(
             self.question(ticket)
-            for ticket in self.tickets.values()
+            for ticket in self._live_tickets()
             if ticket.state == "open"
             and ticket.expires_at_ms >= wall_ms
             and ticket.judgement.decision is Decision.ASK
         )
 
     # Small things.
+
+    def _add(self, ticket: Ticket) -> None:
+        """A ticket that is new, or open again."""
+        self.tickets[ticket.subject.request_id] = self._live[ticket.subject.request_id] = ticket
+        counted = self._counted.setdefault(ticket.subject.client, [])
+        if not any(other is ticket for other in counted):
+            counted.append(ticket)
+
+    def _live_tickets(self) -> list[Ticket]:
+        """Those that can still be signed, oldest first; the ended ones, of which there may be many, cost nothing."""
+        for request_id in [request_id for request_id, ticket in self._live.items() if not ticket.live]:
+            del self._live[request_id]
+        return list(self._live.values())
 
     def _ticket(self, letter: Letter) -> Ticket:
         ticket = self.tickets.get(letter.header.request_id)
@@ -558,12 +596,16 @@ class SigningDesk:
 
     def _crowded(self, client: bytes, wall_ms: int) -> bool:
         """Whether a client has too much undecided, or was refused too much lately, to be listened to."""
-        mine = [t for t in self.tickets.values() if t.subject.client == client]
+        counted = self._counted.get(client, [])
+        mine = [t for t in counted if t.state == "open"]
         failed = [
-            t for t in mine if t.state in {"refused", "closed"} and t.made_at_ms > wall_ms - FAILED_WINDOW_MS
+            t
+            for t in counted
+            if t.state in {"refused", "closed"} and t.made_at_ms > wall_ms - FAILED_WINDOW_MS
         ]
+        self._counted[client] = [*mine, *failed]  # the others never count again
         return (
-            sum(t.state == "open" for t in mine) >= MAX_OPEN_PER_CLIENT
+            len(mine) >= MAX_OPEN_PER_CLIENT
             or len(failed) >= MAX_FAILED
             or sum(len(t.request.letter) for t in failed) >= MAX_FAILED_BYTES
         )

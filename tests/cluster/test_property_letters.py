@@ -42,8 +42,10 @@ class Stage:
     def __init__(self) -> None:
         self.world = World()
         self.sent: dict[Kind, list[Envelope]] = {}
+        self.lost: set[str] = set()
         self.world.hook = self.keep
         wallet = self.world.make_wallet()
+        self.world.hook = self.lose_first_nonces  # or nobody would have to ask for nonces
         view = self.world.request(wallet, payment(wallet))
         assert self.world.run(lambda: view.final is not None)
         self.world.hook = lambda e: [] if e.kind is Kind.PARTIAL_SIGNATURES else self.keep(e)
@@ -56,6 +58,11 @@ class Stage:
     def keep(self, envelope: Envelope) -> list[Envelope]:
         self.sent.setdefault(envelope.kind, []).append(envelope)
         return [envelope]
+
+    def lose_first_nonces(self, envelope: Envelope) -> list[Envelope]:
+        first = envelope.kind is Kind.NONCES and envelope.sender not in self.lost
+        self.lost |= {envelope.sender} if first else set()
+        return [] if first else self.keep(envelope)
 
     def draw(self, data: st.DataObject, kinds: Any) -> Envelope:
         """One of the later letters of one of these kinds."""
