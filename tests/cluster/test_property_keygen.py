@@ -111,7 +111,8 @@ def test_one_liar_in_a_ceremony(data: st.DataObject, liar: str, kind: Kind) -> N
         for record in world.seats["coord"].disk
         if isinstance(entry := read(record), ComplaintKept) and entry.code.startswith("keygen-")
     }
-    assert about <= {world.seats[liar].identity.public}
+    # A coordinator that lies on its way out fools its own honest records, and these hold no evidence.
+    assert liar == "coord" or about <= {world.seats[liar].identity.public}
 
 
 @given(seed=st.integers(0, 2**32))
