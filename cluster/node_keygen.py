@@ -160,7 +160,11 @@ class KeygenDesk:
         if plan is None:
             if inner.header.expires_at_ms < turn.now.wall_ms:
                 raise BadLetter("letter-expired", "the proposal has expired")
-            plan = self._consider(exact, inner.header.expires_at_ms, turn.now.wall_ms)
+            try:
+                plan = self._consider(exact, inner.header.expires_at_ms, turn.now.wall_ms)
+            except BadLetter as bad:
+                self._fault(letter, bad.code, (), turn)  # else the client would wait for this owner in vain
+                raise
             self.plans[subject] = plan
             turn.note(CharterKept(turn.now.wall_ms, request, exact), plan.charter.wallet_id)
             turn.ask(self.question(plan))

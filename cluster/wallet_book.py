@@ -29,13 +29,13 @@ __all__ = ["Asked", "Proposed", "WalletBook"]
 
 @dataclass(slots=True)
 class Proposed:
-    """One wallet that this client proposed: its letter, and how it ended, if it has."""
+    """One wallet that this client proposed: its letter, and how it ended, if it has; `failed` is a code."""
 
     charter: Charter
     exact: bytes
     request: SignedLetter
     expires_at_ms: int
-    failed: bool = False
+    failed: str = ""
     wallet: Wallet | None = None
     acks: tuple[bytes, ...] = ()
     next_address: int = 0
@@ -73,6 +73,15 @@ class WalletBook:
         """The finished wallets by name."""
         return {p.charter.name: p for p in self.proposed.values() if p.wallet is not None}
 
+    @property
+    def spent_indexes(self) -> set[int]:
+        """The nodes' host keys that a proposal of ours may have used up.
+
+        A key generation that failed half-way may have been signed by some members, and a host key signs only one.
+        """
+        unused = {"keygen-declined", "keygen-busy"}
+        return {p.charter.index for p in self.proposed.values() if p.failed not in unused}
+
     def of_wallet(self, wallet_id: bytes) -> Proposed:
         """The wallet of this id; LookupError when there is none."""
         return [p for p in self.proposed.values() if p.charter.wallet_id == wallet_id][-1]
@@ -82,8 +91,8 @@ class WalletBook:
             case CharterKept(charter=exact, request=request):
                 expires = open_inner(request, Kind.KEYGEN_REQUEST).header.expires_at_ms
                 self.proposed[digest(exact)] = Proposed(decode(exact, Charter), exact, request, expires)
-            case KeygenFailed(charter_digest=subject):
-                self.proposed[subject].failed = True
+            case KeygenFailed(charter_digest=subject, code=code):
+                self.proposed[subject].failed = code
             case WalletKept(charter=exact, recovery_data=recovery_data):
                 proposed = self.proposed[digest(exact)]
                 proposed.wallet = read_wallet(proposed.charter, recovery_data)
