@@ -118,10 +118,6 @@ class PolicyJudge:
                 NO_ID,
                 ("this node has no policy: `assent policy set FILE`",),
             )
-        if owner_said is False:
-            return Judgement(
-                Decision.REFUSE, ("owner-refused",), profile.digest, ("the owner of this node said no",)
-            )
         found = judge(profile, self._facts(subject, owner_said, now))
         return Judgement(
             Decision(int(found.outcome)),
