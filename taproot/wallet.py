@@ -5,6 +5,7 @@ children are unhardened, and each output is `tr(key/<0;1>/*)` with an empty scri
 follows from public data, so a watching wallet derives the same.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from btclib.hashes import hash160
@@ -21,6 +22,13 @@ CHANGE = 1
 BRANCHES = (RECEIVE, CHANGE)
 DEFAULT_GAP_LIMIT = 1000
 """How far ahead of the next unused address a node looks: what Bitcoin Core derives for an imported descriptor."""
+
+MOST_SEARCHED = 5_000
+"""How many addresses of a branch are searched for a script that nothing claims to be ours, the last ones.
+
+Each spend may move the end of the search by the whole gap, and whoever asks for spends chooses how far: without
+this bound, memory and the time of a start would grow by a thousand addresses with each.
+"""
 
 _HARDENED = 1 << 31
 _MOST_KEPT = 20_000
@@ -60,12 +68,13 @@ class Child:
 
 
 class _Derived:
-    """What has been derived of one wallet so far; grows as it is asked, up to what the gap allows."""
+    """What has been derived of one wallet so far; grows as it is asked, within bounds."""
 
     def __init__(self, point: Point, chain_code: bytes) -> None:
         branches = [bip32_tweak(point, chain_code, branch) for branch in BRANCHES]
         self._branches = branches
         self._paths: dict[bytes, WalletPath] = {}
+        self._searched: list[deque[bytes]] = [deque() for _ in BRANCHES]
         self._next = [0 for _ in BRANCHES]
         self._children: dict[WalletPath, Child] = {}
 
@@ -86,18 +95,28 @@ class _Derived:
         output_key = TweakContext.start(child_point).apply(taproot).xonly()
         return Child(path, child_point.xonly(), output_key, (branch_tweak, index_tweak, taproot))
 
-    def find(self, script: bytes, ends: tuple[int, ...]) -> WalletPath | None:
-        """The path of a script below the given end of each branch."""
+    def find(self, script: bytes, spans: tuple[range, ...]) -> WalletPath | None:
+        """The path of a script within the given span of each branch; spans only ever move ahead."""
+        for branch in BRANCHES:
+            self._forget(branch, spans[branch].start)
         path = self._paths.get(script)
         for branch in BRANCHES:
-            while path is None and self._next[branch] < ends[branch]:
+            while path is None and self._next[branch] < spans[branch].stop:
                 path = self._extend(branch, script)
-        return path if path is not None and path.index < ends[path.branch] else None
+        return path if path is not None and path.index in spans[path.branch] else None
+
+    def _forget(self, branch: int, start: int) -> None:
+        """Drop what lies before the span."""
+        searched = self._searched[branch]
+        while searched and self._next[branch] - len(searched) < start:
+            del self._paths[searched.popleft()]
+        self._next[branch] = max(self._next[branch], start)
 
     def _extend(self, branch: int, wanted: bytes) -> WalletPath | None:
         path = WalletPath(branch, self._next[branch])
         script = self.child(path).script
         self._paths[script] = path
+        self._searched[branch].append(script)
         self._next[branch] += 1
         return path if script == wanted else None
 
@@ -160,17 +179,19 @@ class PublicWallet:
         return (next_change if branch == CHANGE else next_receive) + self.gap_limit
 
     def find(self, script: bytes, *, next_receive: int = 0, next_change: int = 0) -> WalletPath | None:
-        """Where the wallet derives this script, or None if it does not within the gap.
+        """Where the wallet derives this script, or None if it does not within what is searched.
 
         Args:
-            next_receive, next_change: the next unused index of each branch; the search ends `gap_limit` later.
+            next_receive, next_change: the next unused index of each branch, which never goes back; the search ends
+                `gap_limit` later and covers `MOST_SEARCHED` addresses, or the gap where that is more.
         """
         if len(script) != 34 or script[:2] != b"\x51\x20":
             return None
-        ends = tuple(
+        ends = [
             self.gap_end(branch, next_receive=next_receive, next_change=next_change) for branch in BRANCHES
-        )
-        return self._derived.find(script, ends)
+        ]
+        most = max(MOST_SEARCHED, self.gap_limit)
+        return self._derived.find(script, tuple(range(max(0, end - most), end) for end in ends))
 
     @property
     def fingerprint(self) -> bytes:

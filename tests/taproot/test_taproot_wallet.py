@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from time import perf_counter
+
 import pytest
 import wallycore
 from btclib_wallet import descriptors
@@ -17,6 +20,7 @@ from taproot import (
     script_type,
     wallet_chain_code,
 )
+from taproot.wallet import MOST_SEARCHED, output_script
 
 PREFIX = {
     Network.MAINNET: "bc1p",
@@ -90,6 +94,34 @@ def test_the_search_ends_with_the_gap() -> None:
     assert wallet.find(beyond) is None
     assert wallet.find(bytes(34)) is None
     assert wallet.find(b"\x00\x14" + bytes(20)) is None
+
+
+def test_whoever_moves_the_gap_ahead_costs_neither_memory_nor_time() -> None:
+    """A client may ask for one spend to itself after another, each a whole gap further."""
+    wallet = LoneSigner("ratchet", gap_limit=1_000).wallet
+    stranger = output_script(bytes(32))
+    tracemalloc.start()
+    for next_change in range(0, 7_000, 1_000):
+        assert wallet.find(stranger, next_change=next_change) is None
+    started = perf_counter()
+    assert wallet.find(stranger, next_change=50_000_000) is None
+    assert perf_counter() - started < 5
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 32 << 20
+    near, old = WalletPath(1, 50_000_000), WalletPath(1, 50_000_000 - MOST_SEARCHED)
+    assert wallet.find(wallet.script(near), next_change=50_000_000) == near
+    assert wallet.find(wallet.script(old), next_change=50_000_000) is None
+
+
+def test_a_search_answers_alike_whatever_was_searched_before() -> None:
+    """A node that starts again reads its old requests anew, and must understand them as it did."""
+    used, fresh = LoneSigner("alike", gap_limit=1_000).wallet, LoneSigner("alike", gap_limit=1_000).wallet
+    for next_change in (0, 3_000, 4_001, 9_000):
+        used.find(output_script(bytes(32)), next_change=next_change)
+    for index in (0, 4_999, 5_000, 5_001, 9_999, 10_000):
+        script = fresh.script(WalletPath(1, index))
+        assert used.find(script, next_change=9_000) == fresh.find(script, next_change=9_000)
 
 
 def test_another_wallet_derives_nothing_of_ours() -> None:
