@@ -70,7 +70,7 @@ def played(world: World, ms: int) -> bytes:
 
 def nothing_contradicts(world: World, subject: bytes) -> None:
     """All who have the wallet have the same, no second message was replaced, and every disk can be read again."""
-    made = {}
+    made: dict[bytes, str] = {}
     for name in world.node_names:
         node = world.node(name)
         made |= {wallet.key.info.thresh_pk: name for wallet in node.keygen.wallets.values()}
