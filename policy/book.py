@@ -49,18 +49,24 @@ class _Index:
     """Where things stand in the entries of one line of books, each the one before and a booking more.
 
     The books of a line share it: a younger book extends it, an older one ignores what lies beyond its own end.
+    `sums` and `repeats` hold, for each place, what leaves with all entries before it, and how many of those stand
+    under an outpoint that an earlier one stood under.
     """
 
-    __slots__ = ("ids", "length", "newest_under")
+    __slots__ = ("ids", "length", "newest_under", "repeats", "sums")
 
     def __init__(self, entries: Iterable[Booked] = ()) -> None:
         self.length = 0
         self.ids: dict[bytes, int] = {}
         self.newest_under: dict[OutPoint, int] = {}
+        self.sums = [0]
+        self.repeats = [0]
         for entry in entries:
             self.add(entry)
 
     def add(self, entry: Booked) -> None:
+        self.sums.append(self.sums[-1] + entry.booking.leaving_sats)
+        self.repeats.append(self.repeats[-1] + (entry.under in self.newest_under))
         self.ids[entry.booking.spend_id] = self.newest_under[entry.under] = self.length
         self.length += 1
 
@@ -137,27 +143,42 @@ class Book:
 
     def usage(self, window_ms: int, now_ms: int) -> Usage:
         """What counts in the window that ends now; a booking leaves it exactly `window_ms` after it was made."""
-        return _usage(self._since(now_ms - window_ms))
+        return self._usage_from(self._first_after(now_ms - window_ms))
 
     def usage_with(self, booking: Booking, window_ms: int, now_ms: int) -> Usage:
         """The usage there would be with one more booking; without it when the spend id is booked already."""
-        inside = self._since(now_ms - window_ms)
+        first = self._first_after(now_ms - window_ms)
         if self.holds(booking.spend_id):
-            return _usage(inside)
-        placed = self._placed(booking, self._tip())
-        return _usage((*inside, placed) if placed.booking.at_ms > now_ms - window_ms else inside)
+            return self._usage_from(first)
+        index = self._tip()
+        placed = self._placed(booking, index)
+        if placed.booking.at_ms <= now_ms - window_ms:
+            return self._usage_from(first)
+        if placed.under in index.newest_under:
+            return _usage((*self.entries[first:], placed))
+        before = self._usage_from(first)
+        return Usage(before.sum_sats + placed.booking.leaving_sats, before.count + 1)
 
     def room_at(self, window_ms: int, now_ms: int, room_sats: int) -> int | None:
         """When, if nothing more is signed, the window's sum will be at most `room_sats`; None when it never will."""
         if room_sats < 0:
             return None
-        ends = [entry.booking.at_ms + window_ms for entry in self._since(now_ms - window_ms)]
+        inside = self.entries[self._first_after(now_ms - window_ms) :]
+        ends = [entry.booking.at_ms + window_ms for entry in inside]
         if not ends or self.usage(window_ms, now_ms).sum_sats <= room_sats:
             return now_ms
         return ends[bisect_left(ends, True, key=lambda end: self.usage(window_ms, end).sum_sats <= room_sats)]
 
-    def _since(self, time_ms: int) -> tuple[Booked, ...]:
-        return self.entries[bisect_right(self.entries, time_ms, key=lambda entry: entry.booking.at_ms) :]
+    def _first_after(self, time_ms: int) -> int:
+        return bisect_right(self.entries, time_ms, key=lambda entry: entry.booking.at_ms)
+
+    def _usage_from(self, first: int) -> Usage:
+        """The usage of all entries from this place on; where no outpoint stands twice, no walk is needed."""
+        assert self._index is not None  # __post_init__ made it
+        end, sums, repeats = len(self.entries), self._index.sums, self._index.repeats
+        if repeats[end] > repeats[first]:
+            return _usage(self.entries[first:])
+        return Usage(sums[end] - sums[first], end - first)
 
 
 def _usage(entries: Iterable[Booked]) -> Usage:

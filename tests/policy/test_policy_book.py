@@ -72,6 +72,25 @@ def test_never_below_what_can_confirm(history: list[Booking], now: int) -> None:
     assert usage.sum_sats <= sum(entry.leaving_sats for entry in inside)
 
 
+@given(histories(), st.integers(0, 5 * DAY), st.integers(0, 8))
+def test_usage_is_what_a_walk_over_the_window_finds(history: list[Booking], now: int, fork: int) -> None:
+    """Also in an older book, whose line has gone on without it."""
+    books = [Book()]
+    for entry in history:
+        books.append(books[-1].with_booking(entry))
+    for book, more in zip(books, history, strict=False):
+        inside = [booked for booked in book.entries if booked.booking.at_ms > now - DAY]
+        largest: dict[OutPoint, int] = {}
+        for booked in inside:
+            largest[booked.under] = max(largest.get(booked.under, 0), booked.booking.leaving_sats)
+        usage = book.usage(DAY, now)
+        assert (usage.sum_sats, usage.count) == (sum(largest.values()), len(largest))
+        assert book.usage_with(more, DAY, now) == book.with_booking(more).usage(DAY, now)
+    older = books[min(fork, len(history))]
+    other = booking(99, 6 * DAY, 7, 0)
+    assert older.usage_with(other, DAY, 6 * DAY) == older.with_booking(other).usage(DAY, 6 * DAY)
+
+
 @given(histories())
 def test_each_booking_stands_under_one_of_its_own_coins(history: list[Booking]) -> None:
     for entry in book_of(*history).entries:
