@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from cluster.codec import Letter
@@ -14,6 +16,7 @@ from taproot import (
     SigningTask,
     Spend,
     finish,
+    finish_transaction,
     read_spend,
     signing_tasks,
 )
@@ -42,16 +45,23 @@ class Subject:
 
     def finish(self, signatures: tuple[bytes, ...]) -> FinalTransaction:
         """The finished transaction, verified whole; BadRequest when these signatures do not finish it."""
-        try:
+        with _finishing():
             return finish(self.psbt, self.spend, self.tasks, signatures)
-        except PsbtRefused as refused:
-            raise BadRequest(refused.code, str(refused)) from None
-        except ValueError as error:
-            raise BadRequest("final-count", str(error)) from None
 
     def finalise(self, signatures: tuple[bytes, ...]) -> bytes:
-        """The finished transaction's bytes; BadRequest as `finish`."""
-        return self.finish(signatures).tx
+        """The finished transaction's bytes, verified whole; BadRequest as `finish`."""
+        with _finishing():
+            return finish_transaction(self.spend, self.tasks, signatures)
+
+
+@contextmanager
+def _finishing() -> Iterator[None]:
+    try:
+        yield
+    except PsbtRefused as refused:
+        raise BadRequest(refused.code, str(refused)) from None
+    except ValueError as error:
+        raise BadRequest("final-count", str(error)) from None
 
 
 def understand(wallet: Wallet, letter: Letter) -> Subject:

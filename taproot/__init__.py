@@ -6,7 +6,7 @@ This package knows no policy, no shares and no network, and it is the only one t
 
 from taproot.backend import BackendMissing, require_c_backend
 from taproot.build import Coin, Payment, build_psbt
-from taproot.final import finalise, finish
+from taproot.final import finalise, finish, finish_transaction
 from taproot.framing import MAX_INPUTS, MAX_OUTPUTS, MAX_PSBT_BYTES, decode_psbt
 from taproot.reading import read_spend
 from taproot.refusals import REFUSALS, PsbtRefused
@@ -53,6 +53,7 @@ __all__ = [
     "signing_tasks",
     "finalise",
     "finish",
+    "finish_transaction",
     "FinalTransaction",
     "Coin",
     "Payment",

@@ -50,17 +50,37 @@ def finish(
         spend: what `read_spend` gave for exactly these bytes.
         tasks: what `signing_tasks` gave for them.
     """
+    witnesses = _witnesses(spend, signatures)
+    with faults_refused("wrong-final", "psbt", "it cannot be finished"):
+        final_psbt, tx = _put_together(read_document(psbt).psbt, witnesses)
+        _verify(tx, spend, tasks)
+    return FinalTransaction(tx=tx, txid=spend.txid, psbt=final_psbt)
+
+
+def finish_transaction(spend: Spend, tasks: tuple[SigningTask, ...], signatures: tuple[bytes, ...]) -> bytes:
+    """The transaction alone, verified whole: as `finish`, for whoever needs no PSBT and so need not read it again.
+
+    Raises:
+        PsbtRefused: "wrong-signature" or "wrong-final".
+        ValueError: not one signature per input.
+    """
+    witnesses = _witnesses(spend, signatures)
+    with faults_refused("wrong-final", "transaction", "it cannot be finished"):
+        unsigned = Tx.parse(spend.unsigned_tx)
+        for one, witness in zip(unsigned.vin, witnesses, strict=True):
+            one.script_witness = Witness([witness])
+        tx = bytes(unsigned.serialize(include_witness=True))
+        _verify(tx, spend, tasks)
+    return tx
+
+
+def _witnesses(spend: Spend, signatures: tuple[bytes, ...]) -> tuple[bytes, ...]:
     if len(signatures) != len(spend.inputs):
         raise ValueError(f"{len(spend.inputs)} signatures are needed, not {len(signatures)}")
-    sighashes = tuple(task.sighash for task in tasks)
-    witnesses = tuple(
+    return tuple(
         _witness(coin.sighash_type, signature)
         for coin, signature in zip(spend.inputs, signatures, strict=True)
     )
-    with faults_refused("wrong-final", "psbt", "it cannot be finished"):
-        final_psbt, tx = _put_together(read_document(psbt).psbt, witnesses)
-        _verify(tx, spend, sighashes)
-    return FinalTransaction(tx=tx, txid=spend.txid, psbt=final_psbt)
 
 
 def _witness(sighash_type: int, signature: bytes) -> bytes:
@@ -84,7 +104,7 @@ def _put_together(psbt: Psbt, witnesses: tuple[bytes, ...]) -> tuple[bytes, byte
     return bytes(psbt.serialize()), bytes(tx.serialize(include_witness=True))
 
 
-def _verify(tx: bytes, spend: Spend, sighashes: tuple[bytes, ...]) -> None:
+def _verify(tx: bytes, spend: Spend, tasks: tuple[SigningTask, ...]) -> None:
     """Verify a transaction as it will be broadcast, from its bytes.
 
     Raises:
@@ -98,9 +118,9 @@ def _verify(tx: bytes, spend: Spend, sighashes: tuple[bytes, ...]) -> None:
         raise PsbtRefused("wrong-final", "transaction", "it is not the one that was signed")
     if bytes(read.serialize(include_witness=True)) != tx or read.vsize != spend.signed_vsize:
         raise PsbtRefused("wrong-final", "transaction", "it reads back differently")
-    for index, (one, coin, sighash) in enumerate(zip(read.vin, spend.inputs, sighashes, strict=True)):
+    for index, (one, coin, task) in enumerate(zip(read.vin, spend.inputs, tasks, strict=True)):
         stack = one.script_witness.stack
         if len(stack) != 1 or stack[0] != _witness(coin.sighash_type, stack[0][:64]):
             raise PsbtRefused("wrong-final", f"input {index}", "its witness is not one signature")
-        if not schnorr_verify(coin.script_pubkey[2:], sighash, stack[0][:64]):
+        if not schnorr_verify(coin.script_pubkey[2:], task.sighash, stack[0][:64]):
             raise PsbtRefused("wrong-signature", f"input {index}", "its signature does not verify")

@@ -26,6 +26,7 @@ from taproot import (
     WalletPath,
     build_psbt,
     finalise,
+    finish_transaction,
     read_spend,
     signing_tasks,
 )
@@ -54,7 +55,9 @@ def test_signatures_become_a_transaction(version: int, sighash_type: int | None)
     tasks = signing_tasks(psbt, spend, WALLET)
     assert [task.index for task in tasks] == [0, 1, 2]
     assert {(task.sighash_type, task.leaf) for task in tasks} == {(sighash_type or 0, None)}
-    final = finalise(psbt, WALLET, SIGNER.sign(tasks))
+    signatures = SIGNER.sign(tasks)
+    final = finalise(psbt, WALLET, signatures)
+    assert final.tx == finish_transaction(spend, tasks, signatures)
     assert final.txid == spend.txid
     tx = Tx.parse(final.tx)
     assert final.txid_hex == bytes(tx.id).hex()
@@ -82,18 +85,26 @@ def test_a_wrong_signature_is_refused(at: int) -> None:
     with pytest.raises(PsbtRefused) as refused:
         finalise(psbt, WALLET, tuple(signatures))
     assert (refused.value.code, refused.value.where) == ("wrong-signature", "input 1")
+    with pytest.raises(PsbtRefused) as refused:
+        finish_transaction(spend, signing_tasks(psbt, spend, WALLET), tuple(signatures))
+    assert (refused.value.code, refused.value.where) == ("wrong-signature", "input 1")
 
 
 def test_signatures_in_another_order_or_number_are_refused() -> None:
     psbt, spend = example(2)
-    one, two, three = SIGNER.sign(signing_tasks(psbt, spend, WALLET))
-    with pytest.raises(PsbtRefused, match="wrong-signature"):
-        finalise(psbt, WALLET, (two, one, three))
-    with pytest.raises(ValueError, match="3 signatures"):
-        finalise(psbt, WALLET, (one, two))
-    for odd in (b"", one[:63], one + b"\x00", one + b"\x01"):
-        with pytest.raises(PsbtRefused):
-            finalise(psbt, WALLET, (odd, two, three))
+    tasks = signing_tasks(psbt, spend, WALLET)
+    one, two, three = SIGNER.sign(tasks)
+    for finished in (
+        lambda signatures: finalise(psbt, WALLET, signatures),
+        lambda signatures: finish_transaction(spend, tasks, signatures),
+    ):
+        with pytest.raises(PsbtRefused, match="wrong-signature"):
+            finished((two, one, three))
+        with pytest.raises(ValueError, match="3 signatures"):
+            finished((one, two))
+        for odd in (b"", one[:63], one + b"\x00", one + b"\x01"):
+            with pytest.raises(PsbtRefused):
+                finished((odd, two, three))
 
 
 def test_tasks_bind_the_spend_to_the_bytes() -> None:
