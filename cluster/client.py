@@ -48,6 +48,7 @@ class NodeView:
 
     reach: str
     verdict: Verdict | None = None
+    signed: SignedLetter | None = None
 
 
 @dataclass(slots=True)
@@ -265,13 +266,13 @@ class Client:
                 raise BadLetter("status-stranger", "a status about somebody who is no member")
             shown = view.nodes.setdefault(node.node, NodeView(node.reach))
             shown.reach = node.reach
-            if node.verdict is None:
-                continue
+            if node.verdict is None or node.verdict == shown.signed:
+                continue  # nothing said, or what was checked before
             letter = read_verdict(node.verdict, charter, view.subject.request_id, now.wall_ms)
             if letter.header.sender != node.node:
                 raise BadLetter("status-verdict", "a verdict under another node's name")
             assert isinstance(letter.body, Verdict)
-            shown.verdict = letter.body
+            shown.verdict, shown.signed = letter.body, node.verdict
 
     def _final(self, view: SigningView, final: Final) -> None:
         try:
