@@ -43,7 +43,8 @@ def _pays_any(wanted: int | Destinations, facts: Facts) -> str | None:
     assert isinstance(wanted, Destinations)
     others = facts.spend.outputs_to_others
     looked_at = others if others or not (wanted.own or wanted.anyone) else facts.spend.change_outputs
-    hit = next((output for output in looked_at if wanted.holds(output)), None)
+    # To a deny rule anyone is anyone: whoever is paid without an address is no exception.
+    hit = next((output for output in looked_at if wanted.anyone or wanted.holds(output)), None)
     return None if hit is None else f"it pays {place(hit)}"
 
 

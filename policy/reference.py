@@ -50,7 +50,8 @@ _LATER = """\
 - `own`: this wallet itself, proved by deriving the script; change beside a payment does not need it;
 - `anyone`: any output that has an address, and this wallet.
 
-An output without an address, such as OP_RETURN data, fits only where its script is named.
+An output without an address, such as OP_RETURN data, fits a tier only where its script is named;
+for a deny rule, `anyone` is that output too.
 
 ## The wallet's limit and this node's part
 

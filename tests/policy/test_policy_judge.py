@@ -390,6 +390,16 @@ def test_a_spend_that_pays_nobody_needs_own() -> None:
     assert judge(friends_only, facts()).outcome is Outcome.APPROVE
 
 
+@pytest.mark.parametrize("bare", [b"\x21\x02" + b"\x79" * 32 + b"\xac", b"\x51", b"\x00\x14"])
+def test_a_deny_of_anyone_is_not_slipped_by_a_script_without_an_address(bare: bytes) -> None:
+    """What is undecidable for a tier does not fit; for a deny rule it holds."""
+    text = PROFILE.replace("{pays_only: [friends, own]}", "{sent_up_to: 1btc}") + (
+        "deny:\n  - name: caution\n    when: {pays_any: anyone, sent_above: 400_000sat}\n"
+    )
+    paid = spend(outputs=(output(0, 500_000, bare, address=None, script_type="nonstandard"), change()))
+    assert judge(profile(text), facts(paid)).codes == ("policy-deny",)
+
+
 def test_anyone_is_no_script_without_an_address() -> None:
     anyone = profile(PROFILE.replace("[friends, own]", "anyone"))
     assert judge(anyone, facts(spend(outputs=(output(script=STRANGER), change())))).outcome is Outcome.APPROVE
