@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -357,10 +357,15 @@ def _next_hash(head: Head, wallet_id: object, kind: object, body: object) -> byt
 
 
 def _stream(connection: sqlite3.Connection) -> Iterator[_Row]:
-    with closing(connection.cursor()) as cursor:
+    cursor = connection.cursor()
+    try:
         cursor.execute("SELECT height, wallet_id, kind, body, prev, hash FROM record ORDER BY height")
         while rows := cursor.fetchmany(64):
             yield from rows
+    finally:
+        # A reading that an error cut short may be cleared away after the connection, and must not complain then.
+        with suppress(sqlite3.ProgrammingError):
+            cursor.close()
 
 
 def _unreadable(path: Path, error: Exception) -> StateError:
