@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from cluster.approvals import read_verdict
-from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, encode, open_letter
+from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, encode, open_inner, open_letter
 from cluster.effects import Now, Outgoing, Step
 from cluster.errors import one_line
 from cluster.messages import (
@@ -190,25 +190,27 @@ class Client:
         if self._said_at_ms is None or now_ms - self._said_at_ms >= REPEAT_MS:
             self._said_at_ms = now_ms
             self._ask_again(turn)
-        repeats = tuple(self._unsent()) if self._said_at_ms == now_ms else ()
+        repeats = tuple(self._unsent(turn.now.wall_ms)) if self._said_at_ms == now_ms else ()
         step = turn.step(now_ms + REPEAT_MS)
         return replace(step, say=(*step.say, *repeats))
 
-    def _unsent(self) -> list[Outgoing]:
+    def _unsent(self, wall_ms: int) -> list[Outgoing]:
         """The exact letters again that nobody has acknowledged: the same request, not another one."""
         views: list[SigningView | KeygenView] = [*self.signing.values(), *self.keygen.values()]
         return [
             Outgoing(self._coordinator, view.request.letter, view.request.signature)
             for view in views
-            if view.state == "unsent"
+            if _is_unheard(view, wall_ms)
         ]
 
     def _ask_again(self, turn: Turn) -> None:
         for request_id, view in self.signing.items():
-            if view.final is None and view.state not in {"unsent", "refused", "rejected", "expired"}:
+            unheard = _is_unheard(view, turn.now.wall_ms)
+            if view.final is None and not unheard and view.state not in {"refused", "rejected", "expired"}:
                 self._query(request_id, view.subject.wallet.wallet_id, turn)
         for subject, plan in self.keygen.items():
-            if plan.wallet is None and plan.state not in {"unsent", "failed", "rejected"}:
+            unheard = _is_unheard(plan, turn.now.wall_ms)
+            if plan.wallet is None and not unheard and plan.state not in {"failed", "rejected"}:
                 self._query(subject, plan.charter.wallet_id, turn)
         if not self.signing and not self.keygen:
             self._query(NO_ID, NO_ID, turn)
@@ -292,3 +294,11 @@ class Client:
             raise BadLetter("keygen-acks", "an acknowledgement is missing")
         view.state, view.acks = "complete", final.acks
         view.wallet = replace(wallet, complete=True)
+
+
+def _is_unheard(view: SigningView | KeygenView, wall_ms: int) -> bool:
+    """Whether the letter itself must be said again; once it has expired, only its state can be asked for."""
+    if view.state != "unsent":
+        return False
+    kind = Kind.REQUEST if isinstance(view, SigningView) else Kind.KEYGEN_REQUEST
+    return open_inner(view.request, kind).header.expires_at_ms >= wall_ms

@@ -74,3 +74,6 @@ def test_nobody_is_heard_at_all() -> None:
     world.run(ms=5 * MINUTE)
     assert view.state == "unsent"
     assert not any(signed_by(world, name) for name in world.node_names)
+    world.hook = lambda envelope: [envelope]
+    assert world.run(lambda: view.state == "rejected", ms=10_000)
+    assert view.codes == ("request-unknown",)
