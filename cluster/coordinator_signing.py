@@ -16,6 +16,7 @@ from cluster.effects import Now
 from cluster.journal import Body, ClosedKept, ComplaintKept, FinalKept, RequestKept
 from cluster.messages import (
     KINDS,
+    NO_ID,
     Busy,
     Decision,
     Final,
@@ -69,6 +70,9 @@ SESSION_LIFE_MS = 8_000
 
 REPEAT_MS = 2_000
 """How long to wait before saying a thing again to somebody who has not answered."""
+
+MAX_RETRY_MS = 60_000
+"""However busy a node says it is, it is asked again after this long."""
 
 NONCE_MARGIN_MS = 15_000
 """Nonces with less than this left are not worth an order."""
@@ -264,8 +268,9 @@ class SigningDesk:
                 self._lost(job, node, turn)
             case PartialSignatures():
                 self._psigs(job, letter, letter.body, turn)
-            case Busy():
-                pass
+            case Busy(retry_after_ms=retry_after_ms):
+                wait_ms = min(retry_after_ms, MAX_RETRY_MS) - REPEAT_MS
+                job.said_at_ms[(Kind.PROPOSE, node + NO_ID)] = turn.now.monotonic_ms + wait_ms
             case _:
                 raise BadLetter("letter-kind", f"the coordinator has no use for a {letter.header.kind.name}")
 
@@ -474,7 +479,8 @@ class SigningDesk:
         session = job.current
         for member in job.subject.wallet.charter.members:
             node = member.identity
-            if node not in job.verdicts or self._stale(job, node, turn.now):
+            wanted = node not in job.verdicts or self._stale(job, node, turn.now)
+            if wanted and self._presence.online(node, turn.now.monotonic_ms):  # else when it comes back
                 self._say_again(Kind.PROPOSE, node, Propose(job.request), job, turn)
             if session is not None and node in session.members and node not in session.psigs:
                 self._say_again(Kind.ORDER, node, session.order, job, turn, session_id=session.session_id)
@@ -575,7 +581,7 @@ class SigningDesk:
         job: Job,
         turn: Turn,
         *,
-        session_id: bytes = bytes(32),
+        session_id: bytes = NO_ID,
     ) -> None:
         """Say it, unless it was said to this node less than REPEAT_MS ago (an order: this very order)."""
         last = job.said_at_ms.get((kind, node + session_id))

@@ -115,6 +115,29 @@ def test_open_requests_of_one_client_are_bounded() -> None:
     assert sum(view.state == "asking" for view in views) == node_signing.MAX_OPEN_PER_CLIENT
 
 
+def test_a_busy_node_and_an_absent_one_are_not_shouted_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proposal may be half a megabyte: it is not signed and sent every two seconds for nothing."""
+    monkeypatch.setattr(node_signing, "MAX_OPEN_PER_CLIENT", 0)
+    world = World()
+    wallet = world.make_wallet()
+    world.stop("node2")
+    world.run(ms=20_000)
+    proposed: list[str] = []
+
+    def count(envelope: Envelope) -> Iterable[Envelope]:
+        if envelope.kind is Kind.PROPOSE:
+            proposed.append(envelope.addressee)
+        return [envelope]
+
+    world.hook = count
+    view = world.request(wallet, payment(wallet))
+    world.run(ms=100_000)
+    assert proposed.count("node0") == 2
+    assert proposed.count("node2") == 1
+    monkeypatch.setattr(node_signing, "MAX_OPEN_PER_CLIENT", 32)
+    assert world.run(lambda: view.final is not None, ms=70_000)
+
+
 def test_proposals_nobody_answers_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     monkeypatch.setattr(node_keygen, "MAX_PROPOSED", 4)
