@@ -63,15 +63,15 @@ class Row:
         self.rates.append(rate)
         letters = self._echo.run(max(load.count, 10), in_flight=load.in_flight)
         commits = self._ledger.run(10, shared_by=load.in_flight)
-        self.floor.add(letters, commits, self._crypto_ms())
+        self.floor.add(letters, commits, [self._crypto_ms() for _ in range(10)])
 
     def _crypto_ms(self) -> float:
-        """Alone: one signer after the other stands in nobody's way. Many at once: all crypto of all, on all cores."""
-        signer, coordinator = crypto_ms(self._rivals, turns=30)
+        """Alone, the signers work side by side. With many at once, all crypto of all of them, on all cores."""
+        signer, coordinator = crypto_ms(self._rivals, inputs=self.load.inputs)
         if self.load.in_flight == 1:
-            return (signer + coordinator) * self.load.inputs
+            return signer + coordinator
         cores = min(os.cpu_count() or 1, N + 1)
-        return (THRESHOLD * signer + coordinator) * self.load.inputs * self.load.in_flight / cores
+        return (THRESHOLD * signer + coordinator) * self.load.in_flight / cores
 
     @property
     def cells(self) -> tuple[Cell, ...]:

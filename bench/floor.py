@@ -26,7 +26,6 @@ from statistics import median
 import zmq
 
 from bench.crypto import Rivals
-from bench.measure import interleaved
 from bench.observed import Commits, Sizes
 from cluster.transport.profile import DEALER_OPTIONS, ROUTER_OPTIONS
 
@@ -189,17 +188,23 @@ class Ledger:
         self._database.close()
 
 
-def crypto_ms(rivals: Rivals, *, turns: int) -> tuple[float, float]:
-    """Milliseconds of bare C calls for one input: of one signer (its own check included), and of the coordinator."""
-    taken = interleaved(
-        {
-            "nonce": rivals.raw_nonce,
-            "sign": lambda: rivals.raw_sign(self_check=True),
-            "close": rivals.raw_coordinator,
-        },
-        turns=turns,
-    )
-    return (taken["nonce"] + taken["sign"]) / 1000, taken["close"] / 1000
+def crypto_ms(rivals: Rivals, *, inputs: int) -> tuple[float, float]:
+    """Milliseconds of bare C calls, by the clock on the wall as everything else here.
+
+    Returns:
+        What one signer needs for so many inputs (its own check included), and what the coordinator needs.
+    """
+    signer = coordinator = 0.0
+    for _ in range(inputs):
+        nonce, sign, close = rivals.raw_nonce(), rivals.raw_sign(self_check=True), rivals.raw_coordinator()
+        began = time.perf_counter()
+        nonce()
+        sign()
+        between = time.perf_counter()
+        close()
+        signer += between - began
+        coordinator += time.perf_counter() - between
+    return signer * 1000, coordinator * 1000
 
 
 class Floor:
@@ -210,11 +215,11 @@ class Floor:
         self.commits: list[float] = []
         self.crypto: list[float] = []
 
-    def add(self, letters: Sequence[float], commits: Sequence[float], crypto: float) -> None:
+    def add(self, letters: Sequence[float], commits: Sequence[float], crypto: Sequence[float]) -> None:
         """Take one piece of the run into account."""
         self.letters += letters
         self.commits += commits
-        self.crypto.append(crypto)
+        self.crypto += crypto
 
     @property
     def parts(self) -> tuple[float, float, float]:
