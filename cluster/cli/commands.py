@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import click
 
@@ -71,6 +72,9 @@ def run(arguments: Sequence[str]) -> int:
     words = arguments[: arguments.index("--")] if "--" in arguments else arguments
     output = Output(as_json="--json" in words)
     debug = "--debug" in words
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no file name and no locale may end a command
     try:
         _check_house(arguments)
         _assent.main(arguments, prog_name="assent", standalone_mode=False, obj=output)

@@ -11,7 +11,7 @@ import click
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.output import foreign, words_table
 from cluster.control import control_call
-from cluster.errors import ConfigError, Refused, UsageError, Waiting, one_line
+from cluster.errors import ConfigError, Refused, StateError, UsageError, Waiting, one_line
 from cluster.owner_desk import proof_of
 from cluster.party import read_config
 from cluster.roster import match_words
@@ -162,6 +162,8 @@ def _answered(call: Call, reply: Found, said: str) -> None:
         },
         f"{said} {about['id']}",
     )
+    if said == "approved" and state in {"failed", "declined"}:
+        raise StateError("too late: this proposal has ended; it must be made again")
     if said == "approved" and about["kind"] == "request" and state != "approve":
         codes = ", ".join(cast("list[str]", about["codes"]))
         kind = Refused if state == "refuse" else Waiting

@@ -64,12 +64,8 @@ def test_an_altered_public_part_is_refused(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(file) - 1))
     new = data.draw(st.integers(0, 255))
     altered = file[:at] + bytes([new]) + file[at + 1 :]
-    try:
-        assert read_public_part(altered) == read_public_part(
-            file
-        )  # a space for a space, or an upper-case hex digit
-    except RosterError:
-        pass
+    with suppress(RosterError):  # what is read all the same differs in a space, or in the case of a hex digit
+        assert read_public_part(altered) == read_public_part(file)
 
 
 @given(st.binary(max_size=200))
