@@ -64,9 +64,10 @@ _NUMBER_LIKE = re.compile(
     r"[0-9][0-9_]*[eE][-+]?[0-9]+|\.(?:inf|Inf|INF|nan|NaN|NAN))"
 )
 _BOOLEAN_LIKE = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false"})
-# Characters that make a reader of the file see something else than the program does.
+# Characters that make a reader of the file see something else than the program does; a carriage return alone ends
+# a line for YAML, and a comment with it, where an editor shows one line and a terminal the second over the first.
 _DECEIVING = re.compile(
-    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+    "\r(?!\n)|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 )
 
 

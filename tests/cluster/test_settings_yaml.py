@@ -104,6 +104,7 @@ BAD_YAML: list[tuple[str, int, str]] = [
     ("a: \x00\n", 1, "invisible"),
     ("a: 1\nb: \u202e1\n", 2, "invisible"),
     ("a: 1 # \u2066\n", 1, "invisible"),
+    ("a: 1 # a remark\rb: 2\n", 1, "invisible"),  # a terminal writes the second line over the first
     ("a: " + "[" * 100 + "]" * 100, 1, f"deeper than {MAX_DEPTH}"),
     ("a: " + "[" * 200_000, 1, f"deeper than {MAX_DEPTH}"),
     ("a: " + "{b: " * 50_000, 1, f"deeper than {MAX_DEPTH}"),
