@@ -1,0 +1,89 @@
+"""Which exit code a request that did not end in a signature has, and whom the line names."""
+
+from __future__ import annotations
+
+import pytest
+from world import World
+
+from cluster.cli.verdicts import Verdicts, outcome_error
+from cluster.client import NodeView, SigningView
+from cluster.errors import ClusterError
+from cluster.messages import NO_ID, Decision, Verdict
+from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(scope="module")
+def asked(world: World) -> SigningView:
+    wallet = world.make_wallet()
+    public = wallet.public
+    coin = Coin(OutPoint(bytes(32), 1), 100_000, WalletPath(0, 0))
+    pay = Payment(public.script(WalletPath(0, 5)), 99_000)
+    return world.request(wallet, build_psbt(public, coins=[coin], payments=[pay], fee_sats=1_000))
+
+
+def node(decision: Decision | None, reach: str = "online") -> NodeView:
+    if decision is None:
+        return NodeView(reach)
+    codes = () if decision is Decision.APPROVE else (f"policy-{decision.name.lower()}",)
+    return NodeView(reach, Verdict(decision, codes, NO_ID, NO_ID, NO_ID, 0, (), 0))
+
+
+YES, ASK, WAIT, NO = Decision.APPROVE, Decision.ASK, Decision.WAIT, Decision.REFUSE
+
+
+@pytest.mark.parametrize(
+    ("state", "nodes", "code", "said"),
+    [
+        ("refused", [node(NO), node(NO), node(YES)], 4, "refused by node0 (policy-refuse), node1"),
+        ("asking", [node(YES), node(ASK), node(None, "unreachable")], 5, "waiting for node1 (policy-ask)"),
+        ("waiting", [node(YES), node(WAIT), node(NO)], 5, "waiting for node1 (policy-wait)"),
+        ("asking", [node(ASK), node(NO), node(None, "unreachable")], 6, "no quorum: refused by node1"),
+        (
+            "asking",
+            [node(ASK, "unreachable"), node(YES), node(None, "unreachable")],
+            6,
+            "cannot reach node0, node2",
+        ),
+        ("gathering", [node(YES), node(None, "unreachable"), node(None, "unreachable")], 6, "node1, node2"),
+        ("gathering", [node(YES), node(YES), node(None, "version-mismatch")], 6, "node2"),
+        ("gathering", [node(YES), node(YES), node(YES)], 6, "no signature in time"),
+        ("expired", [node(YES), node(None), node(None)], 6, "expired"),
+        ("signing", [node(YES, "misbehaved"), node(YES), node(NO)], 8, "node0 misbehaved"),
+        ("rejected", [], 4, "did not take"),
+        ("unsent", [], 7, "relay did not answer"),
+    ],
+)
+def test_the_error_names_who_and_why(
+    world: World, asked: SigningView, state: str, nodes: list[NodeView], code: int, said: str
+) -> None:
+    view = SigningView(asked.subject, asked.request, state=state)
+    view.nodes = {world.seats[f"node{i}"].identity.public: seen for i, seen in enumerate(nodes)}
+    verdicts = Verdicts(world.roster)
+    verdicts.news(view)
+    error = outcome_error(view, verdicts, "relay", heard=False)
+    assert isinstance(error, ClusterError)
+    assert error.exit_code == code
+    assert said in str(error)
+
+
+def test_news_are_told_once_and_a_lost_cause_is_seen(world: World, asked: SigningView) -> None:
+    view = SigningView(asked.subject, asked.request)
+    keys = [world.seats[name].identity.public for name in world.node_names]
+    view.nodes = dict(zip(keys, [node(YES), node(None), node(ASK)], strict=True))
+    verdicts = Verdicts(world.roster)
+    assert verdicts.news(view) == ["node0: approves", "node2: asks its owner (policy-ask)"]
+    assert verdicts.news(view) == []
+    assert not verdicts.hopeless(view)
+    view.nodes[keys[0]] = node(YES, "misbehaved")
+    view.nodes[keys[2]] = node(NO)
+    assert verdicts.news(view) == [
+        "node0: MISBEHAVED (an invalid partial signature)",
+        "node2: refuses (policy-refuse)",
+    ]
+    assert verdicts.hopeless(view)
+    assert [fact["decision"] for fact in verdicts.facts()] == ["approve", None, "refuse"]
