@@ -9,6 +9,7 @@ answered with the stored bytes.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -59,7 +60,7 @@ MAX_FAILED_BYTES = 16 * 1024 * 1024
 """How many bytes they may have together: each is on this node's disk for good."""
 
 FAILED_WINDOW_MS = 3_600_000
-"""The window of both, one hour."""
+"""The window of both, one hour; after it, all that is kept in memory of such a request is its id and a code."""
 
 MAX_REQUEST_LIFE_MS = 7 * 24 * 3_600_000
 """No request is good for longer than this, whatever its letter says."""
@@ -123,6 +124,8 @@ class SigningDesk:
         self.tickets: dict[bytes, Ticket] = {}
         self._live: dict[bytes, Ticket] = {}
         self._counted: dict[bytes, list[Ticket]] = {}
+        self._queue: deque[Ticket] = deque()
+        self._forgotten: dict[bytes, str] = {}
 
     # What records say, read again at start.
 
@@ -154,8 +157,9 @@ class SigningDesk:
 
     def _restore_request(self, request: SignedLetter, wallet_id: bytes, at_ms: int) -> None:
         letter = open_inner(request, Kind.REQUEST)
+        self._forget_ended(at_ms)
         subject = understand(self._wallets[wallet_id], letter)
-        self._add(_new_ticket(subject, letter, at_ms))
+        self._enter(_new_ticket(subject, letter, at_ms))
 
     def _restore_judgement(
         self, ticket: Ticket, decision: Decision, codes: tuple[str, ...], policy_digest: bytes
@@ -170,6 +174,12 @@ class SigningDesk:
 
     def receive(self, letter: Letter, turn: Turn) -> None:
         """Handle one signing letter from a coordinator; raises BadLetter when it makes no sense."""
+        if letter.header.request_id in self._forgotten and isinstance(
+            letter.body, NonceRequest | Order | Final
+        ):
+            if not isinstance(letter.body, Final):
+                self._gone(letter, "nonces-closed", turn)
+            return
         match letter.body:
             case Propose(request=request):
                 self._propose(letter, request, turn)
@@ -203,6 +213,10 @@ class SigningDesk:
         if known is not None:
             self._repeat(known, coordinator, turn)
             return
+        ended = self._forgotten.get(inner.header.request_id)
+        if ended is not None:
+            self._refuse_unread(inner, coordinator, ended, turn)
+            return
         if inner.header.expires_at_ms < turn.now.wall_ms:
             self._refuse_unread(inner, coordinator, "request-expired", turn)
             return
@@ -218,7 +232,8 @@ class SigningDesk:
 
     def _judge_new(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
         subject = ticket.subject
-        self._add(ticket)
+        self._forget_ended(turn.now.wall_ms)
+        self._enter(ticket)
         turn.note(RequestKept(turn.now.wall_ms, ticket.request), subject.wallet.wallet_id)
         self._judge_again(ticket, turn)
         self._say_verdict(ticket, coordinator, turn)
@@ -576,6 +591,29 @@ class SigningDesk:
         counted = self._counted.setdefault(ticket.subject.client, [])
         if not any(other is ticket for other in counted):
             counted.append(ticket)
+
+    def _enter(self, ticket: Ticket) -> None:
+        """A ticket that is new."""
+        self._add(ticket)
+        self._queue.append(ticket)
+
+    def _forget_ended(self, wall_ms: int) -> None:
+        """Of what came to nothing over `FAILED_WINDOW_MS` ago keep only that it did, and with which code.
+
+        A client may have requests refused for ever, each of them large. This is done exactly where a request is
+        remembered, so that a start, which reads the same records in the same order, forgets the same ones.
+        """
+        for _ in range(len(self._queue)):
+            if self._queue[0].made_at_ms > wall_ms - FAILED_WINDOW_MS:
+                break
+            ticket = self._queue.popleft()
+            if ticket.state in {"refused", "closed"}:
+                request_id = ticket.subject.request_id
+                codes = ticket.judgement.codes if ticket.state == "refused" else ()
+                self._forgotten[request_id] = codes[0] if codes else "request-expired"
+                del self.tickets[request_id]
+            elif ticket.state == "open":
+                self._queue.append(ticket)
 
     def _live_tickets(self) -> list[Ticket]:
         """Those that can still be signed, oldest first; the ended ones, of which there may be many, cost nothing."""

@@ -9,10 +9,20 @@ from policed import PolicedWorld
 from spends import STRANGER
 
 from cluster.client import REQUEST_LIFE_MS
-from cluster.codec import Letter, Mouth
+from cluster.codec import Letter, Mouth, open_inner
 from cluster.effects import Now
 from cluster.journal import PolicyKept, RecoveredKept, note
-from cluster.messages import Decision, Kind, Nonces, OrderEntry, PartialSignatures, Request, Verdict
+from cluster.messages import (
+    Decision,
+    Final,
+    Gone,
+    Kind,
+    Nonces,
+    OrderEntry,
+    PartialSignatures,
+    Request,
+    Verdict,
+)
 from cluster.node import Answer, ClockConfirmed, PolicyProposed
 from cluster.schemes import Wallet
 from cluster.subjects import Subject, describe
@@ -339,3 +349,58 @@ def test_a_policy_record_that_no_longer_loads_stops_the_start_in_words() -> None
     with pytest.raises(ValueError, match=rf"record {height} \(policy\) makes no sense: .*schema 1") as wrong:
         world.restart("node0")
     assert "\n" not in str(wrong.value)
+
+
+# Memory.
+
+
+def test_requests_refused_for_ever_leave_an_id_and_a_code() -> None:
+    """On disk each is kept, within the quota per hour; in memory, now and after a restart, the last hour's."""
+    thief = Thief(BUDGET)
+    world = thief.world
+    first, _ = thief.ask("node0", thief.psbt(pay(80_000), coin=1))
+    old = thief.request
+    for hour in range(3):
+        for i in range(4):
+            assert (
+                thief.judged("node0", thief.psbt(pay(80_000), coin=100 * hour + i))
+                .codes[0]
+                .startswith("policy-")
+            )
+        world.advance(3_600_001)
+    assert thief.signs(thief.psbt(pay(10_000), coin=9))
+    for again in (False, True):
+        if again:
+            world.restart("node0")
+        node = world.node("node0")
+        assert [ticket.state for ticket in node.signing.tickets.values()] == ["may-be-signed"]
+        assert node.ticket(first.request_id) is None
+        (verdict,) = thief.coordinator.propose("node0", old)
+        assert isinstance(verdict.body, Verdict)
+        assert (verdict.body.decision, verdict.body.codes) == (Decision.REFUSE, ("policy-amount-sent",))
+        gone = thief.coordinator.fresh("node0", thief.wallet.wallet_id, first.request_id)
+        assert open_inner(gone, Kind.GONE).body == Gone("nonces-closed")
+        before = node.head.height
+        assert (
+            thief.coordinator.tell(
+                "node0",
+                Kind.FINAL,
+                Final((bytes(64),), b"x"),
+                wallet_id=thief.wallet.wallet_id,
+                request_id=first.request_id,
+            )
+            == []
+        )
+        assert node.head.height == before, "no complaint: it may be true"
+
+
+def test_what_waits_for_the_owner_is_not_forgotten() -> None:
+    thief = Thief(ASKS)
+    subject, _ = thief.ask("node0", thief.psbt(pay(40_000), coin=1))
+    for coin in (2, 3):
+        thief.world.advance(2 * 3_600_000)
+        thief.ask("node0", thief.psbt(pay(40_000), coin=coin))
+    answer(thief, subject, True)
+    ticket = thief.world.node("node0").ticket(subject.request_id)
+    assert ticket is not None
+    assert ticket.judgement.decision is Decision.APPROVE
