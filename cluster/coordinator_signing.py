@@ -117,6 +117,7 @@ class Job:
     lost_at_ms: int | None = None
     said_at_ms: dict[tuple[Kind, bytes], int] = field(default_factory=dict)
     approved_at_ms: dict[bytes, int] = field(default_factory=dict)
+    untold: bool = False
     final: Final | None = None
 
     @property
@@ -191,8 +192,8 @@ class SigningDesk:
         job = Job(subject, letter.signed, header.expires_at_ms, turn.now.wall_ms)
         self._add(job)
         turn.note(RequestKept(turn.now.wall_ms, letter.signed), wallet.wallet_id)
+        self._propose(job, turn)  # first, as every signature waits for it
         self.tell_client(job, header.sender, turn)
-        self._propose(job, turn)
 
     def query(self, letter: Letter, turn: Turn) -> None:
         """A client asks how its request stands."""
@@ -204,6 +205,7 @@ class SigningDesk:
 
     def tell_client(self, job: Job, client: bytes, turn: Turn) -> None:
         """Say to the client how its request stands: the final transaction, or every node's newest verdict."""
+        job.untold = False
         if job.final is not None:
             self._tell(Kind.FINAL, client, job.final, job, turn)
             return
@@ -251,6 +253,8 @@ class SigningDesk:
             return
         self._dispatch(job, letter, turn)
         self.advance(job, turn)
+        if job.untold and letter.header.kind is not Kind.VERDICT:
+            self.tell_client(job, job.subject.client, turn)
 
     def _dispatch(self, job: Job, letter: Letter, turn: Turn) -> None:
         node = letter.header.sender
@@ -297,6 +301,9 @@ class SigningDesk:
             job.nonces.pop(node, None)
         if before is None or (before[0].decision, before[0].codes) != (verdict.decision, verdict.codes):
             self._judge_refusals(job, turn)
+            job.untold = True
+        if job.untold and verdict.decision is not Decision.APPROVE:
+            # An approval is told of with its nonces, which come right after: their order goes first.
             self.tell_client(job, job.subject.client, turn)
 
     def _judge_refusals(self, job: Job, turn: Turn) -> None:
@@ -474,6 +481,8 @@ class SigningDesk:
                 self.tell_client(job, job.subject.client, turn)
             self._repeat(job, turn)
             self.advance(job, turn)
+            if job.untold:
+                self.tell_client(job, job.subject.client, turn)
 
     def _repeat(self, job: Job, turn: Turn) -> None:
         session = job.current
