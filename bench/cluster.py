@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.crypto import Rivals, deal
-from bench.floor import Echo, Floor, Ledger, crypto_ms, echoing
+from bench.floor import Echo, Floor, Ledger, Seals, crypto_ms, echoing
 from bench.living import NODES, THRESHOLD, Asker, living
 from bench.measure import percentile
 from bench.observed import Commits, Sizes, observed
@@ -44,9 +44,11 @@ LOADS = (
 class Row:
     """One load on the cluster and on the floor, piece by piece."""
 
-    def __init__(self, load: Load, asker: Asker, echo: Echo, ledger: Ledger, rivals: Rivals) -> None:
+    def __init__(self, load: Load, asker: Asker, echo: Echo, ledger: Ledger, sizes: Sizes) -> None:
         self.load = load
-        self._asker, self._echo, self._ledger, self._rivals = asker, echo, ledger, rivals
+        self._asker, self._echo, self._ledger = asker, echo, ledger
+        self._rivals = Rivals(deal(THRESHOLD, N))
+        self._seals = Seals(sizes, t=THRESHOLD, n=N)
         self.floor = Floor()
         self.taken: list[float] = []
         self.rates: list[float] = []
@@ -63,15 +65,18 @@ class Row:
         self.rates.append(rate)
         letters = self._echo.run(max(load.count, 10), in_flight=load.in_flight)
         commits = self._ledger.run(10, shared_by=load.in_flight)
-        self.floor.add(letters, commits, [self._crypto_ms() for _ in range(10)])
+        crypto, seals = zip(*(self._crypto_ms() for _ in range(10)), strict=True)
+        self.floor.add(letters, commits, crypto, seals)
 
-    def _crypto_ms(self) -> float:
-        """Alone, the signers work side by side. With many at once, all crypto of all of them, on all cores."""
-        signer, coordinator = crypto_ms(self._rivals, inputs=self.load.inputs)
+    def _crypto_ms(self) -> tuple[float, float]:
+        """BIP 445 and Ed25519: alone, the nodes work side by side; with many at once, all of it on all cores."""
+        signer, closing = crypto_ms(self._rivals, inputs=self.load.inputs)
+        client, coordinator, judging, signing = self._seals.run()
         if self.load.in_flight == 1:
-            return signer + coordinator
-        cores = min(os.cpu_count() or 1, N + 1)
-        return (THRESHOLD * signer + coordinator) * self.load.in_flight / cores
+            return signer + closing, client + coordinator + judging + signing
+        share = self.load.in_flight / min(os.cpu_count() or 1, N + 2)
+        seals = client + coordinator + N * judging + THRESHOLD * signing
+        return share * (THRESHOLD * signer + closing), share * seals
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -98,11 +103,22 @@ def tables() -> Iterator[Table]:
     yield Table(
         name="cluster",
         title="A whole 2-of-3 cluster on loopback: from the request to the verified transaction (milliseconds)",
-        columns=("load", "p50", "p99", "signed/s", "letters", "commits", "crypto", "floor", "p50/floor"),
+        columns=(
+            "load",
+            "p50",
+            "p99",
+            "signed/s",
+            "letters",
+            "commits",
+            "BIP 445",
+            "Ed25519",
+            "floor",
+            "p50/floor",
+        ),
         rows=rows,
         notes=(
             "floor: the letters that the client waits for, echoed over the same sockets; the commits in series;",
-            "the bare C calls of a signer and the coordinator. Nothing is read or judged, no letter is signed.",
+            "the bare C calls of the path, for the partial signatures and for the letters. Nothing is read or judged.",
             "With 16 in flight, 16 share each commit of the floor, and all cores share the crypto of all 16.",
         ),
     )
@@ -112,7 +128,7 @@ def _measured(load: Load, asker: Asker, root: Path, sizes: Sizes, commits: Commi
     ledger = Ledger(root / f"floor-{load.inputs}-{load.in_flight}.sqlite", commits)
     try:
         with echoing(sizes, t=THRESHOLD, n=N) as echo:
-            row = Row(load, asker, echo, ledger, Rivals(deal(THRESHOLD, N)))
+            row = Row(load, asker, echo, ledger, sizes)
             for _ in range(load.pieces):
                 row.piece()
             return row

@@ -3,11 +3,12 @@
 Nothing is signed, read or judged here. A relay process stands for the coordinator (one ROUTER, CURVE), one process
 per node and one client dial in (DEALER, CURVE), and bytes of the sizes of real letters make the rounds that the
 client waits for: request, propose, verdict and nonces, order, partial signatures, final. What a cluster says beside
-(states for the client, the end for the nodes) is left out, and so are the signatures of letters.
+(states for the client, the end for the nodes) is left out.
 
 The commits of the path stand one after the other, as they must: the coordinator's request, a node's judgement, its
 partial signature, the coordinator's end. The crypto is the bare C calls of one signer (the others work at the same
-time) and of the coordinator. Sizes and commits are those of a real signature (`bench.observed`).
+time) and of the coordinator: BIP 445, and Ed25519 over the letters that the client waits for. Sizes and commits are
+those of a real signature (`bench.observed`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from statistics import median
 
 import zmq
+from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
 
 from bench.crypto import Rivals
 from bench.observed import Commits, Sizes
@@ -207,6 +209,35 @@ def crypto_ms(rivals: Rivals, *, inputs: int) -> tuple[float, float]:
     return signer * 1000, coordinator * 1000
 
 
+class Seals:
+    """Ed25519 over letters of these sizes: by whom, how often, and what that takes."""
+
+    def __init__(self, sizes: Sizes, *, t: int, n: int) -> None:
+        self._public, self._secret = crypto_sign_seed_keypair(bytes(32))
+        self._signed = {size: crypto_sign(bytes(size), self._secret) for size in asdict(sizes).values()}
+        self._sizes, self._t, self._n = sizes, t, n
+
+    def run(self) -> tuple[float, float, float, float]:
+        """Milliseconds of all letters: of client, coordinator, a node's judgement, and a node's partial signature."""
+        sizes, t, n = self._sizes, self._t, self._n
+        client = self._ms(signs=[sizes.request], verifies=[sizes.final])
+        coordinator = self._ms(
+            signs=[*[sizes.propose] * n, *[sizes.order] * t, sizes.final],
+            verifies=[sizes.request, *[sizes.verdict, sizes.nonces, sizes.psigs] * t],
+        )
+        judging = self._ms(signs=[sizes.verdict, sizes.nonces], verifies=[sizes.propose, sizes.request])
+        signing = self._ms(signs=[sizes.psigs], verifies=[sizes.order, *[sizes.verdict, sizes.nonces] * t])
+        return client, coordinator, judging, signing
+
+    def _ms(self, *, signs: Sequence[int], verifies: Sequence[int]) -> float:
+        began = time.perf_counter()
+        for size in signs:
+            crypto_sign(self._signed[size][64:], self._secret)
+        for size in verifies:
+            crypto_sign_open(self._signed[size], self._public)
+        return (time.perf_counter() - began) * 1000
+
+
 class Floor:
     """Everything the floor is made of, measured piece by piece; `ms` is the sum of the medians."""
 
@@ -214,17 +245,25 @@ class Floor:
         self.letters: list[float] = []
         self.commits: list[float] = []
         self.crypto: list[float] = []
+        self.seals: list[float] = []
 
-    def add(self, letters: Sequence[float], commits: Sequence[float], crypto: Sequence[float]) -> None:
+    def add(
+        self,
+        letters: Sequence[float],
+        commits: Sequence[float],
+        crypto: Sequence[float],
+        seals: Sequence[float],
+    ) -> None:
         """Take one piece of the run into account."""
         self.letters += letters
         self.commits += commits
         self.crypto += crypto
+        self.seals += seals
 
     @property
-    def parts(self) -> tuple[float, float, float]:
-        """Letters, commits and crypto, in milliseconds (medians)."""
-        return median(self.letters), median(self.commits), median(self.crypto)
+    def parts(self) -> tuple[float, float, float, float]:
+        """Letters, commits, BIP 445 and Ed25519, in milliseconds (medians)."""
+        return median(self.letters), median(self.commits), median(self.crypto), median(self.seals)
 
     @property
     def ms(self) -> float:
