@@ -465,6 +465,8 @@ class SigningDesk:
         )
 
     def _final(self, letter: Letter, final: Final, turn: Turn) -> None:
+        if letter.header.request_id not in self.tickets:
+            return  # it was asked for and signed while this node was away
         ticket = self._ticket(letter)
         if ticket.state == "final":
             return
