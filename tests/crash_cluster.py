@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bitcoin_rules import core_accepts, prevouts
@@ -17,7 +19,16 @@ from crash_launcher import Moment
 from cluster.backup import read_backup
 from cluster.codec import open_letter
 from cluster.errors import ClusterError
-from cluster.journal import Body, CopyConfirmed, FinalKept, RequestKept, SignedKept, WalletComplete, read
+from cluster.journal import (
+    Body,
+    ComplaintKept,
+    CopyConfirmed,
+    FinalKept,
+    RequestKept,
+    SignedKept,
+    WalletComplete,
+    read,
+)
 from cluster.local import CLIENT, COORDINATOR, Done, LocalCluster
 from cluster.messages import Kind, Nonces, PartialSignatures
 from cluster.owner_desk import proof_of
@@ -49,8 +60,11 @@ def profiles(then: str = "approve") -> dict[str, str]:
     return {name: PROFILE.format(name=name, then=then) for name in ("home", "phone", "offline")}
 
 
+@dataclass
 class CrashCluster(LocalCluster):
     """A local cluster whose every process runs under the launcher."""
+
+    known: dict[str, PublicWallet] = field(default_factory=dict)
 
     def program(self, name: str) -> list[str]:
         """The launcher in the program's place."""
@@ -176,10 +190,12 @@ class CrashCluster(LocalCluster):
         return self.begin(CLIENT, "sign", str(file), "--wallet", wallet, "--timeout", "90s", *more)
 
     def public(self, wallet: str) -> PublicWallet:
-        """The public wallet, from what the coordinator shows of it."""
-        found = self.shown(COORDINATOR, wallet)
-        thresh_pk, chain_code = (bytes.fromhex(str(found[key])) for key in ("thresh_pk", "chain_code"))
-        return PublicWallet(Network.REGTEST, thresh_pk, chain_code)
+        """The public wallet, from what the coordinator shows of it; asked once, while it runs."""
+        if wallet not in self.known:
+            found = self.shown(COORDINATOR, wallet)
+            thresh_pk, chain_code = (bytes.fromhex(str(found[key])) for key in ("thresh_pk", "chain_code"))
+            self.known[wallet] = PublicWallet(Network.REGTEST, thresh_pk, chain_code)
+        return self.known[wallet]
 
     def shown(self, name: str, wallet: str) -> Mapping[str, object]:
         """What a running party shows of a wallet."""
@@ -214,10 +230,10 @@ class CrashCluster(LocalCluster):
 NETWORK = "regtest"
 
 
-def audit(cluster: CrashCluster) -> dict[str, int]:
+def audit(cluster: CrashCluster) -> Counter[str]:
     """What must hold of all that was ever written and said (DESIGN 5), once everything has stopped; some counts."""
     assert not cluster.running
-    counts = {"signed": 0, "psig letters": 0, "nonce letters": 0, "finals": 0}
+    counts = Counter[str]()
     finals: dict[bytes, bytes] = {}
     acks: dict[tuple[bytes, ...], set[str]] = {}
     for name in (*cluster.nodes, COORDINATOR, CLIENT):
@@ -228,6 +244,8 @@ def audit(cluster: CrashCluster) -> dict[str, int]:
                 assert finals.setdefault(entry.request_id, entry.transaction) == entry.transaction
             elif isinstance(entry, WalletComplete):
                 acks.setdefault(entry.acks, set()).add(name)
+            elif isinstance(entry, ComplaintKept):
+                counts[f"complaint at {name}: {entry.code}"] += 1
         own = [entry.ack for entry in entries if isinstance(entry, CopyConfirmed)]
         assert len(own) == len(set(own))
         requests = [entry.request for entry in entries if isinstance(entry, RequestKept)]
