@@ -159,7 +159,8 @@ class KeygenDesk:
         plan = self.plans.get(subject)
         if plan is None:
             if inner.header.expires_at_ms < turn.now.wall_ms:
-                raise BadLetter("letter-expired", "the proposal has expired")
+                self._fault(letter, "keygen-expired", (), turn)  # late is nobody's fault
+                return
             try:
                 plan = self._consider(exact, inner.header.expires_at_ms, turn.now.wall_ms)
             except BadLetter as bad:
@@ -300,6 +301,8 @@ class KeygenDesk:
 
     def _called_off(self, letter: Letter, code: str, turn: Turn) -> None:
         """The coordinator says that the session ended; only a node that has not sent message 2 may believe it."""
+        if letter.header.request_id not in self.plans:
+            return  # it was proposed and ended while this node was away
         plan = self._plan(letter)
         if plan.stage == "running" and plan.session_id == letter.header.session_id:
             self._vault.keygen_drop(plan.charter)

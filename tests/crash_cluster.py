@@ -245,7 +245,7 @@ def audit(cluster: CrashCluster) -> Counter[str]:
             elif isinstance(entry, WalletComplete):
                 acks.setdefault(entry.acks, set()).add(name)
             elif isinstance(entry, ComplaintKept):
-                counts[f"complaint at {name}: {entry.code}"] += 1
+                raise AssertionError(f"{name} complains of an honest party: {entry.code}")
         own = [entry.ack for entry in entries if isinstance(entry, CopyConfirmed)]
         assert len(own) == len(set(own))
         requests = [entry.request for entry in entries if isinstance(entry, RequestKept)]
