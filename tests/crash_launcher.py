@@ -56,7 +56,8 @@ class Crasher:
 
     def note(self, **facts: object) -> None:
         """One line of the trace."""
-        os.write(self._trace, json.dumps({"at_ms": time.monotonic_ns() // 1_000_000, **facts}).encode() + b"\n")
+        line = json.dumps({"at_ms": time.monotonic_ns() // 1_000_000, **facts})
+        os.write(self._trace, line.encode() + b"\n")
 
     def due(self, what: str, kinds: Sequence[str]) -> str:
         """Count an event that is about to happen; `before` or `after` when the end comes there, else nothing."""
