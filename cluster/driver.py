@@ -205,6 +205,10 @@ def _ask_nobody(_: Question) -> None:
     """What becomes of questions by default: the owner finds them with `assent pending`."""
 
 
+def _nothing() -> None:
+    """What is done by default once a step is carried out."""
+
+
 class Driver:
     """Drives one machine over its memory and its connections."""
 
@@ -216,6 +220,7 @@ class Driver:
         *,
         clock: Clock = system_clock,
         on_question: Callable[[Question], None] = _ask_nobody,
+        on_carried: Callable[[], None] = _nothing,
     ) -> None:
         """Nothing happens before `run`.
 
@@ -225,12 +230,14 @@ class Driver:
             links: its connections; the caller closes them.
             clock: reads both clocks.
             on_question: shows a question to the owner; must not wait.
+            on_carried: called once a step's records are committed and its letters have left, for the log.
         """
         self._machine = machine
         self._memory = memory
         self._links = links
         self._clock = clock
         self._on_question = on_question
+        self._on_carried = on_carried
         self._held: dict[bytes, _Held] = {}
         self._wake_at_ms: int | None = None
         self._started = False
@@ -296,6 +303,7 @@ class Driver:
                 self._on_question(question)
         if steps:
             self._wake_at_ms = steps[-1].wake_at_ms
+        self._on_carried()
 
     def _send(self, outgoing: Outgoing) -> None:
         try:

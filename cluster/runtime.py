@@ -97,7 +97,8 @@ def serve_node(
             stack.callback(endpoint.close)
             endpoints[entry.identity] = endpoint
         links = NodeLinks(endpoints)
-        driver = Driver(node, _Telling(party.store, on_record), links, on_question=on_question)
+        memory = _Telling(party.store, on_record)
+        driver = Driver(node, memory, links, on_question=on_question, on_carried=memory.tell)
 
         def connections() -> dict[str, object]:
             states = {roster.name_of(identity): end.state.value for identity, end in endpoints.items()}
@@ -137,7 +138,8 @@ def serve_coordinator(
         )
         stack.callback(endpoint.close)
         links = CoordinatorLinks(endpoint, {identity: peer.transport for identity, peer in peers.items()})
-        driver = Driver(coordinator, _Telling(party.store, on_record), links)
+        memory = _Telling(party.store, on_record)
+        driver = Driver(coordinator, memory, links, on_carried=memory.tell)
 
         def counters() -> dict[str, object]:
             counted = endpoint.counters
@@ -155,12 +157,18 @@ class _Telling:
     def __init__(self, store: Store, tell: Callable[[str], None]) -> None:
         self._store = store
         self._tell = tell
+        self._untold: list[str] = []
 
     def append(self, records: Sequence[Record]) -> None:
-        """Commit, then tell."""
+        """Commit; the log is told later."""
         self._store.append(records)
-        for record in records:
-            self._tell(record.kind)
+        self._untold += [record.kind for record in records]
+
+    def tell(self) -> None:
+        """Tell of what was committed: once the letters have left, as others wait for those."""
+        for kind in self._untold:
+            self._tell(kind)
+        self._untold.clear()
 
 
 def policies_in_force(party: Party) -> dict[bytes, PolicyKept]:
