@@ -16,11 +16,12 @@ from cluster.journal import BootKept, WalletComplete, read
 from cluster.judging import Judge
 from cluster.messages import KINDS, PROTOCOL_VERSION, Hello, Kind, WalletState
 from cluster.node_keygen import KeygenDesk, Plan
-from cluster.node_signing import SigningDesk, Ticket
+from cluster.node_signing import SigningDesk
 from cluster.records import NO_WALLET, Head, Record
 from cluster.restoring import sense_made_of
 from cluster.roster import Roster
 from cluster.schemes import SCHEMES
+from cluster.tickets import Ticket
 from cluster.turn import Turn
 from cluster.vault import Vault
 
@@ -107,7 +108,7 @@ class Node:
         """The first step after a start: remember it, say Hello, put what still waits for the owner."""
         turn = self._turn(now, entropy)
         turn.note(BootKept(now.wall_ms, self._mouth.boot_id))
-        self.signing.resume(turn)
+        self.signing.verdicts.resume(turn)
         for question in self.questions(now):
             turn.ask(question)
         return self._end(turn)
@@ -134,7 +135,7 @@ class Node:
             elif answer.subject in self.keygen.plans:
                 self.keygen.answer(answer.subject, answer.yes, self._coordinators, turn)
             elif answer.subject in self.signing.tickets:
-                self.signing.answer(answer.subject, answer.yes, self._coordinators, turn)
+                self.signing.verdicts.answer(answer.subject, answer.yes, self._coordinators, turn)
             else:
                 raise ValueError("nothing of that id is known here")
         except ValueError as error:
@@ -147,7 +148,7 @@ class Node:
 
     def questions(self, now: Now) -> tuple[Question, ...]:
         """Everything that waits for the owner."""
-        return (*self.keygen.questions(now.wall_ms), *self.signing.questions(now.wall_ms))
+        return (*self.keygen.questions(now.wall_ms), *self.signing.verdicts.questions(now.wall_ms))
 
     def plan(self, subject: bytes) -> Plan | None:
         """The proposed wallet of this id, if there is one."""
@@ -176,7 +177,7 @@ class Node:
         """A jump between the clocks may mean that this memory was copied or slept: its nonces must not live on."""
         offset = now.wall_ms - now.monotonic_ms
         if self._offset_ms is not None and abs(offset - self._offset_ms) > MAX_CLOCK_JUMP_MS:
-            self.signing.forget_nonces()
+            self.signing.verdicts.forget_nonces()
         self._offset_ms = offset
         self._judge.see_clock(now)
 
@@ -185,7 +186,7 @@ class Node:
         clock = self._judge.clock_entry(now)
         if clock is not None:
             turn.note(clock)
-        due = self.signing.tick(self._coordinators, turn)
+        due = self.signing.verdicts.tick(self._coordinators, turn)
         wakes = [] if due is None else [now.monotonic_ms + max(0, due - now.wall_ms)]
         if self._hello_at_ms is None or self._hello_at_ms <= now.monotonic_ms:
             for coordinator in self._coordinators:

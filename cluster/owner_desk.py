@@ -23,9 +23,9 @@ from cluster.journal import PolicyKept
 from cluster.messages import NO_ID, Decision
 from cluster.node import Answer, ClockConfirmed, CopyShown, Node, NothingToAnswer, OwnerSays, PolicyProposed
 from cluster.node_keygen import Plan
-from cluster.node_signing import Ticket
 from cluster.roster import Roster
 from cluster.schemes import Wallet
+from cluster.tickets import Ticket
 from curve import tagged_hash
 from policy import describe
 

@@ -41,10 +41,10 @@ def sign(world: World, wallet: Wallet, label: str) -> None:
 def fill(world: World, wallet: Wallet) -> None:
     """As many ended requests as there would be after so many signatures, in every machine."""
     for name in world.node_names:
-        desk = world.node(name).signing
-        ticket = next(ticket for ticket in desk.tickets.values() if ticket.state == "final")
+        tickets = world.node(name).signing._tickets
+        ticket = next(ticket for ticket in tickets.all.values() if ticket.state == "final")
         for i in range(ENDED):
-            desk._add(replace(ticket, subject=replace(ticket.subject, request_id=i.to_bytes(32))))
+            tickets.add(replace(ticket, subject=replace(ticket.subject, request_id=i.to_bytes(32))))
     coordinator = world.coordinator.signing
     job = next(job for job in coordinator.jobs.values() if job.state == "final")
     for i in range(ENDED):

@@ -35,9 +35,9 @@ from cluster.messages import (
     SignedLetter,
     Verdict,
 )
-from cluster.node_signing import FAILED_WINDOW_MS
 from cluster.schemes import Signer
 from cluster.subjects import BadRequest, Subject, describe
+from cluster.tickets import FAILED_WINDOW_MS
 from curve import Point
 from taproot import REFUSALS, Coin, OutPoint, Payment, WalletPath, build_psbt
 

@@ -10,7 +10,7 @@ from spends import payment
 from wire import Envelope
 from world import ScriptedJudge, World
 
-from cluster import coordinator_keygen, node_keygen, node_signing
+from cluster import coordinator_keygen, node_keygen, tickets
 from cluster.cli.output import foreign
 from cluster.codec import Mouth, encode
 from cluster.journal import RequestKept
@@ -84,7 +84,7 @@ def test_no_request_is_good_for_longer_than_a_week() -> None:
     world.run(lambda: bool(world.node("node0").questions(world.now)))
     ticket = world.node("node0").ticket(view.subject.request_id)
     assert ticket is not None
-    limit = world.now.wall_ms + node_signing.MAX_REQUEST_LIFE_MS
+    limit = world.now.wall_ms + tickets.MAX_REQUEST_LIFE_MS
     assert ticket.expires_at_ms <= limit
     world.restart("node0")
     ticket = world.node("node0").ticket(view.subject.request_id)
@@ -93,14 +93,14 @@ def test_no_request_is_good_for_longer_than_a_week() -> None:
 
 
 def test_a_client_whose_requests_come_to_nothing_is_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_signing, "MAX_FAILED", 3)
+    monkeypatch.setattr(tickets, "MAX_FAILED", 3)
     world = World(judges=lambda name: ScriptedJudge(name, lambda subject, said: Decision.REFUSE))
     wallet = world.make_wallet()
     for i in range(6):
         world.request(wallet, payment(wallet, label=f"{i}"))
         world.run(ms=300)
     assert sum(record.kind == "request" for record in world.seats["node0"].disk) == 3
-    world.advance(node_signing.FAILED_WINDOW_MS)
+    world.advance(tickets.FAILED_WINDOW_MS)
     world.request(wallet, payment(wallet, label="later"))
     world.run(ms=300)
     assert sum(record.kind == "request" for record in world.seats["node0"].disk) == 6
@@ -111,13 +111,13 @@ def test_open_requests_of_one_client_are_bounded() -> None:
     wallet = world.make_wallet()
     views = [world.request(wallet, payment(wallet, label=f"{i}")) for i in range(40)]
     world.run(ms=5_000)
-    assert len(world.node("node0").signing.tickets) == node_signing.MAX_OPEN_PER_CLIENT
-    assert sum(view.state == "asking" for view in views) == node_signing.MAX_OPEN_PER_CLIENT
+    assert len(world.node("node0").signing.tickets) == tickets.MAX_OPEN_PER_CLIENT
+    assert sum(view.state == "asking" for view in views) == tickets.MAX_OPEN_PER_CLIENT
 
 
 def test_a_busy_node_and_an_absent_one_are_not_shouted_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proposal may be half a megabyte: it is not signed and sent every two seconds for nothing."""
-    monkeypatch.setattr(node_signing, "MAX_OPEN_PER_CLIENT", 0)
+    monkeypatch.setattr(tickets, "MAX_OPEN_PER_CLIENT", 0)
     world = World()
     wallet = world.make_wallet()
     world.stop("node2")
@@ -134,7 +134,7 @@ def test_a_busy_node_and_an_absent_one_are_not_shouted_at(monkeypatch: pytest.Mo
     world.run(ms=100_000)
     assert proposed.count("node0") == 2
     assert proposed.count("node2") == 1
-    monkeypatch.setattr(node_signing, "MAX_OPEN_PER_CLIENT", 32)
+    monkeypatch.setattr(tickets, "MAX_OPEN_PER_CLIENT", 32)
     assert world.run(lambda: view.final is not None, ms=70_000)
 
 

@@ -1,0 +1,176 @@
+"""How a node answers an order: it checks every signer alone, judges once more, signs, remembers, and only then answers.
+
+Nothing is signed without a policy check of that moment, and the same session is answered with the stored bytes.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from cluster.approvals import Approval, read_approval
+from cluster.codec import BadLetter, Letter, encode
+from cluster.journal import FinalKept, SignedKept
+from cluster.judging import Judge
+from cluster.messages import Final, Gone, Kind, Order, PartialSignatures
+from cluster.node_verdicts import Verdicts
+from cluster.roster import Roster, digest
+from cluster.schemes import Signer
+from cluster.subjects import BadRequest
+from cluster.tickets import MAX_SESSIONS, Ticket, Tickets, gone, tell
+from cluster.turn import Turn
+from cluster.vault import NoncesGone, Vault
+
+
+class Orders:
+    """The orders that a node is given, and its partial signatures."""
+
+    def __init__(
+        self, roster: Roster, me: bytes, vault: Vault, judge: Judge, tickets: Tickets, verdicts: Verdicts
+    ) -> None:
+        self._roster = roster
+        self._me = me
+        self._vault = vault
+        self._judge = judge
+        self._tickets = tickets
+        self._verdicts = verdicts
+
+    def order(self, letter: Letter, order: Order, turn: Turn) -> None:
+        """Sign the session that is ordered, once; or say what stands against it."""
+        ticket = self._tickets.of(letter)
+        subject = ticket.subject
+        order_digest = digest(encode(order))
+        stored = next((kept for kept in ticket.signed.values() if kept.order_digest == order_digest), None)
+        if stored is not None:
+            self._say_psigs(ticket, stored, letter.header.sender, turn)
+            return
+        try:
+            approvals = self._read_order(ticket, order, turn)
+        except BadLetter as bad:
+            if bad.code not in {"approval-expired", "order-nonces-expired"}:
+                raise
+            gone(letter, bad.code, turn)  # slowness is nobody's fault, and others wait for an answer
+            return
+        signers = tuple(Signer(a.participant, a.pubnonces) for a in approvals)
+        session_id = subject.wallet.session_id(subject.request_id, signers, subject.tasks)
+        stored = ticket.signed.get(session_id)
+        if stored is not None:
+            self._say_psigs(ticket, stored, letter.header.sender, turn)
+            return
+        fault = self._fault_of(ticket, approvals, turn)
+        if fault is not None:
+            gone(letter, fault, turn)
+            return
+        self._verdicts.judge_again(ticket, turn)
+        if not ticket.judgement.approves:
+            self._verdicts.say_verdict(ticket, letter.header.sender, turn)
+            return
+        short = ticket.judgement.lacks({a.identity: self._role(a.identity) for a in approvals})
+        if short is not None:
+            gone(letter, "order-quorum", turn)
+            self._verdicts.say_verdict(
+                ticket, letter.header.sender, turn
+            )  # its conditions may be newer than the order
+            return
+        self._sign(ticket, signers, session_id, order_digest, letter.header.sender, turn)
+
+    def _read_order(self, ticket: Ticket, order: Order, turn: Turn) -> tuple[Approval, ...]:
+        subject = ticket.subject
+        charter = subject.wallet.charter
+        if not charter.t <= len(order.entries) <= charter.n:
+            raise BadLetter("order-signers", f"{len(order.entries)} signers for {charter.t} of {charter.n}")
+        approvals = tuple(
+            read_approval(
+                entry, charter, subject.request_id, subject.spend_id, len(subject.tasks), turn.now.wall_ms
+            )
+            for entry in order.entries
+        )
+        ids = [approval.participant for approval in approvals]
+        if any(a >= b for a, b in pairwise(ids)):
+            raise BadLetter("order-signers", "the signers are not in order, or one stands twice")
+        if charter.participant(self._me) not in ids:
+            raise BadLetter("order-signers", "this node is not among the signers")
+        return approvals
+
+    def _fault_of(self, ticket: Ticket, approvals: tuple[Approval, ...], turn: Turn) -> str | None:
+        """Why this node has no unused nonces for such an order; None when it has."""
+        if not ticket.live or len(ticket.signed) >= MAX_SESSIONS:
+            return "nonces-closed"
+        mine = next(approval for approval in approvals if approval.identity == self._me)
+        batch = ticket.batch
+        if batch is None or batch.pubnonces != mine.pubnonces:
+            return "nonces-gone"
+        if batch.expires_at_ms < turn.now.wall_ms:
+            self._vault.forget(ticket.subject.wallet.wallet_id, ticket.subject.request_id)
+            ticket.batch = None
+            return "nonces-expired"
+        return None
+
+    def _sign(
+        self,
+        ticket: Ticket,
+        signers: tuple[Signer, ...],
+        session_id: bytes,
+        order_digest: bytes,
+        coordinator: bytes,
+        turn: Turn,
+    ) -> None:
+        subject = ticket.subject
+        assert ticket.batch is not None  # _fault_of checked it
+        pubnonces, ticket.batch = ticket.batch.pubnonces, None
+        try:
+            psigs = self._vault.sign(subject.wallet, subject.request_id, signers, subject.tasks)
+        except NoncesGone:
+            tell(Kind.GONE, Gone("nonces-gone"), ticket, coordinator, turn)
+            return
+        kept = SignedKept(
+            at_ms=turn.now.wall_ms,
+            request_id=subject.request_id,
+            spend_id=subject.spend_id,
+            session_id=session_id,
+            order_digest=order_digest,
+            pubnonces=pubnonces,
+            psigs=psigs,
+            budget_ms=self._judge.budget_time(turn.now),
+            policy_digest=ticket.judgement.policy_digest,
+        )
+        ticket.signed[session_id] = kept
+        ticket.state = "may-be-signed"
+        self._judge.book(kept, subject)
+        self._tickets.saw(subject)
+        turn.note(kept, subject.wallet.wallet_id)
+        self._say_psigs(ticket, kept, coordinator, turn)
+
+    def _say_psigs(self, ticket: Ticket, kept: SignedKept, coordinator: bytes, turn: Turn) -> None:
+        tell(
+            Kind.PARTIAL_SIGNATURES,
+            PartialSignatures(kept.psigs),
+            ticket,
+            coordinator,
+            turn,
+            session_id=kept.session_id,
+        )
+
+    def final(self, letter: Letter, final: Final, turn: Turn) -> None:
+        """The end of a request: believed only when these signatures finish the very transaction."""
+        if letter.header.request_id not in self._tickets.all:
+            return  # it was asked for and signed while this node was away
+        ticket = self._tickets.of(letter)
+        if ticket.state == "final":
+            return
+        try:
+            transaction = ticket.subject.finalise(final.signatures)
+        except BadRequest as bad:
+            raise BadLetter("final-invalid", str(bad)) from None
+        if transaction != final.transaction:
+            raise BadLetter("final-invalid", "the transaction is not what these signatures finish")
+        turn.note(
+            FinalKept(turn.now.wall_ms, ticket.subject.request_id, final.signatures, transaction),
+            ticket.subject.wallet.wallet_id,
+        )
+        ticket.state, ticket.transaction = "final", transaction
+        self._tickets.saw(ticket.subject)
+        self._verdicts.drop_nonces(ticket)
+
+    def _role(self, identity: bytes) -> str:
+        node = self._roster.node(identity)
+        return node.role if node is not None else ""

@@ -1,0 +1,321 @@
+"""How a node judges a request: it reads it, says its verdict with nonces, hears its owner, and keeps the time.
+
+A changed judgement is remembered before it is said; an approval comes with fresh nonces, and is renewed while it
+stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cluster.approvals import NONCE_LIFE_MS, VERDICT_LIFE_MS
+from cluster.codec import BadLetter, Letter, open_inner
+from cluster.effects import Question
+from cluster.journal import AnswerKept, ClosedKept, JudgedKept, RequestKept
+from cluster.judging import Judge, Judgement
+from cluster.messages import (
+    MAX_CODES,
+    NO_ID,
+    Busy,
+    Decision,
+    Kind,
+    Nonces,
+    SignedLetter,
+    Verdict,
+    Withdraw,
+)
+from cluster.roster import Roster
+from cluster.schemes import Wallet
+from cluster.subjects import BadRequest, understand
+from cluster.tickets import MAX_SESSIONS, Batch, Said, Ticket, Tickets, gone, new_ticket, tell
+from cluster.turn import Turn
+from cluster.vault import Vault
+
+RENEW_BEFORE_MS = 2 * 60_000
+"""An approval is renewed when it has less than this left."""
+
+
+class Verdicts:
+    """What a node thinks of requests, and says of it."""
+
+    def __init__(
+        self, roster: Roster, vault: Vault, judge: Judge, wallets: dict[bytes, Wallet], tickets: Tickets
+    ) -> None:
+        self._roster = roster
+        self._vault = vault
+        self._judge = judge
+        self._wallets = wallets
+        self._tickets = tickets
+        self._answers: dict[bytes, Said] = {}
+
+    # What the coordinator brings.
+
+    def propose(self, letter: Letter, request: SignedLetter, turn: Turn) -> None:
+        """Read and judge a request that is new; say again what was said of a known one."""
+        inner = open_inner(request, Kind.REQUEST)
+        coordinator = letter.header.sender
+        client = self._roster.client(inner.header.sender)
+        if client is None:
+            raise BadLetter("request-stranger", "the request is not from an enrolled client")
+        if inner.header.cluster_id != self._roster.cluster_id:
+            raise BadLetter("letter-cluster", "the request is about another cluster")
+        wallet = self._wallets.get(inner.header.wallet_id)
+        if wallet is None:
+            self._refuse_unread(inner, coordinator, "request-wallet", turn)
+            return
+        if not wallet.complete:
+            self._busy(inner, coordinator, 2_000, turn)  # the others may know before this node that it is
+            return
+        known = self._tickets.all.get(inner.header.request_id)
+        if known is not None:
+            self._repeat(known, coordinator, turn)
+            return
+        ended = self._tickets.forgotten.get(inner.header.request_id)
+        if ended is not None:
+            self._refuse_unread(inner, coordinator, ended, turn)
+            return
+        if inner.header.expires_at_ms < turn.now.wall_ms:
+            self._refuse_unread(inner, coordinator, "request-expired", turn)
+            return
+        if self._tickets.crowded(inner.header.sender, turn.now.wall_ms):
+            self._busy(inner, coordinator, 60_000, turn)
+            return
+        try:
+            subject = understand(wallet, inner)
+        except BadRequest as bad:
+            self._refuse_unread(inner, coordinator, bad.code, turn)
+            return
+        self._judge_new(new_ticket(subject, inner, turn.now.wall_ms), coordinator, turn)
+
+    def _judge_new(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
+        subject = ticket.subject
+        self._tickets.forget_ended(turn.now.wall_ms)
+        self._tickets.enter(ticket)
+        turn.note(RequestKept(turn.now.wall_ms, ticket.request), subject.wallet.wallet_id)
+        self.judge_again(ticket, turn)
+        self.say_verdict(ticket, coordinator, turn)
+        if ticket.judgement.decision is Decision.ASK:
+            turn.ask(self.question(ticket))
+
+    def _refuse_unread(self, inner: Letter, coordinator: bytes, code: str, turn: Turn) -> None:
+        """A request that cannot be read, or is about nothing known here: say so, keep no trace."""
+        verdict = Verdict(
+            decision=Decision.REFUSE,
+            codes=(code,),
+            spend_id=NO_ID,
+            policy_digest=NO_ID,
+            chain_head=turn.head.hash,
+            need_nodes=0,
+            roles=(),
+            expires_at_ms=turn.now.wall_ms + VERDICT_LIFE_MS,
+        )
+        turn.tell(
+            Kind.VERDICT,
+            coordinator,
+            verdict,
+            wallet_id=inner.header.wallet_id,
+            request_id=inner.header.request_id,
+        )
+
+    def _busy(self, inner: Letter, coordinator: bytes, retry_after_ms: int, turn: Turn) -> None:
+        turn.tell(
+            Kind.BUSY,
+            coordinator,
+            Busy(retry_after_ms),
+            wallet_id=inner.header.wallet_id,
+            request_id=inner.header.request_id,
+        )
+
+    def _repeat(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
+        self.judge_again(ticket, turn)
+        self.say_verdict(ticket, coordinator, turn)
+
+    def judge_again(self, ticket: Ticket, turn: Turn) -> None:
+        """Judge with the budget, clock and answers of this moment; a changed judgement is remembered."""
+        if not ticket.live:
+            return
+        subject = ticket.subject
+        before = ticket.judgement
+        ticket.judgement = self._judge.judge(subject, self._owner_said(ticket, turn.now.wall_ms), turn.now)
+        if ticket.judgement.decision is Decision.REFUSE and ticket.state == "open":
+            ticket.state = "refused"
+            self.drop_nonces(ticket)
+        if ticket.judgement.same_as(before):
+            return
+        turn.note(
+            JudgedKept(
+                turn.now.wall_ms,
+                subject.request_id,
+                subject.spend_id,
+                int(ticket.judgement.decision),
+                ticket.judgement.codes,
+                ticket.judgement.policy_digest,
+            ),
+            subject.wallet.wallet_id,
+        )
+
+    def say_verdict(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
+        """Say the verdict of this moment and, with an approval, the nonces that go with it."""
+        subject, judgement = ticket.subject, ticket.judgement
+        if ticket.state == "closed":
+            judgement = Judgement.refusal(("request-expired",), judgement.policy_digest)
+        ticket.verdict_until_ms = min(turn.now.wall_ms + VERDICT_LIFE_MS, ticket.expires_at_ms)
+        if ticket.state == "may-be-signed":
+            ticket.verdict_until_ms = turn.now.wall_ms + VERDICT_LIFE_MS
+        tell(
+            Kind.VERDICT,
+            Verdict(
+                decision=judgement.decision,
+                codes=judgement.codes[:MAX_CODES],
+                spend_id=subject.spend_id,
+                policy_digest=judgement.policy_digest,
+                chain_head=turn.head.hash,
+                need_nodes=judgement.need_nodes,
+                roles=judgement.roles,
+                expires_at_ms=ticket.verdict_until_ms,
+            ),
+            ticket,
+            coordinator,
+            turn,
+        )
+        if ticket.live and judgement.approves:
+            self._say_nonces(ticket, coordinator, turn)
+
+    def _say_nonces(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
+        subject = ticket.subject
+        if ticket.batch is None or ticket.batch.expires_at_ms <= turn.now.wall_ms:
+            pubnonces = self._vault.nonces(subject.wallet, subject.request_id, subject.tasks, turn.random())
+            ticket.batch = Batch(pubnonces, turn.now.wall_ms + NONCE_LIFE_MS)
+        tell(
+            Kind.NONCES, Nonces(ticket.batch.pubnonces, ticket.batch.expires_at_ms), ticket, coordinator, turn
+        )
+
+    def nonces(self, letter: Letter, turn: Turn) -> None:
+        """Fresh nonces under a standing approval, or the same live ones; else a verdict, or that they are gone."""
+        ticket = self._tickets.of(letter)
+        if not ticket.live or len(ticket.signed) >= MAX_SESSIONS:
+            gone(letter, "nonces-closed", turn)
+            return
+        self.judge_again(ticket, turn)
+        if not ticket.judgement.approves:
+            self.say_verdict(ticket, letter.header.sender, turn)
+            return
+        if ticket.verdict_until_ms < turn.now.wall_ms + NONCE_LIFE_MS:
+            self.say_verdict(ticket, letter.header.sender, turn)
+            return
+        self._say_nonces(ticket, letter.header.sender, turn)
+
+    # What the owner says, and what time brings.
+
+    def answer(self, request_id: bytes, yes: bool, coordinators: Iterable[bytes], turn: Turn) -> Judgement:
+        """The owner's answer to a request; raises ValueError when there is nothing left to answer."""
+        ticket = self._tickets.all[request_id]
+        said = self._owner_said(ticket, turn.now.wall_ms)
+        refused_by_owner = ticket.state == "refused" and said is False
+        if ticket.state != "open" and not refused_by_owner:
+            raise ValueError(f"the request is {ticket.state}: there is nothing left to answer")
+        if ticket.expires_at_ms < turn.now.wall_ms:
+            raise ValueError("the request has expired")
+        subject = ticket.subject
+        was_approved = ticket.judgement.approves
+        self.hear_owner(ticket, yes)
+        turn.note(AnswerKept(turn.now.wall_ms, request_id, subject.spend_id, yes), subject.wallet.wallet_id)
+        self.judge_again(ticket, turn)
+        if not ticket.judgement.approves:
+            self.drop_nonces(ticket)
+        for coordinator in coordinators:
+            if was_approved and not yes:
+                tell(Kind.WITHDRAW, Withdraw("owner-refused"), ticket, coordinator, turn)
+            self.say_verdict(ticket, coordinator, turn)
+        return ticket.judgement
+
+    def hear_owner(self, ticket: Ticket, yes: bool) -> None:
+        """The answer holds for the spend; a yes opens again what only the owner's own no had refused."""
+        self._answers[ticket.subject.spend_id] = Said(yes, ticket.expires_at_ms)
+        if yes and ticket.state == "refused":
+            ticket.state, ticket.judgement = "open", Judgement.nothing_yet()
+            self._tickets.add(ticket)
+
+    def _owner_said(self, ticket: Ticket, wall_ms: int) -> bool | None:
+        """What the owner's word on this spend is worth now; None where there is none, or it has run out.
+
+        A yes must not outlive the request that was shown: a client could keep it and have a forgotten payment
+        made a year later. What may be signed already is finished under the yes it began with.
+        """
+        said = self._answers.get(ticket.subject.spend_id)
+        if said is None:
+            return None
+        stands = not said.yes or ticket.state == "may-be-signed" or wall_ms <= said.until_ms
+        return said.yes if stands else None
+
+    def tick(self, coordinators: Iterable[bytes], turn: Turn) -> int | None:
+        """Renew standing approvals, drop old nonces, close what expired; the wall time when to come again."""
+        due: list[int] = []
+        for ticket in self._tickets.live():
+            if ticket.batch is not None:
+                if ticket.batch.expires_at_ms <= turn.now.wall_ms:
+                    self.drop_nonces(ticket)
+                else:
+                    due.append(ticket.batch.expires_at_ms)
+            if ticket.state == "open" and ticket.expires_at_ms < turn.now.wall_ms:
+                self._close(ticket, "request-expired", turn)
+                continue
+            if ticket.state == "may-be-signed":
+                continue  # it never expires, so nothing is due
+            due.append(ticket.expires_at_ms + 1)
+            if ticket.judgement.approves:
+                if (
+                    ticket.verdict_until_ms - RENEW_BEFORE_MS
+                    <= turn.now.wall_ms
+                    < ticket.expires_at_ms - RENEW_BEFORE_MS
+                ):
+                    self.judge_again(ticket, turn)
+                    for coordinator in coordinators:
+                        self.say_verdict(ticket, coordinator, turn)
+                    if ticket.judgement.decision is Decision.ASK:
+                        turn.ask(self.question(ticket))  # an earlier yes to the same spend has run out
+                due.append(max(turn.now.wall_ms + 1000, ticket.verdict_until_ms - RENEW_BEFORE_MS))
+        return min(due, default=None)
+
+    def resume(self, turn: Turn) -> None:
+        """After a start: judge what is open, so that the owner is asked again; anything else waits to be proposed."""
+        for ticket in self._tickets.live():
+            if ticket.state == "open" and ticket.expires_at_ms >= turn.now.wall_ms:
+                said = self._owner_said(ticket, turn.now.wall_ms)
+                judgement = self._judge.judge(ticket.subject, said, turn.now)
+                if judgement.decision is Decision.ASK:
+                    ticket.judgement = judgement
+
+    def forget_nonces(self) -> None:
+        """Drop every nonce in memory: the clocks jumped, so this memory may have been copied."""
+        for ticket in self._tickets.all.values():
+            self.drop_nonces(ticket)
+
+    def question(self, ticket: Ticket) -> Question:
+        """What the owner is asked about a request, in words."""
+        name = ticket.subject.wallet.charter.name
+        return Question(ticket.subject.request_id, name, ticket.judgement.question, ticket.expires_at_ms)
+
+    def questions(self, wall_ms: int) -> tuple[Question, ...]:
+        """Every request that waits for the owner."""
+        return tuple(
+            self.question(ticket)
+            for ticket in self._tickets.live()
+            if ticket.state == "open"
+            and ticket.expires_at_ms >= wall_ms
+            and ticket.judgement.decision is Decision.ASK
+        )
+
+    # Small things.
+
+    def _close(self, ticket: Ticket, code: str, turn: Turn) -> None:
+        self.drop_nonces(ticket)
+        ticket.state = "closed"
+        turn.note(
+            ClosedKept(turn.now.wall_ms, ticket.subject.request_id, code), ticket.subject.wallet.wallet_id
+        )
+
+    def drop_nonces(self, ticket: Ticket) -> None:
+        """Destroy the nonces of a request, if there are any."""
+        ticket.batch = None
+        self._vault.forget(ticket.subject.wallet.wallet_id, ticket.subject.request_id)
