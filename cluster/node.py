@@ -15,8 +15,9 @@ from cluster.effects import Now, Question, Step
 from cluster.journal import BootKept, WalletComplete, read
 from cluster.judging import Judge
 from cluster.messages import KINDS, PROTOCOL_VERSION, Hello, Kind, WalletState
-from cluster.node_keygen import KeygenDesk, Plan
+from cluster.node_keygen import KeygenDesk
 from cluster.node_signing import SigningDesk
+from cluster.plans import Plan
 from cluster.records import NO_WALLET, Head, Record
 from cluster.restoring import sense_made_of
 from cluster.roster import Roster

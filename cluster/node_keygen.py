@@ -1,19 +1,15 @@
 """How a node takes part in making a key: the owner's yes, the ChillDKG steps, the copy, the last word.
 
-Stages of one proposed wallet, in order: `proposed` > `agreed` > `running` > `undecided` > `made` > `copied` >
-`complete`; or `declined`, `failed`. Everything from `agreed` on survives a restart, except `running`, whose
-secrets are only in memory: a restart before message 2 goes back to `agreed` and a new session. Once message 2
-is on disk the node is undecided: it repeats the stored bytes and finishes only from the certificate or the
-recovery data, never by running a step again.
+Once message 2 is on disk the node is undecided: it repeats the stored bytes and finishes only from the certificate
+or the recovery data, never by running a step again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from cluster.approvals import consent_fault
-from cluster.codec import BadLetter, Letter, decode, open_inner
+from cluster.codec import BadLetter, Letter, open_inner
 from cluster.effects import Question
 from cluster.journal import (
     Body,
@@ -39,41 +35,11 @@ from cluster.messages import (
     RecoveryAck,
     SignedLetter,
 )
-from cluster.roster import Charter, Roster, RosterError, check_charter, digest
-from cluster.schemes import KeygenTrouble, Wallet, scheme_of
+from cluster.plans import SIGNED, Plan, Plans
+from cluster.roster import Roster, digest
+from cluster.schemes import KeygenTrouble, Wallet
 from cluster.turn import Turn
 from cluster.vault import Vault
-
-MAX_PROPOSED = 16
-"""How many wallets may wait for this owner's answer at once."""
-
-MAX_PLANS = 1024
-"""How many proposals are kept at all; a client that fills this is to be taken off the roster."""
-
-SIGNED = frozenset({"undecided", "made", "copied", "complete"})
-"""The stages of a plan whose transcript this node has signed with the host key of its index."""
-
-
-@dataclass(slots=True)
-class Plan:
-    """One proposed wallet, and how far it is."""
-
-    charter: Charter
-    exact: bytes
-    stage: str
-    expires_at_ms: int
-    session_id: bytes = NO_ID
-    message1: bytes = b""
-    message2: bytes = b""
-    code: str = ""
-    sealed: bytes = b""
-    ack: bytes = b""
-    acks: tuple[bytes, ...] = ()
-
-    @property
-    def digest(self) -> bytes:
-        """What letters and the owner's answer call it."""
-        return digest(self.exact)
 
 
 class KeygenDesk:
@@ -84,46 +50,13 @@ class KeygenDesk:
         self._me = me
         self._boot_id = boot_id
         self._vault = vault
-        self.plans: dict[bytes, Plan] = {}
-        self.wallets: dict[bytes, Wallet] = {}
-
-    # What records say, read again at start.
+        self._plans = Plans(roster, me, vault)
+        self.plans = self._plans.all
+        self.wallets = self._plans.wallets
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one record into account; they come in the order in which they were written."""
-        match entry:
-            case CharterKept(charter=exact, request=request):
-                expires = open_inner(request, Kind.KEYGEN_REQUEST).header.expires_at_ms
-                self.plans[digest(exact)] = Plan(decode(exact, Charter), exact, "proposed", expires)
-            case CharterAnswered(charter_digest=subject, yes=yes):
-                self.plans[subject].stage = "agreed" if yes else "declined"
-            case KeygenSecond(charter_digest=subject, session_id=session_id, message=message):
-                plan = self.plans[subject]
-                plan.stage, plan.session_id, plan.message2 = "undecided", session_id, message
-            case KeygenFailed(charter_digest=subject, code=code):
-                self.plans[subject].stage, self.plans[subject].code = "failed", code
-            case WalletKept(charter=exact, recovery_data=sealed):
-                self._restore_wallet(exact, sealed, wallet_id)
-            case CopyConfirmed(ack=ack):
-                plan = self._of_wallet(wallet_id)
-                plan.stage, plan.ack = "copied", ack
-            case WalletComplete(acks=acks):
-                plan = self._of_wallet(wallet_id)
-                plan.stage, plan.acks = "complete", acks
-            case _:
-                pass
-
-    def _restore_wallet(self, exact: bytes, sealed: bytes, wallet_id: bytes) -> None:
-        charter = decode(exact, Charter)
-        recovery_data = self._vault.unseal(wallet_id, sealed)
-        self.wallets[wallet_id] = self._vault.recover(charter, recovery_data)
-        plan = self.plans.setdefault(digest(exact), Plan(charter, exact, "made", 0))
-        plan.stage, plan.sealed = "made", sealed
-
-    def _of_wallet(self, wallet_id: bytes) -> Plan:
-        return next(
-            plan for plan in self.plans.values() if plan.charter.wallet_id == wallet_id and plan.sealed
-        )
+        self._plans.restore(entry, wallet_id)
 
     # What the coordinator brings.
 
@@ -162,7 +95,7 @@ class KeygenDesk:
                 self._fault(letter, "keygen-expired", (), turn)  # late is nobody's fault
                 return
             try:
-                plan = self._consider(exact, inner.header.expires_at_ms, turn.now.wall_ms)
+                plan = self._plans.consider(exact, inner.header.expires_at_ms, turn.now.wall_ms)
             except BadLetter as bad:
                 self._fault(letter, bad.code, (), turn)  # else the client would wait for this owner in vain
                 raise
@@ -170,26 +103,6 @@ class KeygenDesk:
             turn.note(CharterKept(turn.now.wall_ms, request, exact), plan.charter.wallet_id)
             turn.ask(self.question(plan))
         self._repeat(plan, letter.header.sender, turn)
-
-    def _consider(self, exact: bytes, expires_at_ms: int, wall_ms: int) -> Plan:
-        try:
-            charter = decode(exact, Charter)
-            check_charter(charter, self._roster)
-            scheme_of(charter)
-        except (RosterError, ValueError) as error:
-            raise BadLetter("keygen-charter", str(error)) from None
-        if charter.participant(self._me) is None:
-            raise BadLetter("keygen-charter", "this node is not a member")
-        for other in self.plans.values():
-            same_wallet = other.charter.wallet_id == charter.wallet_id
-            same_index = other.charter.index == charter.index and other.stage in SIGNED
-            same_name = other.charter.name == charter.name and other.stage in {"made", "copied", "complete"}
-            if same_wallet or same_index or same_name:
-                raise BadLetter("keygen-charter", "its wallet id, host key index or name is in use")
-        waiting = (p for p in self.plans.values() if p.stage == "proposed" and p.expires_at_ms >= wall_ms)
-        if sum(1 for _ in waiting) >= MAX_PROPOSED or len(self.plans) >= MAX_PLANS:
-            raise BadLetter("keygen-busy", "too many proposed wallets wait for the owner")
-        return Plan(charter, exact, "proposed", expires_at_ms)
 
     def _repeat(self, plan: Plan, coordinator: bytes, turn: Turn) -> None:
         """Say again whatever this stage has to say."""
@@ -212,7 +125,7 @@ class KeygenDesk:
             self._say(Kind.KEYGEN_FAULT, KeygenFault(code, ()), plan, coordinator, turn)
 
     def _start(self, letter: Letter, consents: tuple[SignedLetter, ...], turn: Turn) -> None:
-        plan = self._plan(letter)
+        plan = self._plans.of(letter)
         session_id = letter.header.session_id
         if plan.stage not in {"agreed", "running"}:
             self._repeat(plan, letter.header.sender, turn)
@@ -237,7 +150,7 @@ class KeygenDesk:
         self._say(Kind.KEYGEN_MESSAGE1, KeygenMessage(plan.message1), plan, letter.header.sender, turn)
 
     def _second(self, letter: Letter, message: bytes, turn: Turn) -> None:
-        plan = self._plan(letter)
+        plan = self._plans.of(letter)
         coordinator = letter.header.sender
         if plan.stage == "undecided" and plan.session_id == letter.header.session_id:
             self._repeat(plan, coordinator, turn)
@@ -267,7 +180,7 @@ class KeygenDesk:
         self._say(Kind.KEYGEN_MESSAGE2, KeygenMessage(message2), plan, coordinator, turn)
 
     def _investigate(self, letter: Letter, message: bytes, turn: Turn) -> None:
-        plan = self._plan(letter)
+        plan = self._plans.of(letter)
         if plan.stage != "running" or plan.session_id != letter.header.session_id:
             self._fault(letter, "keygen-lost", (), turn)
             return
@@ -276,7 +189,7 @@ class KeygenDesk:
         self._fault(letter, trouble.code, trouble.culprits, turn)
 
     def _certificate(self, letter: Letter, body: KeygenCertificate, turn: Turn) -> None:
-        plan = self._plan(letter)
+        plan = self._plans.of(letter)
         if plan.stage != "undecided":
             self._repeat(plan, letter.header.sender, turn)
             return
@@ -303,14 +216,14 @@ class KeygenDesk:
         """The coordinator says that the session ended; only a node that has not sent message 2 may believe it."""
         if letter.header.request_id not in self.plans:
             return  # it was proposed and ended while this node was away
-        plan = self._plan(letter)
+        plan = self._plans.of(letter)
         if plan.stage == "running" and plan.session_id == letter.header.session_id:
             self._vault.keygen_drop(plan.charter)
             plan.stage, plan.session_id, plan.message1 = "agreed", NO_ID, b""
             del code, turn
 
     def _final(self, letter: Letter, body: KeygenFinal, turn: Turn) -> None:
-        plan = self._plan(letter)
+        plan = self._plans.of(letter)
         if plan.stage == "complete":
             return  # an answer would be answered again, for ever
         if plan.stage != "copied":
@@ -344,7 +257,7 @@ class KeygenDesk:
         wallet = self.wallets.get(wallet_id)
         if wallet is None or wallet.recovery_data != recovery_data:
             raise ValueError("the copy is not of this wallet's recovery data")
-        plan = self._of_wallet(wallet_id)
+        plan = self._plans.of_wallet(wallet_id)
         if plan.stage == "made":
             plan.ack = self._vault.acknowledge(wallet, turn.random())
             plan.stage = "copied"
@@ -378,12 +291,6 @@ class KeygenDesk:
         )
 
     # Small things.
-
-    def _plan(self, letter: Letter) -> Plan:
-        plan = self.plans.get(letter.header.request_id)
-        if plan is None:
-            raise BadLetter("keygen-unknown", "no such wallet was proposed here")
-        return plan
 
     def _index(self, plan: Plan) -> int:
         index = plan.charter.participant(self._me)

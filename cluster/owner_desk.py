@@ -22,7 +22,7 @@ from cluster.errors import AuthenticationError, StateError, UsageError
 from cluster.journal import PolicyKept
 from cluster.messages import NO_ID, Decision
 from cluster.node import Answer, ClockConfirmed, CopyShown, Node, NothingToAnswer, OwnerSays, PolicyProposed
-from cluster.node_keygen import Plan
+from cluster.plans import Plan
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.tickets import Ticket
@@ -275,12 +275,10 @@ class CoordinatorDesk:
             case "status":
                 return self._status(now), None
             case "wallets":
-                jobs = self._coordinator.keygen.jobs.values()
-                made = [job for job in jobs if job.stage in {"made", "complete"}]
+                makings = self._coordinator.keygen.makings.values()
+                made = [making for making in makings if making.stage in {"made", "complete"}]
                 wallets = self._coordinator.keygen.wallets
-                return {
-                    "wallets": [wallet_facts(wallets[job.charter.wallet_id], job.stage) for job in made]
-                }, None
+                return {"wallets": [wallet_facts(wallets[m.charter.wallet_id], m.stage) for m in made]}, None
             case "backup":
                 return self._backup(_text(request, "wallet")), None
             case _:
@@ -302,8 +300,8 @@ class CoordinatorDesk:
                 for entry in coordinator.roster.nodes
             ],
             "wallets": [
-                {"name": job.charter.name, "stage": job.stage, "code": job.code}
-                for job in coordinator.keygen.jobs.values()
+                {"name": making.charter.name, "stage": making.stage, "code": making.code}
+                for making in coordinator.keygen.makings.values()
             ],
             "requests": {
                 state: sum(job.state == state for job in jobs)
@@ -313,14 +311,16 @@ class CoordinatorDesk:
         }
 
     def _backup(self, name: str) -> Facts:
-        jobs = self._coordinator.keygen.jobs.values()
-        job = next((job for job in jobs if job.recovery_data and name in {"", job.charter.name}), None)
-        if job is None:
+        makings = self._coordinator.keygen.makings.values()
+        making = next(
+            (making for making in makings if making.recovery_data and name in {"", making.charter.name}), None
+        )
+        if making is None:
             raise StateError(f"no wallet {name} exists here" if name else "no wallet exists here yet")
-        wallet = self._coordinator.keygen.wallets[job.charter.wallet_id]
-        acks = tuple(job.acks[i] for i in range(job.charter.n)) if job.stage == "complete" else ()
-        backup = backup_of(self._roster_exact, wallet, job.exact, acks)
-        return {"wallet": job.charter.name, "stage": job.stage, "file": write_backup(backup).decode()}
+        wallet = self._coordinator.keygen.wallets[making.charter.wallet_id]
+        acks = tuple(making.acks[i] for i in range(making.charter.n)) if making.stage == "complete" else ()
+        backup = backup_of(self._roster_exact, wallet, making.exact, acks)
+        return {"wallet": making.charter.name, "stage": making.stage, "file": write_backup(backup).decode()}
 
 
 def wallet_facts(wallet: Wallet, stage: str) -> Facts:

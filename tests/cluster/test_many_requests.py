@@ -45,10 +45,10 @@ def fill(world: World, wallet: Wallet) -> None:
         ticket = next(ticket for ticket in tickets.all.values() if ticket.state == "final")
         for i in range(ENDED):
             tickets.add(replace(ticket, subject=replace(ticket.subject, request_id=i.to_bytes(32))))
-    coordinator = world.coordinator.signing
-    job = next(job for job in coordinator.jobs.values() if job.state == "final")
+    jobs = world.coordinator.signing._jobs
+    job = next(job for job in jobs.all.values() if job.state == "final")
     for i in range(ENDED):
-        coordinator._add(replace(job, subject=replace(job.subject, request_id=i.to_bytes(32))))
+        jobs.add(replace(job, subject=replace(job.subject, request_id=i.to_bytes(32))))
 
 
 def test_ended_requests_cost_nothing() -> None:

@@ -10,7 +10,7 @@ from spends import payment
 from wire import Envelope
 from world import ScriptedJudge, World
 
-from cluster import coordinator_keygen, node_keygen, tickets
+from cluster import makings, plans, tickets
 from cluster.cli.output import foreign
 from cluster.codec import Mouth, encode
 from cluster.journal import RequestKept
@@ -140,9 +140,9 @@ def test_a_busy_node_and_an_absent_one_are_not_shouted_at(monkeypatch: pytest.Mo
 
 def test_proposals_nobody_answers_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
-    monkeypatch.setattr(node_keygen, "MAX_PROPOSED", 4)
-    monkeypatch.setattr(node_keygen, "MAX_PLANS", 6)
-    monkeypatch.setattr(coordinator_keygen, "MAX_JOBS", 30)
+    monkeypatch.setattr(plans, "MAX_PROPOSED", 4)
+    monkeypatch.setattr(plans, "MAX_PLANS", 6)
+    monkeypatch.setattr(makings, "MAX_MAKINGS", 30)
 
     def propose(i: int, life_ms: int = 10 * MINUTE) -> None:
         charter = world.charter(0, f"wallet{i}")
