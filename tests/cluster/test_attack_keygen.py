@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from evil import EvilCoordinator
-from world import Envelope, World
+from wire import Envelope
+from world import World
 
 from cluster.codec import encode, open_letter
 from cluster.journal import KeygenSecond, read
