@@ -50,8 +50,9 @@ class Coordinator:
             with sense_made_of(record, self.head.height):
                 entry = read(record)
                 self.keygen.restore(entry, record.wallet_id)
-                self.signing.restore(entry, record.wallet_id)
+                self.signing.jobs.restore(entry, record.wallet_id)
                 self.head = self.head.after([record])
+        self.signing.jobs.settle()
 
     def start(self, now: Now, entropy: bytes) -> Step:
         """The first step after a start: remember it, and repeat whatever is open."""

@@ -16,6 +16,7 @@ from cluster.journal import ClosedKept, ComplaintKept, FinalKept
 from cluster.messages import Final, Kind, NonceRequest, Order, OrderEntry, PartialSignatures, SignedLetter
 from cluster.presence import Presence
 from cluster.quorum import Candidate, choose
+from cluster.requests import FAILED_WINDOW_MS
 from cluster.roster import Roster
 from cluster.schemes import Blame, Signer
 from cluster.subjects import BadRequest
@@ -135,15 +136,22 @@ class Sessions:
         except BadRequest as bad:
             self.close(job, "closed", bad.code, turn)
             return
-        turn.note(
-            FinalKept(turn.now.wall_ms, job.subject.request_id, signatures, transaction),
-            job.subject.wallet.wallet_id,
+        self._end(job, Final(signatures, transaction), turn)
+
+    def _end(self, job: Job, final: Final, turn: Turn) -> None:
+        subject = job.subject
+        wallet = subject.wallet
+        kept = FinalKept(
+            turn.now.wall_ms, subject.request_id, final.signatures, final.transaction, *subject.next_indexes
         )
-        job.state, job.final = "final", Final(signatures, transaction)
-        self._jobs.saw(job.subject)
-        self._voice.tell_client(job, job.subject.client, turn)
-        for member in job.subject.wallet.charter.members:
-            self._voice.tell(Kind.FINAL, member.identity, job.final, job, turn)
+        turn.note(kept, wallet.wallet_id)
+        job.state, job.codes, job.final = "final", (), final
+        self._jobs.saw(wallet.wallet_id, *subject.next_indexes)
+        self._jobs.forgive(subject.client, subject.request_id)
+        self._jobs.end(job)
+        self._voice.tell_client(job, subject.client, turn)
+        for member in wallet.charter.members:
+            self._voice.tell(Kind.FINAL, member.identity, final, job, turn)
 
     def _convict(self, job: Job, session: Session, letters: dict[bytes, SignedLetter], turn: Turn) -> None:
         """Remember who cheated, with the letters that prove it: the order's entries and the signed answer."""
@@ -175,3 +183,4 @@ class Sessions:
         """End a request without a signature, and remember why."""
         turn.note(ClosedKept(turn.now.wall_ms, job.subject.request_id, code), job.subject.wallet.wallet_id)
         job.state, job.codes = state, (code,)
+        self._jobs.failed(job, turn.now.wall_ms + FAILED_WINDOW_MS)

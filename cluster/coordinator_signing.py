@@ -13,12 +13,13 @@ from cluster.codec import BadLetter, Letter
 from cluster.coordinator_sessions import Sessions
 from cluster.coordinator_telling import REPEAT_MS, Telling
 from cluster.jobs import Job, Jobs
-from cluster.journal import Body, ComplaintKept, RequestKept
+from cluster.journal import ComplaintKept, RequestKept
 from cluster.messages import (
     KINDS,
     NO_ID,
     Busy,
     Decision,
+    Final,
     Gone,
     Kind,
     Nonces,
@@ -48,34 +49,23 @@ class SigningDesk:
     def __init__(self, roster: Roster, presence: Presence, wallets: dict[bytes, Wallet]) -> None:
         self._presence = presence
         self._wallets = wallets
-        self._jobs = Jobs(wallets)
+        self.jobs = Jobs(wallets)
         self._voice = Telling(presence)
-        self._sessions = Sessions(roster, presence, self._jobs, self._voice)
+        self._sessions = Sessions(roster, presence, self.jobs, self._voice)
         self._looked_at_ms: int | None = None
-
-    @property
-    def jobs(self) -> dict[bytes, Job]:
-        """Every request."""
-        return self._jobs.all
-
-    def restore(self, entry: Body, wallet_id: bytes) -> None:
-        """Take one record into account; they come in the order in which they were written."""
-        self._jobs.restore(entry, wallet_id)
 
     # What clients ask.
 
     def request(self, letter: Letter, turn: Turn) -> None:
         """A client's signed request: store it, acknowledge it, propose it to every member."""
         header = letter.header
-        known = self.jobs.get(header.request_id)
-        if known is not None and known.subject.client == header.sender:
-            self._voice.tell_client(known, header.sender, turn)
+        if self._tell_known(letter, turn):
             return
         wallet = self._wallets.get(header.wallet_id)
         if wallet is None or not wallet.complete:
             self._voice.reject(letter, "request-wallet", turn)
             return
-        if not self._jobs.room_for(header.sender, turn.now.wall_ms):
+        if not self.jobs.room_for(header.sender, turn.now.wall_ms):
             turn.tell(
                 Kind.BUSY,
                 header.sender,
@@ -93,29 +83,44 @@ class SigningDesk:
             self._voice.reject(letter, "request-inputs", turn)
             return
         job = Job(subject, letter.signed, header.expires_at_ms, turn.now.wall_ms)
-        self._jobs.add(job)
+        self.jobs.add(job)
         turn.note(RequestKept(turn.now.wall_ms, letter.signed), wallet.wallet_id)
         self._propose(job, turn)  # first, as every signature waits for it
         self._voice.tell_client(job, header.sender, turn)
 
     def query(self, letter: Letter, turn: Turn) -> None:
         """A client asks how its request stands."""
-        job = self.jobs.get(letter.header.request_id)
-        if job is None or job.subject.client != letter.header.sender:
+        if not self._tell_known(letter, turn):
             self._voice.reject(letter, "request-unknown", turn)
-            return
-        self._voice.tell_client(job, letter.header.sender, turn)
+
+    def _tell_known(self, letter: Letter, turn: Turn) -> bool:
+        """Say to the client how its own request stands; False when it has none of that id."""
+        header = letter.header
+        job = self.jobs.whole.get(header.request_id)
+        trace = self.jobs.ended.get(header.request_id)
+        if job is not None and job.subject.client == header.sender:
+            self._voice.tell_client(job, header.sender, turn)
+            return True
+        if trace is not None and trace.client == header.sender:
+            self._voice.tell_ended(trace, self._wallets[trace.wallet_id].charter, turn)
+            return True
+        return False
 
     # What nodes answer.
 
     def receive(self, letter: Letter, turn: Turn) -> None:
         """Handle one signing letter from a node; raises BadLetter when it makes no sense."""
-        job = self.jobs.get(letter.header.request_id)
         node = letter.header.sender
+        trace = self.jobs.ended.get(letter.header.request_id)
+        if trace is not None and self._wallets[trace.wallet_id].charter.participant(node) is not None:
+            self._tell_node(trace.final, letter, turn)
+            return
+        job = self.jobs.whole.get(letter.header.request_id)
         if job is None or job.subject.wallet.charter.participant(node) is None:
             raise BadLetter("request-unknown", "no such request, or not this node's")
         if job.state != "open":
-            self._after_end(job, node, letter, turn)
+            if isinstance(letter.body, PartialSignatures):  # a late signature still counts
+                self._sessions.psigs(job, letter, letter.body, turn)
             return
         self._dispatch(job, letter, turn)
         self._sessions.advance(job, turn)
@@ -144,12 +149,13 @@ class SigningDesk:
             case _:
                 raise BadLetter("letter-kind", f"the coordinator has no use for a {letter.header.kind.name}")
 
-    def _after_end(self, job: Job, node: bytes, letter: Letter, turn: Turn) -> None:
-        """A node that still speaks of an ended request has not heard how it ended; a late signature still counts."""
-        if job.final is None and isinstance(letter.body, PartialSignatures):
-            self._sessions.psigs(job, letter, letter.body, turn)
-        elif job.final is not None and letter.header.kind in {Kind.VERDICT, Kind.PARTIAL_SIGNATURES}:
-            self._voice.tell(Kind.FINAL, node, job.final, job, turn)
+    def _tell_node(self, final: Final | None, letter: Letter, turn: Turn) -> None:
+        """A node that still speaks of an ended request has not heard how it ended."""
+        header = letter.header
+        if final is not None and header.kind in {Kind.VERDICT, Kind.PARTIAL_SIGNATURES}:
+            turn.tell(
+                Kind.FINAL, header.sender, final, wallet_id=header.wallet_id, request_id=header.request_id
+            )
 
     def _verdict(self, job: Job, letter: Letter, verdict: Verdict, turn: Turn) -> None:
         charter = job.subject.wallet.charter
@@ -205,7 +211,8 @@ class SigningDesk:
 
     def tick(self, turn: Turn) -> int | None:
         """Repeat what was not answered, pass over the silent, close what expired; when to come again."""
-        jobs = self._jobs.open()
+        self.jobs.sweep(turn.now.wall_ms)
+        jobs = self.jobs.open()
         now_ms = turn.now.monotonic_ms
         if self._looked_at_ms is None or now_ms - self._looked_at_ms >= LOOK_EVERY_MS:
             self._looked_at_ms = now_ms
@@ -247,13 +254,13 @@ class SigningDesk:
 
     def heard(self, node: bytes) -> None:
         """A node is there: whoever was passed over for its silence may be asked again."""
-        for job in self._jobs.open():
+        for job in self.jobs.open():
             job.stalled.discard(node)
         self._looked_at_ms = None  # it may be just the one that was missing
 
     def greeted(self, node: bytes, turn: Turn) -> None:
         """A node started, or came back: propose what is open again; its old nonces are gone."""
-        for job in self._jobs.open():
+        for job in self.jobs.open():
             if job.subject.wallet.charter.participant(node) is not None:
                 self._sessions.lost(job, node, turn)
                 self._voice.say_again(Kind.PROPOSE, node, Propose(job.request), job, turn)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from cluster.approvals import NONCE_LIFE_MS
 from cluster.codec import Letter
 from cluster.effects import Now
-from cluster.jobs import Job
+from cluster.jobs import Job, JobTrace
 from cluster.messages import NO_ID, Final, Kind, NodeStatus, NonceRequest, Order, Propose, Status
 from cluster.presence import Presence
+from cluster.roster import Charter
 from cluster.turn import Turn
 
 REPEAT_MS = 2_000
@@ -36,6 +37,19 @@ class Telling:
         )
         self.tell(Kind.STATUS, client, Status(job.state_now(turn.now), job.codes, nodes), job, turn)
 
+    def tell_ended(self, trace: JobTrace, charter: Charter, turn: Turn) -> None:
+        """Say to the client how its request ended."""
+        body: Final | Status
+        if trace.final is not None:
+            kind, body = Kind.FINAL, trace.final
+        else:
+            nodes = tuple(
+                NodeStatus(member.identity, self._presence_of(member.identity, turn.now), None)
+                for member in charter.members
+            )
+            kind, body = Kind.STATUS, Status(trace.state, trace.codes, nodes)
+        turn.tell(kind, trace.client, body, wallet_id=trace.wallet_id, request_id=trace.request_id)
+
     def reject(self, letter: Letter, code: str, turn: Turn) -> None:
         """Say to a client that its request is none."""
         turn.tell(
@@ -50,11 +64,14 @@ class Telling:
         """How a node stands with a request, in one word."""
         if node in job.culprits:
             return "misbehaved"
+        if node in job.stalled and not self._presence.mismatched(node):
+            return "unreachable"
+        return self._presence_of(node, now)
+
+    def _presence_of(self, node: bytes, now: Now) -> str:
         if self._presence.mismatched(node):
             return "version-mismatch"
-        if node in job.stalled or not self._presence.online(node, now.monotonic_ms):
-            return "unreachable"
-        return "online"
+        return "online" if self._presence.online(node, now.monotonic_ms) else "unreachable"
 
     def say_again(
         self,

@@ -1,34 +1,24 @@
-"""The requests of a coordinator, one job each, and what one client may have of them.
+"""The requests of a coordinator, one job each, and what records say of them.
 
 Life of a request: `open`, then `final` (a verified transaction), or `refused` (no quorum is left), `expired` or
 `closed`. What nodes said of it is only in memory: after a restart it is asked for again.
+What has ended is kept as a trace (`cluster.requests`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cluster.codec import open_inner
+from cluster.codec import Letter, open_inner
 from cluster.effects import Now
-from cluster.journal import Body, ClosedKept, ComplaintKept, FinalKept, RequestKept
+from cluster.journal import Body, ClosedKept, FinalKept, RequestKept
 from cluster.messages import Decision, Final, Kind, Nonces, Order, SignedLetter, Verdict
+from cluster.requests import Shelf, Trace
 from cluster.schemes import Signer, Wallet
-from cluster.subjects import Subject, understand
+from cluster.subjects import Subject
 
 MAX_OPEN = 256
 """How many requests may be open at once; one more is answered Busy."""
-
-MAX_OPEN_PER_CLIENT = 32
-"""How many of them one client may have."""
-
-MAX_FAILED = 256
-"""How many requests of one client may come to nothing within `FAILED_WINDOW_MS`; then it is answered Busy."""
-
-MAX_FAILED_BYTES = 16 * 1024 * 1024
-"""How many bytes they may have together: each is on the disk for good."""
-
-FAILED_WINDOW_MS = 3_600_000
-"""The window of both, one hour."""
 
 NONCE_MARGIN_MS = 15_000
 """Nonces with less than this left are not worth an order."""
@@ -36,7 +26,7 @@ NONCE_MARGIN_MS = 15_000
 NONCES_FOLLOW_MS = 1_000
 """A node says its nonces right after an approval: so long they are not asked for."""
 
-_FAILED = frozenset({"refused", "closed", "expired"})
+_STATES = {"refused": "refused", "request-expired": "expired"}  # by the code of a closed request
 
 
 @dataclass(slots=True)
@@ -117,59 +107,75 @@ class Job:
         return "gathering"
 
 
-class Jobs:
+@dataclass(slots=True)
+class JobTrace(Trace):
+    """What is left of a job: how it ended."""
+
+    final: Final | None = None
+
+
+class Jobs(Shelf[Job, JobTrace]):
     """The requests of one coordinator."""
 
     def __init__(self, wallets: dict[bytes, Wallet]) -> None:
-        self._wallets = wallets
-        self.all: dict[bytes, Job] = {}
-        self._open: dict[bytes, Job] = {}
-        self._counted: dict[bytes, list[Job]] = {}
+        super().__init__(wallets, _trace)
+
+    def open(self) -> list[Job]:
+        """Those that have not ended, oldest first."""
+        return [job for job in self.whole.values() if job.state == "open"]
+
+    def room_for(self, client: bytes, wall_ms: int) -> bool:
+        """Whether there is room for one more request of a client."""
+        return len(self.open()) < MAX_OPEN and not self.crowded(client, wall_ms)
+
+    # What records say, read again at start.
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one record into account; they come in the order in which they were written."""
         match entry:
             case RequestKept(request=request):
-                letter = open_inner(request, Kind.REQUEST)
-                subject = understand(self._wallets[wallet_id], letter)
-                self.add(Job(subject, request, letter.header.expires_at_ms, entry.at_ms))
+                self._restore_request(open_inner(request, Kind.REQUEST), wallet_id, entry.at_ms)
             case FinalKept(request_id=request_id):
-                job = self.all[request_id]
-                job.state, job.final = "final", Final(entry.signatures, entry.transaction)
-                self.saw(job.subject)
+                trace = self.ended[request_id]
+                trace.state, trace.codes, trace.letter = "final", (), None
+                trace.final = Final(entry.signatures, entry.transaction)
+                self.forgive(trace.client, request_id)
+                self.saw(wallet_id, entry.next_receive, entry.next_change)
             case ClosedKept(request_id=request_id, code=code):
-                job = self.all[request_id]
-                job.state, job.codes = "closed", (code,)
-            case ComplaintKept():
-                pass
+                trace = self.ended[request_id]
+                size = len(trace.letter.signed.letter) if trace.letter is not None else 0
+                self.count_failure(trace.client, request_id, trace.made_at_ms, size)
+                trace.state, trace.codes, trace.letter = _STATES.get(code, "closed"), (code,), None
             case _:
                 pass
 
-    def add(self, job: Job) -> None:
-        """A job that is new."""
-        self.all[job.subject.request_id] = self._open[job.subject.request_id] = job
-        self._counted.setdefault(job.subject.client, []).append(job)
-
-    def open(self) -> list[Job]:
-        """Those that have not ended, oldest first; the ended ones, of which there may be many, cost nothing."""
-        for request_id in [request_id for request_id, job in self._open.items() if job.state != "open"]:
-            del self._open[request_id]
-        return list(self._open.values())
-
-    def saw(self, subject: Subject) -> None:
-        """Its addresses count as used from here on."""
-        wallet_id = subject.wallet.wallet_id
-        self._wallets[wallet_id] = self._wallets[wallet_id].having_seen(subject.spend)
-
-    def room_for(self, client: bytes, wall_ms: int) -> bool:
-        """Whether a client has so little open, and so little that failed lately, that it is listened to."""
-        counted = self._counted.get(client, [])
-        mine = [job for job in counted if job.state == "open"]
-        failed = [j for j in counted if j.state in _FAILED and j.made_at_ms > wall_ms - FAILED_WINDOW_MS]
-        self._counted[client] = [*mine, *failed]  # the others never count again
-        return (
-            len(self.open()) < MAX_OPEN
-            and len(mine) < MAX_OPEN_PER_CLIENT
-            and len(failed) < MAX_FAILED
-            and sum(len(job.request.letter) for job in failed) < MAX_FAILED_BYTES
+    def _restore_request(self, letter: Letter, wallet_id: bytes, at_ms: int) -> None:
+        if wallet_id not in self._wallets:
+            raise LookupError("no such wallet exists")
+        header = letter.header
+        self.ended[header.request_id] = JobTrace(
+            header.request_id, wallet_id, header.sender, at_ms, header.expires_at_ms, letter
         )
+
+    def settle(self) -> None:
+        """All records are read: read what has not ended whole."""
+        for trace in list(self.ended.values()):
+            letter, trace.letter = trace.letter, None
+            if letter is not None:
+                del self.ended[trace.request_id]
+                subject = self.read_again(trace, letter)
+                self.add(Job(subject, letter.signed, trace.expires_at_ms, trace.made_at_ms))
+
+
+def _trace(job: Job) -> JobTrace:
+    subject = job.subject
+    return JobTrace(
+        request_id=subject.request_id,
+        wallet_id=subject.wallet.wallet_id,
+        client=subject.client,
+        made_at_ms=job.made_at_ms,
+        expires_at_ms=job.expires_at_ms,
+        state=job.state,
+        codes=job.codes,
+        final=job.final,
+    )

@@ -15,6 +15,9 @@ from cluster.messages import Bytes16, Bytes32, Bytes64, Bytes66, Code, Count, Mi
 from cluster.records import NO_WALLET, Record
 
 Ids = Annotated[tuple[Bytes32, ...], Meta(max_length=128)]
+Sats = Annotated[int, Meta(ge=0, le=2**53)]
+Coin = tuple[Bytes32, Annotated[int, Meta(ge=0, le=2**32 - 1)]]
+"""An outpoint: txid in internal order, and output index."""
 
 
 class Body(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -138,7 +141,11 @@ class AnswerKept(Body, frozen=True):
 
 
 class SignedKept(Body, frozen=True):
-    """Partial signatures that may leave: the session, the nonces they used up, and when the budget counts them."""
+    """Partial signatures that may leave: the session, the nonces they used up, and when the budget counts them.
+
+    What the budget and the wallet count stands here too (`leaving_sats` of these coins, the first index beyond the
+    addresses used), so that a start need not read the PSBT again.
+    """
 
     request_id: Bytes32
     spend_id: Bytes32
@@ -148,14 +155,20 @@ class SignedKept(Body, frozen=True):
     psigs: tuple[Bytes32, ...]
     budget_ms: Millis
     policy_digest: Bytes32
+    leaving_sats: Sats
+    outpoints: tuple[Coin, ...]
+    next_receive: Count
+    next_change: Count
 
 
 class FinalKept(Body, frozen=True):
-    """The request ended in this verified transaction."""
+    """The request ended in this verified transaction; the first index beyond the addresses that it uses."""
 
     request_id: Bytes32
     signatures: tuple[Bytes64, ...]
     transaction: bytes
+    next_receive: Count
+    next_change: Count
 
 
 class ClosedKept(Body, frozen=True):

@@ -158,10 +158,8 @@ class PolicyJudge:
         book = self._books.get(wallet_id, Book())
         return book if self._exhausted_ms is None else book.exhausted(self._exhausted_ms)
 
-    def book(self, kept: SignedKept, subject: Subject) -> None:
+    def book(self, kept: SignedKept, wallet_id: bytes) -> None:
         """Count what may now be signed; the same spend counts once, whatever it is asked under."""
-        spend = subject.spend
-        outpoints: tuple[OutPoint, ...] = tuple(coin.outpoint for coin in spend.inputs)
-        booking = Booking(kept.spend_id, kept.budget_ms, spend.sent_sats + spend.fee_sats, outpoints)
-        wallet_id = subject.wallet.wallet_id
+        outpoints = tuple(OutPoint(txid, vout) for txid, vout in kept.outpoints)
+        booking = Booking(kept.spend_id, kept.budget_ms, kept.leaving_sats, outpoints)
         self._books[wallet_id] = self._books.get(wallet_id, Book()).with_booking(booking)

@@ -69,7 +69,7 @@ class Judge(Protocol):
     def judge(self, subject: Subject, owner_said: bool | None, now: Now) -> Judgement:
         """Judge with the policy, budget and clock of this moment; total, and fails closed."""
 
-    def book(self, kept: SignedKept, subject: Subject) -> None:
+    def book(self, kept: SignedKept, wallet_id: bytes) -> None:
         """Count what may now be signed against the budgets; the same spend counts once."""
 
     def budget_time(self, now: Now) -> int:

@@ -101,9 +101,11 @@ class Node:
         self.head = Head()
         self._hello_at_ms: int | None = None
         self._offset_ms: int | None = None
+        newest_ms = 0
         for record in records:
             with sense_made_of(record, self.head.height):
-                self._restore(record)
+                newest_ms = max(newest_ms, self._restore(record))
+        self.signing.tickets.settle(newest_ms)
 
     def start(self, now: Now, entropy: bytes) -> Step:
         """The first step after a start: remember it, say Hello, put what still waits for the owner."""
@@ -135,7 +137,10 @@ class Node:
                 self._judge.confirm_clock(now)
             elif answer.subject in self.keygen.plans:
                 self.keygen.answer(answer.subject, answer.yes, self._coordinators, turn)
-            elif answer.subject in self.signing.tickets:
+            elif answer.subject in self.signing.tickets.ended:
+                state = self.signing.tickets.ended[answer.subject].state
+                raise ValueError(f"the request is {state}: there is nothing left to answer")
+            elif answer.subject in self.signing.tickets.whole:
                 self.signing.verdicts.answer(answer.subject, answer.yes, self._coordinators, turn)
             else:
                 raise ValueError("nothing of that id is known here")
@@ -156,19 +161,21 @@ class Node:
         return self.keygen.plans.get(subject)
 
     def ticket(self, subject: bytes) -> Ticket | None:
-        """The request of this id, if there is one."""
-        return self.signing.tickets.get(subject)
+        """The request of this id, if there is one that is kept whole."""
+        return self.signing.tickets.whole.get(subject)
 
     # Inside.
 
-    def _restore(self, record: Record) -> None:
+    def _restore(self, record: Record) -> int:
+        """Take one record into account; when it was written, in ms on the wall clock."""
         entry = read(record)
         self.keygen.restore(entry, record.wallet_id)
-        self.signing.restore(entry, record.wallet_id)
+        self.signing.tickets.restore(entry, record.wallet_id)
         self._judge.restore(entry, record.wallet_id)
         if isinstance(entry, WalletComplete):
             self._complete(record.wallet_id)
         self.head = self.head.after([record])
+        return entry.at_ms
 
     def _turn(self, now: Now, entropy: bytes) -> Turn:
         self._watch_clocks(now)

@@ -11,12 +11,12 @@ from cluster.approvals import Approval, read_approval
 from cluster.codec import BadLetter, Letter, encode
 from cluster.journal import FinalKept, SignedKept
 from cluster.judging import Judge
-from cluster.messages import Final, Gone, Kind, Order, PartialSignatures
+from cluster.messages import Final, Gone, Kind, NonceRequest, Order, PartialSignatures
 from cluster.node_verdicts import Verdicts
 from cluster.roster import Roster, digest
 from cluster.schemes import Signer
 from cluster.subjects import BadRequest
-from cluster.tickets import MAX_SESSIONS, Ticket, Tickets, gone, tell
+from cluster.tickets import MAX_SESSIONS, Ticket, Tickets, TicketTrace, gone, tell
 from cluster.turn import Turn
 from cluster.vault import NoncesGone, Vault
 
@@ -122,6 +122,7 @@ class Orders:
         except NoncesGone:
             tell(Kind.GONE, Gone("nonces-gone"), ticket, coordinator, turn)
             return
+        next_receive, next_change = subject.next_indexes
         kept = SignedKept(
             at_ms=turn.now.wall_ms,
             request_id=subject.request_id,
@@ -132,11 +133,15 @@ class Orders:
             psigs=psigs,
             budget_ms=self._judge.budget_time(turn.now),
             policy_digest=ticket.judgement.policy_digest,
+            leaving_sats=subject.leaving_sats,
+            outpoints=tuple((coin.outpoint.txid, coin.outpoint.vout) for coin in subject.spend.inputs),
+            next_receive=next_receive,
+            next_change=next_change,
         )
         ticket.signed[session_id] = kept
         ticket.state = "may-be-signed"
-        self._judge.book(kept, subject)
-        self._tickets.saw(subject)
+        self._judge.book(kept, subject.wallet.wallet_id)
+        self._tickets.saw(subject.wallet.wallet_id, next_receive, next_change)
         turn.note(kept, subject.wallet.wallet_id)
         self._say_psigs(ticket, kept, coordinator, turn)
 
@@ -152,24 +157,45 @@ class Orders:
 
     def final(self, letter: Letter, final: Final, turn: Turn) -> None:
         """The end of a request: believed only when these signatures finish the very transaction."""
-        if letter.header.request_id not in self._tickets.all:
+        if letter.header.request_id not in self._tickets.whole:
             return  # it was asked for and signed while this node was away
         ticket = self._tickets.of(letter)
-        if ticket.state == "final":
-            return
+        subject = ticket.subject
         try:
-            transaction = ticket.subject.finalise(final.signatures)
+            transaction = subject.finalise(final.signatures)
         except BadRequest as bad:
             raise BadLetter("final-invalid", str(bad)) from None
         if transaction != final.transaction:
             raise BadLetter("final-invalid", "the transaction is not what these signatures finish")
-        turn.note(
-            FinalKept(turn.now.wall_ms, ticket.subject.request_id, final.signatures, transaction),
-            ticket.subject.wallet.wallet_id,
+        kept = FinalKept(
+            turn.now.wall_ms, subject.request_id, final.signatures, transaction, *subject.next_indexes
         )
-        ticket.state, ticket.transaction = "final", transaction
-        self._tickets.saw(ticket.subject)
+        turn.note(kept, subject.wallet.wallet_id)
+        ticket.state = "final"
+        self._tickets.saw(subject.wallet.wallet_id, *subject.next_indexes)
         self._verdicts.drop_nonces(ticket)
+        self._tickets.forgive(subject.client, subject.request_id)
+        self._tickets.end(ticket)
+
+    def after_end(self, trace: TicketTrace, letter: Letter, turn: Turn) -> None:
+        """A letter about a request that has ended: an order that was answered gets the stored answer again."""
+        if letter.header.wallet_id != trace.wallet_id:
+            raise BadLetter("request-unknown", "no such request was proposed here")
+        if not isinstance(letter.body, NonceRequest | Order):
+            return
+        order_digest = digest(encode(letter.body))
+        stored = next((kept for kept in trace.signed.values() if kept.order_digest == order_digest), None)
+        if stored is None:
+            gone(letter, "nonces-closed", turn)
+            return
+        turn.tell(
+            Kind.PARTIAL_SIGNATURES,
+            letter.header.sender,
+            PartialSignatures(stored.psigs),
+            wallet_id=trace.wallet_id,
+            request_id=trace.request_id,
+            session_id=stored.session_id,
+        )
 
     def _role(self, identity: bytes) -> str:
         node = self._roster.node(identity)

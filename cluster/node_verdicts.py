@@ -24,10 +24,11 @@ from cluster.messages import (
     Verdict,
     Withdraw,
 )
+from cluster.requests import FAILED_WINDOW_MS
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.subjects import BadRequest, understand
-from cluster.tickets import MAX_SESSIONS, Batch, Said, Ticket, Tickets, gone, new_ticket, tell
+from cluster.tickets import MAX_SESSIONS, Batch, Ticket, Tickets, gone, new_ticket, tell
 from cluster.turn import Turn
 from cluster.vault import Vault
 
@@ -46,7 +47,6 @@ class Verdicts:
         self._judge = judge
         self._wallets = wallets
         self._tickets = tickets
-        self._answers: dict[bytes, Said] = {}
 
     # What the coordinator brings.
 
@@ -61,21 +61,21 @@ class Verdicts:
             raise BadLetter("letter-cluster", "the request is about another cluster")
         wallet = self._wallets.get(inner.header.wallet_id)
         if wallet is None:
-            self._refuse_unread(inner, coordinator, "request-wallet", turn)
+            self._say_refusal(inner, coordinator, ("request-wallet",), turn)
             return
         if not wallet.complete:
             self._busy(inner, coordinator, 2_000, turn)  # the others may know before this node that it is
             return
-        known = self._tickets.all.get(inner.header.request_id)
+        known = self._tickets.whole.get(inner.header.request_id)
+        ended = self._tickets.ended.get(inner.header.request_id)
         if known is not None:
             self._repeat(known, coordinator, turn)
             return
-        ended = self._tickets.forgotten.get(inner.header.request_id)
         if ended is not None:
-            self._refuse_unread(inner, coordinator, ended, turn)
+            self._say_refusal(inner, coordinator, ended.codes, turn, ended.spend_id, ended.policy_digest)
             return
         if inner.header.expires_at_ms < turn.now.wall_ms:
-            self._refuse_unread(inner, coordinator, "request-expired", turn)
+            self._say_refusal(inner, coordinator, ("request-expired",), turn)
             return
         if self._tickets.crowded(inner.header.sender, turn.now.wall_ms):
             self._busy(inner, coordinator, 60_000, turn)
@@ -83,27 +83,34 @@ class Verdicts:
         try:
             subject = understand(wallet, inner)
         except BadRequest as bad:
-            self._refuse_unread(inner, coordinator, bad.code, turn)
+            self._say_refusal(inner, coordinator, (bad.code,), turn)
             return
         self._judge_new(new_ticket(subject, inner, turn.now.wall_ms), coordinator, turn)
 
     def _judge_new(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
         subject = ticket.subject
-        self._tickets.forget_ended(turn.now.wall_ms)
-        self._tickets.enter(ticket)
+        self._tickets.add(ticket)
         turn.note(RequestKept(turn.now.wall_ms, ticket.request), subject.wallet.wallet_id)
         self.judge_again(ticket, turn)
         self.say_verdict(ticket, coordinator, turn)
         if ticket.judgement.decision is Decision.ASK:
             turn.ask(self.question(ticket))
 
-    def _refuse_unread(self, inner: Letter, coordinator: bytes, code: str, turn: Turn) -> None:
-        """A request that cannot be read, or is about nothing known here: say so, keep no trace."""
+    def _say_refusal(
+        self,
+        inner: Letter,
+        coordinator: bytes,
+        codes: tuple[str, ...],
+        turn: Turn,
+        spend_id: bytes = NO_ID,
+        policy_digest: bytes = NO_ID,
+    ) -> None:
+        """A request that cannot be read, is about nothing known here (it leaves no trace), or has ended: say so."""
         verdict = Verdict(
             decision=Decision.REFUSE,
-            codes=(code,),
-            spend_id=NO_ID,
-            policy_digest=NO_ID,
+            codes=codes[:MAX_CODES],
+            spend_id=spend_id,
+            policy_digest=policy_digest,
             chain_head=turn.head.hash,
             need_nodes=0,
             roles=(),
@@ -136,9 +143,11 @@ class Verdicts:
             return
         subject = ticket.subject
         before = ticket.judgement
-        ticket.judgement = self._judge.judge(subject, self._owner_said(ticket, turn.now.wall_ms), turn.now)
+        ticket.judgement = self._judge.judge(
+            subject, self._tickets.owner_said(ticket, turn.now.wall_ms), turn.now
+        )
         if ticket.judgement.decision is Decision.REFUSE and ticket.state == "open":
-            ticket.state = "refused"
+            self._tickets.refused(ticket, turn.now.wall_ms)
             self.drop_nonces(ticket)
         if ticket.judgement.same_as(before):
             return
@@ -209,8 +218,8 @@ class Verdicts:
 
     def answer(self, request_id: bytes, yes: bool, coordinators: Iterable[bytes], turn: Turn) -> Judgement:
         """The owner's answer to a request; raises ValueError when there is nothing left to answer."""
-        ticket = self._tickets.all[request_id]
-        said = self._owner_said(ticket, turn.now.wall_ms)
+        ticket = self._tickets.whole[request_id]
+        said = self._tickets.owner_said(ticket, turn.now.wall_ms)
         refused_by_owner = ticket.state == "refused" and said is False
         if ticket.state != "open" and not refused_by_owner:
             raise ValueError(f"the request is {ticket.state}: there is nothing left to answer")
@@ -218,7 +227,7 @@ class Verdicts:
             raise ValueError("the request has expired")
         subject = ticket.subject
         was_approved = ticket.judgement.approves
-        self.hear_owner(ticket, yes)
+        self._tickets.hear_owner(ticket, yes)
         turn.note(AnswerKept(turn.now.wall_ms, request_id, subject.spend_id, yes), subject.wallet.wallet_id)
         self.judge_again(ticket, turn)
         if not ticket.judgement.approves:
@@ -229,27 +238,9 @@ class Verdicts:
             self.say_verdict(ticket, coordinator, turn)
         return ticket.judgement
 
-    def hear_owner(self, ticket: Ticket, yes: bool) -> None:
-        """The answer holds for the spend; a yes opens again what only the owner's own no had refused."""
-        self._answers[ticket.subject.spend_id] = Said(yes, ticket.expires_at_ms)
-        if yes and ticket.state == "refused":
-            ticket.state, ticket.judgement = "open", Judgement.nothing_yet()
-            self._tickets.add(ticket)
-
-    def _owner_said(self, ticket: Ticket, wall_ms: int) -> bool | None:
-        """What the owner's word on this spend is worth now; None where there is none, or it has run out.
-
-        A yes must not outlive the request that was shown: a client could keep it and have a forgotten payment
-        made a year later. What may be signed already is finished under the yes it began with.
-        """
-        said = self._answers.get(ticket.subject.spend_id)
-        if said is None:
-            return None
-        stands = not said.yes or ticket.state == "may-be-signed" or wall_ms <= said.until_ms
-        return said.yes if stands else None
-
     def tick(self, coordinators: Iterable[bytes], turn: Turn) -> int | None:
         """Renew standing approvals, drop old nonces, close what expired; the wall time when to come again."""
+        self._tickets.sweep(turn.now.wall_ms)
         due: list[int] = []
         for ticket in self._tickets.live():
             if ticket.batch is not None:
@@ -281,14 +272,14 @@ class Verdicts:
         """After a start: judge what is open, so that the owner is asked again; anything else waits to be proposed."""
         for ticket in self._tickets.live():
             if ticket.state == "open" and ticket.expires_at_ms >= turn.now.wall_ms:
-                said = self._owner_said(ticket, turn.now.wall_ms)
+                said = self._tickets.owner_said(ticket, turn.now.wall_ms)
                 judgement = self._judge.judge(ticket.subject, said, turn.now)
                 if judgement.decision is Decision.ASK:
                     ticket.judgement = judgement
 
     def forget_nonces(self) -> None:
         """Drop every nonce in memory: the clocks jumped, so this memory may have been copied."""
-        for ticket in self._tickets.all.values():
+        for ticket in self._tickets.whole.values():
             self.drop_nonces(ticket)
 
     def question(self, ticket: Ticket) -> Question:
@@ -311,6 +302,7 @@ class Verdicts:
     def _close(self, ticket: Ticket, code: str, turn: Turn) -> None:
         self.drop_nonces(ticket)
         ticket.state = "closed"
+        self._tickets.failed(ticket, turn.now.wall_ms + FAILED_WINDOW_MS)
         turn.note(
             ClosedKept(turn.now.wall_ms, ticket.subject.request_id, code), ticket.subject.wallet.wallet_id
         )

@@ -25,7 +25,7 @@ from cluster.node import Answer, ClockConfirmed, CopyShown, Node, NothingToAnswe
 from cluster.plans import Plan
 from cluster.roster import Roster
 from cluster.schemes import Wallet
-from cluster.tickets import Ticket
+from cluster.tickets import Ticket, TicketTrace
 from curve import tagged_hash
 from policy import describe
 
@@ -138,7 +138,7 @@ class NodeDesk:
     # What there is.
 
     def _status(self, now: Now) -> Facts:
-        tickets = self._node.signing.tickets.values()
+        counts = self._node.signing.tickets.counts()
         roster = self._node.roster
         return {
             "role": "node",
@@ -151,7 +151,7 @@ class NodeDesk:
             "wallets": [self._wallet(plan) for plan in self._made()],
             "pending": len(self._node.questions(now)),
             "requests": {
-                state: sum(ticket.state == state for ticket in tickets)
+                state: counts.get(state, 0)
                 for state in ("open", "may-be-signed", "refused", "closed", "final")
             },
             "complaints": _complaints(self._node.complaints.counts, roster),
@@ -207,15 +207,35 @@ class NodeDesk:
             "fee_sats": subject.spend.fee_sats,
         }
 
+    def _about_trace(self, trace: TicketTrace) -> Facts:
+        """What is known of a request that has ended: its PSBT is on disk, and is not read again."""
+        return {
+            "kind": "request",
+            "id": trace.request_id.hex(),
+            "wallet": self._node.keygen.wallets[trace.wallet_id].charter.name,
+            "state": trace.state,
+            "expires_at_ms": trace.expires_at_ms,
+            "lines": [],
+            "why": [],
+            "reasons": [],
+            "decision": "approve" if trace.state == "final" else "refuse",
+            "codes": [] if trace.state == "final" else list(trace.codes),
+            "client": self._node.roster.name_of(trace.client),
+        }
+
     def _find(self, prefix: str) -> list[Facts]:
         """Everything whose id starts so: proposed wallets and requests, whatever state they are in."""
         plans = [
             self._about_plan(p) for i, p in self._node.keygen.plans.items() if i.hex().startswith(prefix)
         ]
         tickets = [
-            self._about_ticket(t) for i, t in self._node.signing.tickets.items() if i.hex().startswith(prefix)
+            self._about_ticket(t)
+            for i, t in self._node.signing.tickets.whole.items()
+            if i.hex().startswith(prefix)
         ]
-        return [*plans, *tickets][:MAX_FOUND]
+        ended = self._node.signing.tickets.ended.items()
+        traces = [self._about_trace(trace) for i, trace in ended if i.hex().startswith(prefix)]
+        return [*plans, *tickets, *traces][:MAX_FOUND]
 
     def _backup(self, name: str) -> Facts:
         plan = next((plan for plan in self._made() if name in {"", plan.charter.name}), None)
@@ -288,7 +308,7 @@ class CoordinatorDesk:
 
     def _status(self, now: Now) -> Facts:
         coordinator = self._coordinator
-        jobs = coordinator.signing.jobs.values()
+        counts = coordinator.signing.jobs.counts()
         return {
             "role": "coordinator",
             "name": coordinator.roster.name_of(self._identity),
@@ -304,8 +324,7 @@ class CoordinatorDesk:
                 for making in coordinator.keygen.makings.values()
             ],
             "requests": {
-                state: sum(job.state == state for job in jobs)
-                for state in ("open", "final", "refused", "expired", "closed")
+                state: counts.get(state, 0) for state in ("open", "final", "refused", "expired", "closed")
             },
             "complaints": _complaints(coordinator.complaints.counts, coordinator.roster),
         }

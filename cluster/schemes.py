@@ -9,7 +9,7 @@ from cluster.roster import Charter
 from cluster.scheme import Blame, Gathering, Key, KeygenTrouble, Scheme, SecretScheme, Signer
 from cluster.scheme_frost import FROST
 from curve import tagged_hash
-from taproot import Network, PublicWallet, SigningTask, Spend, wallet_chain_code
+from taproot import Network, PublicWallet, SigningTask, wallet_chain_code
 
 __all__ = [
     "SCHEMES",
@@ -67,18 +67,14 @@ class Wallet:
         """The charter's random id, 32 bytes."""
         return self.charter.wallet_id
 
-    def having_seen(self, spend: Spend) -> Wallet:
-        """The wallet with the addresses of a spend counted as used."""
-        claims = [*(coin.path for coin in spend.inputs), *(output.path for output in spend.outputs)]
-        paths = [path for path in claims if path is not None]
-        receive = max((path.index + 1 for path in paths if path.branch == 0), default=0)
-        change = max((path.index + 1 for path in paths if path.branch == 1), default=0)
-        if receive <= self.next_receive and change <= self.next_change:
+    def having_used(self, next_receive: int, next_change: int) -> Wallet:
+        """The wallet with all addresses below these indexes counted as used."""
+        if next_receive <= self.next_receive and next_change <= self.next_change:
             return self
         return replace(
             self,
-            next_receive=max(receive, self.next_receive),
-            next_change=max(change, self.next_change),
+            next_receive=max(next_receive, self.next_receive),
+            next_change=max(next_change, self.next_change),
         )
 
     def session_id(self, request_id: bytes, signers: Sequence[Signer], tasks: Sequence[SigningTask]) -> bytes:

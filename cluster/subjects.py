@@ -53,6 +53,20 @@ class Subject:
         with _finishing():
             return finish_transaction(self.spend, self.tasks, signatures)
 
+    @property
+    def leaving_sats(self) -> int:
+        """What leaves the wallet: to others, and as the fee."""
+        return self.spend.sent_sats + self.spend.fee_sats
+
+    @property
+    def next_indexes(self) -> tuple[int, int]:
+        """The first receive and change index beyond the addresses it uses (0 where it uses none)."""
+        claims = [*(coin.path for coin in self.spend.inputs), *(output.path for output in self.spend.outputs)]
+        paths = [path for path in claims if path is not None]
+        receive = max((path.index + 1 for path in paths if path.branch == 0), default=0)
+        change = max((path.index + 1 for path in paths if path.branch == 1), default=0)
+        return receive, change
+
 
 @contextmanager
 def _finishing() -> Iterator[None]:

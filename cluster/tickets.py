@@ -1,35 +1,35 @@
-"""The requests of a node, one ticket each, and what one client may have of them.
+"""The requests of a node, one ticket each, what its owner said of them, and what records say of both.
 
 Life of a request: `open` (judged; the verdict may change with the owner's answer, the budget or the clock), then
 `refused` (for good: whoever still wants the spend must ask anew), `closed` (expired unsigned), or `may-be-signed`
 (a partial signature is on disk: never expired or cancelled, its budget stays booked) and at last `final` (a
-verified transaction was seen).
+verified transaction was seen). What has ended is kept as a trace (`cluster.requests`).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 
-from cluster.codec import BadLetter, Letter
-from cluster.journal import SignedKept
-from cluster.judging import Judgement
-from cluster.messages import NO_ID, Gone, Kind, Nonces, PartialSignatures, SignedLetter, Verdict, Withdraw
+from msgspec.structs import replace
+
+from cluster.codec import BadLetter, Letter, open_inner
+from cluster.journal import AnswerKept, Body, ClosedKept, FinalKept, JudgedKept, RequestKept, SignedKept
+from cluster.judging import Judge, Judgement
+from cluster.messages import (
+    NO_ID,
+    Decision,
+    Gone,
+    Kind,
+    Nonces,
+    PartialSignatures,
+    SignedLetter,
+    Verdict,
+    Withdraw,
+)
+from cluster.requests import FAILED_WINDOW_MS, Shelf, Trace
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
 from cluster.turn import Turn
-
-MAX_OPEN_PER_CLIENT = 32
-"""How many undecided requests one client may have at a node; one more is answered Busy."""
-
-MAX_FAILED = 256
-"""How many requests of one client may come to nothing within `FAILED_WINDOW_MS`; then it is answered Busy."""
-
-MAX_FAILED_BYTES = 16 * 1024 * 1024
-"""How many bytes they may have together: each is on this node's disk for good."""
-
-FAILED_WINDOW_MS = 3_600_000
-"""The window of both, one hour; after it, all that is kept in memory of such a request is its id and a code."""
 
 MAX_REQUEST_LIFE_MS = 7 * 24 * 3_600_000
 """No request is good for longer than this, whatever its letter says."""
@@ -67,7 +67,7 @@ class Ticket:
     verdict_until_ms: int = 0
     batch: Batch | None = None
     signed: dict[bytes, SignedKept] = field(default_factory=dict)
-    transaction: bytes = b""
+    said_no: bool = False
 
     @property
     def live(self) -> bool:
@@ -75,86 +75,179 @@ class Ticket:
         return self.state in {"open", "may-be-signed"}
 
 
-class Tickets:
-    """The requests of one node."""
+@dataclass(slots=True)
+class TicketTrace(Trace):
+    """What is left of a ticket: what a repeated proposal or order is answered."""
 
-    def __init__(self, wallets: dict[bytes, Wallet]) -> None:
-        self._wallets = wallets
-        self.all: dict[bytes, Ticket] = {}
-        self.forgotten: dict[bytes, str] = {}
-        self._live: dict[bytes, Ticket] = {}
-        self._counted: dict[bytes, list[Ticket]] = {}
-        self._queue: deque[Ticket] = deque()
+    spend_id: bytes = NO_ID
+    policy_digest: bytes = NO_ID
+    signed: dict[bytes, SignedKept] = field(default_factory=dict)
+    said_no: bool = False
 
-    def add(self, ticket: Ticket) -> None:
-        """A ticket that is new, or open again."""
-        self.all[ticket.subject.request_id] = self._live[ticket.subject.request_id] = ticket
-        counted = self._counted.setdefault(ticket.subject.client, [])
-        if not any(other is ticket for other in counted):
-            counted.append(ticket)
 
-    def enter(self, ticket: Ticket) -> None:
-        """A ticket that is new."""
-        self.add(ticket)
-        self._queue.append(ticket)
+class Tickets(Shelf[Ticket, TicketTrace]):
+    """The requests of one node, and the words of its owner."""
 
-    def forget_ended(self, wall_ms: int) -> None:
-        """Of what came to nothing over `FAILED_WINDOW_MS` ago keep only that it did, and with which code.
-
-        A client may have requests refused for ever, each of them large. This is done exactly where a request is
-        remembered, so that a start, which reads the same records in the same order, forgets the same ones.
-        """
-        for _ in range(len(self._queue)):
-            if self._queue[0].made_at_ms > wall_ms - FAILED_WINDOW_MS:
-                break
-            ticket = self._queue.popleft()
-            if ticket.state in {"refused", "closed"}:
-                request_id = ticket.subject.request_id
-                codes = ticket.judgement.codes if ticket.state == "refused" else ()
-                self.forgotten[request_id] = codes[0] if codes else "request-expired"
-                del self.all[request_id]
-            elif ticket.state == "open":
-                self._queue.append(ticket)
+    def __init__(self, wallets: dict[bytes, Wallet], judge: Judge) -> None:
+        super().__init__(wallets, _trace)
+        self._judge = judge
+        self._answers: dict[bytes, Said] = {}
 
     def live(self) -> list[Ticket]:
-        """Those that can still be signed, oldest first; the ended ones, of which there may be many, cost nothing."""
-        for request_id in [request_id for request_id, ticket in self._live.items() if not ticket.live]:
-            del self._live[request_id]
-        return list(self._live.values())
+        """Those that can still be signed, oldest first."""
+        return [ticket for ticket in self.whole.values() if ticket.live]
 
     def of(self, letter: Letter) -> Ticket:
         """The ticket that a letter is about; BadLetter when there is none."""
-        ticket = self.all.get(letter.header.request_id)
+        ticket = self.whole.get(letter.header.request_id)
         if ticket is None or ticket.subject.wallet.wallet_id != letter.header.wallet_id:
             raise BadLetter("request-unknown", "no such request was proposed here")
         return ticket
 
-    def saw(self, subject: Subject) -> None:
-        """Its addresses count as used from here on."""
-        wallet_id = subject.wallet.wallet_id
-        self._wallets[wallet_id] = self._wallets[wallet_id].having_seen(subject.spend)
+    def refused(self, ticket: Ticket, wall_ms: int) -> None:
+        """It was refused just now; a no to this very request the owner may take back until it expires."""
+        ticket.state = "refused"
+        until_ms = wall_ms + FAILED_WINDOW_MS
+        self.failed(ticket, max(until_ms, ticket.expires_at_ms) if ticket.said_no else until_ms)
 
-    def crowded(self, client: bytes, wall_ms: int) -> bool:
-        """Whether a client has too much undecided, or was refused too much lately, to be listened to."""
-        counted = self._counted.get(client, [])
-        mine = [t for t in counted if t.state == "open"]
-        failed = [
-            t
-            for t in counted
-            if t.state in {"refused", "closed"} and t.made_at_ms > wall_ms - FAILED_WINDOW_MS
-        ]
-        self._counted[client] = [*mine, *failed]  # the others never count again
-        return (
-            len(mine) >= MAX_OPEN_PER_CLIENT
-            or len(failed) >= MAX_FAILED
-            or sum(len(t.request.letter) for t in failed) >= MAX_FAILED_BYTES
+    # The owner's words.
+
+    def hear_owner(self, ticket: Ticket, yes: bool) -> None:
+        """The answer holds for the spend; a yes opens again what only the owner's own no had refused."""
+        self._answers[ticket.subject.spend_id] = Said(yes, ticket.expires_at_ms)
+        ticket.said_no = not yes
+        if yes and ticket.state == "refused":
+            ticket.state, ticket.judgement = "open", Judgement.nothing_yet()
+            self.forgive(ticket.subject.client, ticket.subject.request_id)
+
+    def owner_said(self, ticket: Ticket, wall_ms: int) -> bool | None:
+        """What the owner's word on this spend is worth now; None where there is none, or it has run out.
+
+        A yes must not outlive the request that was shown: a client could keep it and have a forgotten payment
+        made a year later. What may be signed already is finished under the yes it began with.
+        """
+        said = self._answers.get(ticket.subject.spend_id)
+        if said is None:
+            return None
+        stands = not said.yes or ticket.state == "may-be-signed" or wall_ms <= said.until_ms
+        return said.yes if stands else None
+
+    # What records say, read again at start.
+
+    def restore(self, entry: Body, wallet_id: bytes) -> None:
+        """Take one record into account; they come in the order in which they were written."""
+        match entry:
+            case RequestKept(request=request):
+                self._restore_request(open_inner(request, Kind.REQUEST), wallet_id, entry.at_ms)
+            case AnswerKept(request_id=request_id, yes=yes):
+                trace = self.ended[request_id]
+                self._answers[entry.spend_id] = Said(yes, trace.expires_at_ms)
+                trace.said_no = not yes
+                if yes and trace.state == "refused":
+                    trace.state, trace.codes = "open", ()
+                    self.forgive(trace.client, request_id)
+            case JudgedKept(request_id=request_id):
+                self._restore_judgement(self.ended[request_id], entry)
+            case SignedKept(request_id=request_id):
+                trace = self.ended[request_id]
+                trace.state, trace.signed[entry.session_id] = "may-be-signed", entry
+                self._judge.book(entry, wallet_id)
+                self.saw(wallet_id, entry.next_receive, entry.next_change)
+            case FinalKept(request_id=request_id):
+                self._restore_end(self.ended[request_id], "final", "request-final")
+                self.forgive(self.ended[request_id].client, request_id)
+                self.saw(wallet_id, entry.next_receive, entry.next_change)
+            case ClosedKept(request_id=request_id, code=code):
+                self._restore_failure(self.ended[request_id])
+                self._restore_end(self.ended[request_id], "closed", code)
+            case _:
+                pass
+
+    def _restore_request(self, letter: Letter, wallet_id: bytes, at_ms: int) -> None:
+        if wallet_id not in self._wallets:
+            raise LookupError("no such wallet exists")
+        self._drop_letters(at_ms)
+        self.ended[letter.header.request_id] = TicketTrace(
+            request_id=letter.header.request_id,
+            wallet_id=wallet_id,
+            client=letter.header.sender,
+            made_at_ms=at_ms,
+            expires_at_ms=_good_until(letter, at_ms),
+            letter=letter,
         )
+
+    def _restore_judgement(self, trace: TicketTrace, entry: JudgedKept) -> None:
+        """A refusal stands; anything milder is judged again before it is said."""
+        trace.spend_id = entry.spend_id
+        if Decision(entry.decision) is Decision.REFUSE:
+            trace.codes, trace.policy_digest = entry.codes, entry.policy_digest
+            if trace.state == "open":
+                trace.state = "refused"
+                self._restore_failure(trace)
+                until_ms = entry.at_ms + FAILED_WINDOW_MS
+                self.keep_until(
+                    trace.request_id, max(until_ms, trace.expires_at_ms) if trace.said_no else until_ms
+                )
+
+    def _drop_letters(self, wall_ms: int) -> None:
+        """As `sweep` while records are read: until then the owner may have taken back a no."""
+        for request_id in self.due(wall_ms):
+            if self.ended[request_id].state == "refused":
+                self.ended[request_id].letter = None
+
+    def _restore_failure(self, trace: TicketTrace) -> None:
+        size = len(trace.letter.signed.letter) if trace.letter is not None else 0
+        self.count_failure(trace.client, trace.request_id, trace.made_at_ms, size)
+
+    def _restore_end(self, trace: TicketTrace, state: str, code: str) -> None:
+        trace.state, trace.codes, trace.letter = state, (code,), None
+        trace.signed = _repeatable(trace.signed)
+
+    def settle(self, newest_ms: int) -> None:
+        """All records are read: read what has not ended whole, and drop the letters of the rest."""
+        for trace in list(self.ended.values()):
+            letter, trace.letter = trace.letter, None
+            may_be_taken_back = trace.said_no and trace.expires_at_ms >= newest_ms
+            if letter is None or (trace.state == "refused" and not may_be_taken_back):
+                continue
+            del self.ended[trace.request_id]
+            ticket = new_ticket(self.read_again(trace, letter), letter, trace.made_at_ms)
+            ticket.state, ticket.signed = trace.state, trace.signed
+            if trace.codes:
+                ticket.judgement = Judgement.refusal(trace.codes, trace.policy_digest)
+            self.add(ticket)
+            ticket.said_no = trace.said_no
+
+
+def _trace(ticket: Ticket) -> TicketTrace:
+    subject = ticket.subject
+    codes = {"final": ("request-final",), "closed": ("request-expired",)}
+    return TicketTrace(
+        request_id=subject.request_id,
+        wallet_id=subject.wallet.wallet_id,
+        client=subject.client,
+        made_at_ms=ticket.made_at_ms,
+        expires_at_ms=ticket.expires_at_ms,
+        state=ticket.state,
+        codes=codes.get(ticket.state, ticket.judgement.codes),
+        spend_id=subject.spend_id,
+        policy_digest=ticket.judgement.policy_digest,
+        signed=_repeatable(ticket.signed),
+    )
+
+
+def _repeatable(signed: dict[bytes, SignedKept]) -> dict[bytes, SignedKept]:
+    """Of stored answers, what a repeated order is answered with."""
+    return {key: replace(kept, pubnonces=(), outpoints=()) for key, kept in signed.items()}
 
 
 def new_ticket(subject: Subject, request: Letter, at_ms: int) -> Ticket:
     """A ticket that nobody has judged; good for as long as its client signed, within bounds."""
-    expires_at_ms = min(request.header.expires_at_ms, at_ms + MAX_REQUEST_LIFE_MS)
-    return Ticket(subject, request.signed, expires_at_ms, at_ms, Judgement.nothing_yet())
+    return Ticket(subject, request.signed, _good_until(request, at_ms), at_ms, Judgement.nothing_yet())
+
+
+def _good_until(request: Letter, at_ms: int) -> int:
+    return min(request.header.expires_at_ms, at_ms + MAX_REQUEST_LIFE_MS)
 
 
 def gone(letter: Letter, code: str, turn: Turn) -> None:

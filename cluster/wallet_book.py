@@ -87,7 +87,8 @@ class WalletBook:
         return [p for p in self.proposed.values() if p.charter.wallet_id == wallet_id][-1]
 
     def _take(self, record: Record) -> None:
-        match read(record):
+        entry = read(record)
+        match entry:
             case CharterKept(charter=exact, request=request):
                 expires = open_inner(request, Kind.KEYGEN_REQUEST).header.expires_at_ms
                 self.proposed[digest(exact)] = Proposed(decode(exact, Charter), exact, request, expires)
@@ -111,14 +112,13 @@ class WalletBook:
                 self.asked[about.request_id] = Asked(about, request, letter.header.expires_at_ms)
             case FinalKept(request_id=request_id, signatures=signatures):
                 self.asked[request_id].signatures = signatures
-                self._saw(self.asked[request_id].subject)
+                self._used(record.wallet_id, entry.next_receive, entry.next_change)
             case ClosedKept(request_id=request_id, code=code):
                 self.asked[request_id].closed = code
             case _:
                 pass
 
-    def _saw(self, subject: Subject) -> None:
-        """Its addresses count as used from here on."""
-        proposed = self.of_wallet(subject.wallet.wallet_id)
+    def _used(self, wallet_id: bytes, next_receive: int, next_change: int) -> None:
+        proposed = self.of_wallet(wallet_id)
         assert proposed.wallet is not None  # it was asked of it
-        proposed.wallet = proposed.wallet.having_seen(subject.spend)
+        proposed.wallet = proposed.wallet.having_used(next_receive, next_change)

@@ -35,10 +35,10 @@ class WatchedJudge:
             self.approved.add(subject.request_id)
         return judgement
 
-    def book(self, kept: SignedKept, subject: Subject) -> None:
+    def book(self, kept: SignedKept, wallet_id: bytes) -> None:
         """Count it, and note that it was counted."""
         self.booked.add(kept.spend_id)
-        self.inner.book(kept, subject)
+        self.inner.book(kept, wallet_id)
 
     def budget_time(self, now: Now) -> int:
         """The other's."""

@@ -107,7 +107,7 @@ class ScriptedJudge:
         digest_ = tagged_hash("test/policy", self.name.encode())
         return Judgement(decision, codes, digest_, codes, self.need_nodes, self.roles, ("pay?",))
 
-    def book(self, kept: SignedKept, subject: Subject) -> None:
+    def book(self, kept: SignedKept, wallet_id: bytes) -> None:
         """Count by spend id."""
         self.booked.setdefault(kept.spend_id, []).append(kept.session_id)
 

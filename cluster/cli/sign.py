@@ -175,7 +175,8 @@ def _ask(
         line.wait(over, timeout_s)
         heard = line.client.cluster.heard
     if view.final is not None:
-        kept = FinalKept(now().wall_ms, request_id, view.signatures, view.final.tx)
+        used = view.subject.next_indexes
+        kept = FinalKept(now().wall_ms, request_id, view.signatures, view.final.tx, *used)
         client.party.remember(kept, wallet_id=wallet_id)
         return request_id, view.final, verdicts
     if view.state in {"refused", "rejected", "expired"}:

@@ -7,6 +7,7 @@ from dkg_runs import Run
 from spends import payment
 from world import World
 
+from cluster.journal import ComplaintKept, read
 from cluster.messages import Kind, Nonces
 from cluster.roster import Charter, CharterMember
 from cluster.scheme_frost import FROST
@@ -60,7 +61,7 @@ def test_nonces_differ_even_if_the_randomness_does_not() -> None:
     assert world.run(lambda: view.final is not None)
     vault, request_id = world.seats["node0"].vault, next(iter(world.client.signing))
     assert vault is not None
-    tasks = world.node("node0").signing.tickets[request_id].subject.tasks
+    tasks = world.node("node0").signing.tickets.whole[request_id].subject.tasks
     given = {vault.nonces(wallet, request_id, tasks, bytes(32)) for _ in range(3)}
     assert len(given) == 3
 
@@ -84,6 +85,10 @@ def test_nonces_that_are_no_points_convict_their_maker_and_stop_nobody() -> None
     world.run(lambda: False, ms=5_000)
     world.restart("node2")
     assert world.run(lambda: view.final is not None, ms=30_000)
-    (job,) = world.coordinator.signing.jobs.values()
-    assert job.culprits == {evil.identity.public: "nonces-invalid"}
-    assert len(job.sessions) == 1
+    complaints = [read(record) for record in world.seats["coord"].disk if record.kind == "complaint"]
+    named = [(c.about, c.code) for c in complaints if isinstance(c, ComplaintKept)]
+    assert named == [(evil.identity.public, "nonces-invalid")]
+    signed = [
+        record for name in world.node_names for record in world.seats[name].disk if record.kind == "signed"
+    ]
+    assert len(signed) == 2, "one session of two signers"

@@ -84,8 +84,11 @@ def signed(judge: PolicyJudge, about: Subject, now: Now) -> SignedKept:
         (),
         judge.budget_time(now),
         bytes(32),
+        about.leaving_sats,
+        tuple((coin.outpoint.txid, coin.outpoint.vout) for coin in about.spend.inputs),
+        *about.next_indexes,
     )
-    judge.book(kept, about)
+    judge.book(kept, about.wallet.wallet_id)
     return kept
 
 
@@ -186,7 +189,7 @@ def test_a_restart_neither_refills_a_budget_nor_counts_twice(world: PolicedWorld
     kept = signed(judge, subject(world, "a"), later(HOUR_MS))
     again = judge_of(world, in_force())
     for _ in range(2):
-        again.book(kept, subject(world, "a"))
+        again.book(kept, subject(world, "a").wallet.wallet_id)
         again.restore(kept, subject(world, "a").wallet.wallet_id)
     assert says(again, subject(world, "b"), Now(START.wall_ms + 9 * DAY_MS, 1)) == OVER
     usage = again.book_of(subject(world, "a").wallet.wallet_id).usage(DAY_MS, kept.budget_ms)

@@ -35,9 +35,9 @@ from cluster.messages import (
     SignedLetter,
     Verdict,
 )
+from cluster.requests import FAILED_WINDOW_MS
 from cluster.schemes import Signer
 from cluster.subjects import BadRequest, Subject, describe
-from cluster.tickets import FAILED_WINDOW_MS
 from curve import Point
 from taproot import REFUSALS, Coin, OutPoint, Payment, WalletPath, build_psbt
 
@@ -302,7 +302,7 @@ def test_a_letter_whose_bytes_the_coordinator_changed_is_never_read(version: int
             signature = signature[:at] + bytes([signature[at] ^ 1]) + signature[at + 1 :]
         assert siege.coordinator.propose("node0", SignedLetter(letter, signature)) == []
     node = siege.world.node("node0")
-    assert not node.signing.tickets
+    assert not node.signing.tickets.whole
     assert node.head.height - height < 100, "complaints are counted, not piled up"
     verdict = siege.coordinator.propose("node0", true)[0].body
     assert isinstance(verdict, Verdict)

@@ -98,7 +98,7 @@ def test_a_swapped_transaction_is_not_what_the_client_signed() -> None:
     inner[1][0] = payment(scene.wallet, amount_sats=99_000)
     forged = SignedLetter(msgspec.msgpack.encode(inner), scene.request.signature)
     assert scene.evil.propose("node0", forged) == []
-    assert not scene.world.node("node0").signing.tickets
+    assert not scene.world.node("node0").signing.tickets.whole
 
 
 def test_a_request_signed_by_a_stranger_is_not_even_judged() -> None:
@@ -108,7 +108,7 @@ def test_a_request_signed_by_a_stranger_is_not_even_judged() -> None:
     world.restart("client")
     mine = world.request(scene.wallet, payment(scene.wallet))
     assert scene.evil.propose("node0", mine.request) == []
-    assert not world.node("node0").signing.tickets
+    assert not world.node("node0").signing.tickets.whole
 
 
 def test_approvals_of_one_request_do_not_serve_another() -> None:
@@ -243,7 +243,7 @@ def test_a_final_that_proves_nothing_closes_nothing() -> None:
             request_id=scene.request_id,
         )
         assert answer == []
-    assert scene.world.node("node0").signing.tickets[scene.request_id].state == "open"
+    assert scene.world.node("node0").signing.tickets.whole[scene.request_id].state == "open"
     assert kinds(scene.order("node0", *entries)) == [Kind.PARTIAL_SIGNATURES]
 
 

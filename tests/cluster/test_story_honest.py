@@ -96,7 +96,7 @@ def test_nodes_hear_of_the_end_and_close() -> None:
     subject = view.subject.request_id
     world.run(ms=2_000)
     assert done(view)
-    assert {world.node(n).signing.tickets[subject].state for n in world.node_names} == {"final"}
+    assert {world.node(n).signing.tickets.ended[subject].state for n in world.node_names} == {"final"}
 
 
 def test_two_wallets_keep_apart() -> None:
@@ -115,7 +115,7 @@ def test_one_node_offline_and_back() -> None:
     view = world.request(wallet, payment(wallet))
     assert world.run(lambda: done(view), ms=5_000)
     world.restart("node1")
-    assert world.run(lambda: bool(world.node("node1").signing.tickets) or True)
+    assert world.run(lambda: bool(world.node("node1").signing.tickets.whole) or True)
 
 
 def test_the_owner_says_yes_after_the_nonces_died() -> None:
@@ -221,7 +221,7 @@ def test_a_request_nobody_can_sign_expires_cleanly() -> None:
     world.stop("node1")
     view = world.request(wallet, payment(wallet), life_ms=30 * MINUTE)
     assert world.run(lambda: view.state == "expired", ms=40 * MINUTE)
-    assert world.node("node2").signing.tickets[view.subject.request_id].state == "closed"
+    assert world.node("node2").signing.tickets.whole[view.subject.request_id].state == "closed"
     world.restart("node0")
     world.restart("node1")
     world.run(ms=10 * MINUTE)
@@ -238,7 +238,7 @@ def test_a_signed_request_that_expires_lets_the_node_sleep() -> None:
     world.run(lambda: bool(signed_by(world, "node2")), ms=60_000)
     world.stop("coord")
     world.run(ms=20 * MINUTE)
-    assert world.node("node2").signing.tickets[view.subject.request_id].state == "may-be-signed"
+    assert world.node("node2").signing.tickets.whole[view.subject.request_id].state == "may-be-signed"
     before = world.seats["node2"].steps
     world.run(ms=MINUTE)
     assert world.seats["node2"].steps - before < 20

@@ -10,7 +10,7 @@ from spends import payment
 from wire import Envelope
 from world import ScriptedJudge, World
 
-from cluster import makings, plans, tickets
+from cluster import makings, plans, requests, tickets
 from cluster.cli.output import foreign
 from cluster.codec import Mouth, encode
 from cluster.journal import RequestKept
@@ -92,15 +92,16 @@ def test_no_request_is_good_for_longer_than_a_week() -> None:
     assert ticket.expires_at_ms <= limit
 
 
-def test_a_client_whose_requests_come_to_nothing_is_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tickets, "MAX_FAILED", 3)
+def test_a_client_whose_requests_come_to_nothing_is_slowed_down() -> None:
     world = World(judges=lambda name: ScriptedJudge(name, lambda subject, said: Decision.REFUSE))
+    for name in world.node_names:
+        world.node(name).signing.tickets.quota = requests.Quota(failed=3)
     wallet = world.make_wallet()
     for i in range(6):
         world.request(wallet, payment(wallet, label=f"{i}"))
         world.run(ms=300)
     assert sum(record.kind == "request" for record in world.seats["node0"].disk) == 3
-    world.advance(tickets.FAILED_WINDOW_MS)
+    world.advance(requests.FAILED_WINDOW_MS)
     world.request(wallet, payment(wallet, label="later"))
     world.run(ms=300)
     assert sum(record.kind == "request" for record in world.seats["node0"].disk) == 6
@@ -111,15 +112,15 @@ def test_open_requests_of_one_client_are_bounded() -> None:
     wallet = world.make_wallet()
     views = [world.request(wallet, payment(wallet, label=f"{i}")) for i in range(40)]
     world.run(ms=5_000)
-    assert len(world.node("node0").signing.tickets) == tickets.MAX_OPEN_PER_CLIENT
-    assert sum(view.state == "asking" for view in views) == tickets.MAX_OPEN_PER_CLIENT
+    assert len(world.node("node0").signing.tickets.whole) == requests.Quota().open
+    assert sum(view.state == "asking" for view in views) == requests.Quota().open
 
 
-def test_a_busy_node_and_an_absent_one_are_not_shouted_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_node_and_an_absent_one_are_not_shouted_at() -> None:
     """A proposal may be half a megabyte: it is not signed and sent every two seconds for nothing."""
-    monkeypatch.setattr(tickets, "MAX_OPEN_PER_CLIENT", 0)
     world = World()
     wallet = world.make_wallet()
+    world.node("node0").signing.tickets.quota = requests.Quota(open=0)
     world.stop("node2")
     world.run(ms=20_000)
     proposed: list[str] = []
@@ -134,7 +135,7 @@ def test_a_busy_node_and_an_absent_one_are_not_shouted_at(monkeypatch: pytest.Mo
     world.run(ms=100_000)
     assert proposed.count("node0") == 2
     assert proposed.count("node2") == 1
-    monkeypatch.setattr(tickets, "MAX_OPEN_PER_CLIENT", 32)
+    world.node("node0").signing.tickets.quota = requests.Quota()
     assert world.run(lambda: view.final is not None, ms=70_000)
 
 
@@ -180,10 +181,10 @@ def test_a_signature_that_comes_after_the_expiry_still_counts() -> None:
     view = world.request(wallet, payment(wallet), life_ms=20_000)
     assert world.run(lambda: view.state == "expired", ms=35_000)
     world.run(ms=30_000)
-    job = world.coordinator.signing.jobs[view.subject.request_id]
+    job = world.coordinator.signing.jobs.ended[view.subject.request_id]
     assert job.final is not None
     world.restart("coord")
-    assert world.coordinator.signing.jobs[view.subject.request_id].state == "final"
+    assert world.coordinator.signing.jobs.ended[view.subject.request_id].state == "final"
 
 
 def test_the_request_of_another_client_is_not_told() -> None:
@@ -191,8 +192,8 @@ def test_the_request_of_another_client_is_not_told() -> None:
     wallet = world.make_wallet()
     view = world.request(wallet, payment(wallet))
     world.run(lambda: view.final is not None)
-    job = world.coordinator.signing.jobs[view.subject.request_id]
-    assert job.subject.client == world.seats["client"].identity.public
+    job = world.coordinator.signing.jobs.ended[view.subject.request_id]
+    assert job.client == world.seats["client"].identity.public
     before = len(world.seats["coord"].said)
     header = view.request
     node1 = world.seats["node1"].identity.public
