@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
@@ -48,6 +48,9 @@ LONGEST_POLL_MS = 500
 
 HELD_POLL_MS = 100
 """How soon letters that did not leave are tried again."""
+
+IDLE_AFTER_MS = 20
+"""How long nothing must come before work ahead is done: shorter than this, a signature is under way."""
 
 HELD_LETTERS = 64
 HELD_BYTES = 8 * 1024 * 1024
@@ -209,6 +212,11 @@ def _nothing() -> None:
     """What is done by default once a step is carried out."""
 
 
+def _no_work() -> bool:
+    """What is done by default when there is nothing to do."""
+    return False
+
+
 class Driver:
     """Drives one machine over its memory and its connections."""
 
@@ -221,6 +229,7 @@ class Driver:
         clock: Clock = system_clock,
         on_question: Callable[[Question], None] = _ask_nobody,
         on_carried: Callable[[], None] = _nothing,
+        idle: Callable[[], bool] = _no_work,
     ) -> None:
         """Nothing happens before `run`.
 
@@ -231,6 +240,8 @@ class Driver:
             clock: reads both clocks.
             on_question: shows a question to the owner; must not wait.
             on_carried: called once a step's records are committed and its letters have left, for the log.
+            idle: does a little work ahead while nothing else is to be done; whether there was any. It is asked
+                again once something has come.
         """
         self._machine = machine
         self._memory = memory
@@ -238,8 +249,11 @@ class Driver:
         self._clock = clock
         self._on_question = on_question
         self._on_carried = on_carried
+        self._idle = idle
+        self._idle_in_ms: int | None = 0
         self._held: dict[bytes, _Held] = {}
         self._wake_at_ms: int | None = None
+        self._polled: tuple[zmq.Poller, tuple[object, ...]] | None = None
         self._started = False
         self._stopped = False
         self._signal = 0
@@ -270,8 +284,8 @@ class Driver:
                 self._started = True
                 self.do(self._machine.start)
             while not self._stopped and not until():
-                self._poll(wake, control)
-                self._turn(control)
+                knocked = self._poll(wake, control)
+                self._turn(control if knocked else None)
         return self._signal
 
     def _turn(self, control: ControlServer | None) -> None:
@@ -325,18 +339,38 @@ class Driver:
             if not self._held[addressee]:
                 del self._held[addressee]
 
-    def _poll(self, wake: socket.socket, control: ControlServer | None) -> None:
-        poller = zmq.Poller()
-        poller.register(wake.fileno(), select.POLLIN)
-        for link in self._links.pollables():
-            poller.register(link, zmq.POLLIN)
-        for descriptor, flags in control.pollables() if control is not None else ():
-            poller.register(descriptor, flags)
-        poller.poll(self._patience_ms())
-        try:
-            wake.recv(64)
-        except BlockingIOError:
-            return
+    def _poll(self, wake: socket.socket, control: ControlServer | None) -> bool:
+        """Wait until there is something to do; whether that may be something for the control socket."""
+        links = tuple(self._links.pollables())
+        knocks = control.pollables() if control is not None else ()
+        patience_ms = self._patience_ms()
+        if self._idle_in_ms is not None:
+            patience_ms = min(patience_ms, self._idle_in_ms)
+        ready = self._poller(wake.fileno(), links, knocks).poll(patience_ms)
+        if ready:
+            self._idle_in_ms = IDLE_AFTER_MS
+        elif self._idle_in_ms is not None:
+            self._idle_in_ms = 0 if self._idle() else None
+        if (wake.fileno(), select.POLLIN) in ready:
+            with suppress(BlockingIOError):
+                wake.recv(64)
+        # A command under way has deadlines, so it is looked after each turn.
+        return len(knocks) > 1 or any(descriptor == knocks[0][0] for descriptor, _ in ready if knocks)
+
+    def _poller(
+        self, wake: int, links: tuple[zmq.Socket[bytes], ...], knocks: tuple[tuple[int, int], ...]
+    ) -> zmq.Poller:
+        """The poller of these, the same one as long as they are the same."""
+        what = (wake, *links, *knocks)
+        if self._polled is None or self._polled[1] != what:
+            poller = zmq.Poller()
+            poller.register(wake, select.POLLIN)
+            for link in links:
+                poller.register(link, zmq.POLLIN)
+            for descriptor, flags in knocks:
+                poller.register(descriptor, flags)
+            self._polled = (poller, what)
+        return self._polled[0]
 
     def _patience_ms(self) -> int:
         longest = HELD_POLL_MS if self._held else LONGEST_POLL_MS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from cluster.owner_desk import CoordinatorDesk, Desk, NodeDesk
 from cluster.party import Party
 from cluster.records import Record
 from cluster.roster import Roster
+from cluster.schemes import Wallet
 from cluster.settings import profile_of_text
 from cluster.storage import Store
 from cluster.transport import CoordinatorEndpoint, NodeEndpoint
@@ -30,6 +32,12 @@ from curve import blind
 from taproot import BackendMissing, require_c_backend
 
 __all__ = ["Ready", "Serving", "check_backend", "policy_judge", "serve_coordinator", "serve_node"]
+
+ADDRESSES_AT_ONCE = 20
+"""How many addresses are derived between two looks at the connections: about a millisecond's work."""
+
+GC_THRESHOLD = 20_000
+"""How many more objects there may be before the garbage collector looks at the young ones."""
 
 JudgeOf = Callable[[Roster], Judge]
 """Makes the judge of a node; a test may give another."""
@@ -70,7 +78,7 @@ def serve_node(
     *,
     judge_of: JudgeOf = policy_judge,
     on_question: Callable[[Question], None] = lambda question: None,
-    on_record: Callable[[str], None] = lambda kind: None,
+    on_record: Callable[[Sequence[str]], None] = lambda kinds: None,
 ) -> int:
     """Run a node until it is told to stop; the number of the signal that did, or 0."""
     blind(os.urandom(32))
@@ -98,7 +106,14 @@ def serve_node(
             endpoints[entry.identity] = endpoint
         links = NodeLinks(endpoints)
         memory = _Telling(party.store, on_record)
-        driver = Driver(node, memory, links, on_question=on_question, on_carried=memory.tell)
+        driver = Driver(
+            node,
+            memory,
+            links,
+            on_question=on_question,
+            on_carried=memory.tell,
+            idle=_looking_ahead(node.keygen.wallets),
+        )
 
         def connections() -> dict[str, object]:
             states = {roster.name_of(identity): end.state.value for identity, end in endpoints.items()}
@@ -108,11 +123,16 @@ def serve_node(
         stack.callback(control.close)
         where = tuple(entry.endpoint for entry in roster.coordinators)
         ready(Ready("node", party.config.name, roster.network, where, bool(policies_in_force(party))))
+        _settle()
         return driver.run(control)
 
 
 def serve_coordinator(
-    party: Party, keys: Keys, ready: Serving, *, on_record: Callable[[str], None] = lambda kind: None
+    party: Party,
+    keys: Keys,
+    ready: Serving,
+    *,
+    on_record: Callable[[Sequence[str]], None] = lambda kinds: None,
 ) -> int:
     """Run a coordinator until it is told to stop; the number of the signal that did, or 0."""
     roster = party.need_roster()
@@ -139,7 +159,13 @@ def serve_coordinator(
         stack.callback(endpoint.close)
         links = CoordinatorLinks(endpoint, {identity: peer.transport for identity, peer in peers.items()})
         memory = _Telling(party.store, on_record)
-        driver = Driver(coordinator, memory, links, on_carried=memory.tell)
+        driver = Driver(
+            coordinator,
+            memory,
+            links,
+            on_carried=memory.tell,
+            idle=_looking_ahead(coordinator.keygen.wallets),
+        )
 
         def counters() -> dict[str, object]:
             counted = endpoint.counters
@@ -148,13 +174,34 @@ def serve_coordinator(
         control = ControlServer(party.place.control_socket, _handler(driver, desk, counters))
         stack.callback(control.close)
         ready(Ready("coordinator", party.config.name, roster.network, (endpoint.address,)))
+        _settle()
         return driver.run(control)
 
 
-class _Telling:
-    """The store, with a word to the log for each kind of record: never what is in it."""
+def _settle() -> None:
+    """Let the garbage collector pass over what stays to the end: modules, tables, records read at the start."""
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
 
-    def __init__(self, store: Store, tell: Callable[[str], None]) -> None:
+
+def _looking_ahead(wallets: Mapping[bytes, Wallet]) -> Callable[[], bool]:
+    """Derives addresses a few at a time, so that no request waits until all of them are."""
+
+    def look() -> bool:
+        return any(
+            wallet.public.look_ahead(
+                ADDRESSES_AT_ONCE, next_receive=wallet.next_receive, next_change=wallet.next_change
+            )
+            for wallet in wallets.values()
+        )
+
+    return look
+
+
+class _Telling:
+    """The store, with a line to the log for each step: the kinds of its records, and never what is in them."""
+
+    def __init__(self, store: Store, tell: Callable[[Sequence[str]], None]) -> None:
         self._store = store
         self._tell = tell
         self._untold: list[str] = []
@@ -166,9 +213,9 @@ class _Telling:
 
     def tell(self) -> None:
         """Tell of what was committed: once the letters have left, as others wait for those."""
-        for kind in self._untold:
-            self._tell(kind)
-        self._untold.clear()
+        if self._untold:
+            told, self._untold = self._untold, []
+            self._tell(told)
 
 
 def policies_in_force(party: Party) -> dict[bytes, PolicyKept]:

@@ -73,10 +73,16 @@ class _Derived:
     def __init__(self, point: Point, chain_code: bytes) -> None:
         branches = [bip32_tweak(point, chain_code, branch) for branch in BRANCHES]
         self._branches = branches
+        start = TweakContext.start(point)
+        self._contexts = {tweak: start.apply(tweak) for tweak, _, _ in branches}
         self._paths: dict[bytes, WalletPath] = {}
         self._searched: list[deque[bytes]] = [deque() for _ in BRANCHES]
         self._next = [0 for _ in BRANCHES]
         self._children: dict[WalletPath, Child] = {}
+
+    def tweaked(self, tweaks: tuple[Tweak, ...]) -> TweakContext:
+        """The threshold key under these tweaks; what the first, a branch's, does to it is known already."""
+        return self._contexts[tweaks[0]].apply_all(tweaks[1:])
 
     def child(self, path: WalletPath) -> Child:
         """Derive one address, now or earlier."""
@@ -111,6 +117,18 @@ class _Derived:
         while searched and self._next[branch] - len(searched) < start:
             del self._paths[searched.popleft()]
         self._next[branch] = max(self._next[branch], start)
+
+    def look_ahead(self, spans: tuple[range, ...], count: int) -> bool:
+        """Derive at most so many of the addresses that `find` would; whether there were any left."""
+        for branch in BRANCHES:
+            self._forget(branch, spans[branch].start)
+        for branch in BRANCHES:
+            while self._next[branch] < spans[branch].stop:
+                if not count:
+                    return True
+                self._extend(branch, b"")
+                count -= 1
+        return False
 
     def _extend(self, branch: int, wanted: bytes) -> WalletPath | None:
         path = WalletPath(branch, self._next[branch])
@@ -168,6 +186,10 @@ class PublicWallet:
         """What leads from the threshold key to the output key at a path."""
         return self.child(path).tweaks
 
+    def tweaked(self, path: WalletPath) -> TweakContext:
+        """The threshold key under the tweaks of a path, applied one after another as a signer does."""
+        return self._derived.tweaked(self.tweaks(path))
+
     def address(self, path: WalletPath) -> str:
         """The bech32m address at a path."""
         address = script_to_address(self.script(path), self.network)
@@ -187,11 +209,22 @@ class PublicWallet:
         """
         if len(script) != 34 or script[:2] != b"\x51\x20":
             return None
+        return self._derived.find(script, self._spans(next_receive, next_change))
+
+    def look_ahead(self, count: int, *, next_receive: int = 0, next_change: int = 0) -> bool:
+        """Derive at most `count` of the addresses that `find` searches, ahead of time; whether more are left.
+
+        The result of `find` does not change, only how long its next call takes.
+        """
+        return self._derived.look_ahead(self._spans(next_receive, next_change), count)
+
+    def _spans(self, next_receive: int, next_change: int) -> tuple[range, ...]:
+        """What is searched on each branch."""
         ends = [
             self.gap_end(branch, next_receive=next_receive, next_change=next_change) for branch in BRANCHES
         ]
         most = max(MOST_SEARCHED, self.gap_limit)
-        return self._derived.find(script, tuple(range(max(0, end - most), end) for end in ends))
+        return tuple(range(max(0, end - most), end) for end in ends)
 
     @property
     def fingerprint(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -46,7 +47,7 @@ def coordinator_run(call: Call) -> None:
     with opened(call.place(), "coordinator") as party:
         keys = _unlocked(call, party)
         number = serve_coordinator(
-            party, keys, lambda facts: _ready(call, facts, log), on_record=lambda kind: _record(log, kind)
+            party, keys, lambda facts: _ready(call, facts, log), on_record=lambda kinds: _record(log, kinds)
         )
     _stopped(log, number)
 
@@ -71,7 +72,7 @@ def node_run(call: Call) -> None:
             keys,
             lambda facts: _ready(call, facts, log),
             on_question=asked,
-            on_record=lambda kind: _record(log, kind),
+            on_record=lambda kinds: _record(log, kinds),
         )
     _stopped(log, number)
 
@@ -110,10 +111,11 @@ def _ready(call: Call, facts: Ready, log: FilteringBoundLogger) -> None:
     )
 
 
-def _record(log: FilteringBoundLogger, kind: str) -> None:
-    """Which kinds of records are written, and never what is in them."""
-    if kind not in {"clock", "boot"}:
-        log.info("remembered", kind=kind)
+def _record(log: FilteringBoundLogger, kinds: Sequence[str]) -> None:
+    """Which kinds of records a step wrote, and never what is in them."""
+    told = [kind for kind in kinds if kind not in {"clock", "boot"}]
+    if told:
+        log.info("remembered", kinds=" ".join(told))
 
 
 def _logger(name: str) -> FilteringBoundLogger:

@@ -128,7 +128,8 @@ class NodeEndpoint:
             Oversize: it would not arrive.
         """
         check_size(letter, signature)
-        self._watch()
+        if self._state is not LinkState.CONNECTED:
+            self._watch()  # else `receive` does, each turn
         try:
             self._socket.send_multipart([letter, signature], zmq.DONTWAIT)
         except zmq.Again:

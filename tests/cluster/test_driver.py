@@ -319,3 +319,23 @@ except MemoryError:
     )
     assert done.stdout == "bounded\n"
     assert callable(harden_process)
+
+
+def test_works_ahead_only_while_nothing_comes() -> None:
+    machine = Script()
+    driver, log, wire, notes, hands = bench(machine)
+    pieces = [True, True, False]
+
+    def idle() -> bool:
+        log.append("idle")
+        return pieces.pop(0)
+
+    driver = Driver(machine, notes, wire, clock=hands, idle=idle)
+    turns = [0]
+
+    def enough() -> bool:
+        turns[0] += 1
+        return turns[0] > 4  # the fourth turn waits, and does not ask again
+
+    driver.run(until=enough)
+    assert log == ["idle", "idle", "idle"]

@@ -220,3 +220,20 @@ def test_capitals_as_in_qr_codes_are_read() -> None:
     address = script_to_address(bytes.fromhex("0014" + "11" * 20), Network.MAINNET)
     assert address is not None
     assert address_to_script(f" {address.upper()}\n", Network.MAINNET) == bytes.fromhex("0014" + "11" * 20)
+
+
+def test_looking_ahead_changes_nothing_but_the_time() -> None:
+    wallet = LoneSigner().wallet
+    ahead, plain = (
+        PublicWallet(wallet.network, wallet.thresh_pk, wallet.chain_code, gap_limit=8) for _ in range(2)
+    )
+    assert ahead.look_ahead(10)
+    assert ahead.look_ahead(5)
+    assert not ahead.look_ahead(5)
+    assert not ahead.look_ahead(5)
+    scripts = [wallet.script(WalletPath(branch, index)) for branch in (0, 1) for index in range(10)]
+    assert [ahead.find(script) for script in scripts] == [plain.find(script) for script in scripts]
+    assert ahead.look_ahead(1, next_receive=2)
+    assert not ahead.look_ahead(1, next_receive=2)
+    assert [ahead.find(script) for script in scripts] == [plain.find(script) for script in scripts]
+    assert ahead.find(scripts[9], next_receive=2) == WalletPath(0, 9)
