@@ -15,7 +15,7 @@ from btclib_wallet.psbt import Psbt, PsbtIn, PsbtOut
 
 from taproot.framing import Frame, Map, read_frame
 from taproot.refusals import PsbtRefused, faults_refused
-from taproot.scripts import script_to_address, script_type
+from taproot.scripts import describe_script
 from taproot.spend import (
     MAX_MONEY_SATS,
     SIGHASH_ALL,
@@ -151,7 +151,8 @@ def _parse(psbt: bytes) -> tuple[Psbt, bytes]:
         ]
         if missing:
             raise PsbtRefused("missing-field", f"output {missing[0]}", "it has no script or no amount")
-        return parsed, bytes(parsed.tx.serialize(include_witness=False))
+        # Its validity is asserted with the PSBT's own, in `read_document`.
+        return parsed, bytes(parsed.tx.serialize(include_witness=False, check_validity=False))
 
 
 def _check_prevout(one: PsbtIn, fields: Map, outpoint: bytes, where: str) -> None:
@@ -235,8 +236,7 @@ def _read_output(door: _Door, index: int, one: PsbtOut) -> SpendOutput:
     claims = _claims_wallet(door.wallet, one)
     path = _check_claim(door, one, script, where) if claims else door.find(script)
     with faults_refused("bad-output", where, "its script cannot be read"):
-        kind = script_type(script)
-        address = script_to_address(script, door.wallet.network)
+        kind, address = describe_script(script, door.wallet.network)
     return SpendOutput(
         index=index,
         amount_sats=_amount(one.amount, where),

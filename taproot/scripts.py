@@ -1,5 +1,7 @@
 """Addresses and output scripts, each checked against its network."""
 
+from functools import lru_cache
+
 from btclib.exceptions import BTClibTypeError, BTClibValueError
 from btclib.script import script_pub_key as btclib_script
 
@@ -8,6 +10,8 @@ from taproot.spend import Network
 _OP_RETURN = 0x6A
 _PAY_TO_ANCHOR = bytes.fromhex("51024e73")
 _LONGEST_ADDRESS = 100
+_LONGEST_KEPT = 42
+"""The longest script whose description is kept: that of a witness program, so that memory stays small."""
 
 
 def script_type(script: bytes) -> str:
@@ -25,6 +29,18 @@ def script_to_address(script: bytes, network: Network) -> str | None:
     if script[:1] == bytes([_OP_RETURN]):
         return None
     return btclib_script.address(script, network.value) or None
+
+
+def describe_script(script: bytes, network: Network) -> tuple[str, str | None]:
+    """`script_type` and `script_to_address` in one; for short scripts remembered, since most are paid again."""
+    return _remembered(script, network) if len(script) <= _LONGEST_KEPT else _described(script, network)
+
+
+def _described(script: bytes, network: Network) -> tuple[str, str | None]:
+    return script_type(script), script_to_address(script, network)
+
+
+_remembered = lru_cache(maxsize=4096)(_described)
 
 
 def address_to_script(address: str, network: Network) -> bytes:

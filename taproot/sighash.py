@@ -12,7 +12,6 @@ from btclib.script import sig_hash
 from btclib.script.sig_hash import PrecomputedTxData
 from btclib.tx import Tx, TxOut
 
-from curve import Point, TweakContext
 from taproot.refusals import PsbtRefused, faults_refused
 from taproot.spend import SigningTask, Spend
 from taproot.wallet import PublicWallet, output_script
@@ -28,14 +27,13 @@ def signing_tasks(psbt: bytes, spend: Spend, wallet: PublicWallet) -> tuple[Sign
         PsbtRefused: "sighash-disagreement", "sighash-failed", or "output-key".
     """
     sighashes = agreed_sighashes(psbt, spend)
-    start = TweakContext.start(Point.from_bytes(wallet.thresh_pk))
     tasks = []
     for index, (coin, sighash) in enumerate(zip(spend.inputs, sighashes, strict=True)):
         where = f"input {index}"
         if coin.path is None:
             raise PsbtRefused("foreign-input", where, "this wallet does not derive it")
         tweaks = wallet.tweaks(coin.path)
-        if output_script(start.apply_all(tweaks).xonly()) != coin.script_pubkey:
+        if output_script(wallet.tweaked(coin.path).xonly()) != coin.script_pubkey:
             raise PsbtRefused("output-key", where, "the tweaks lead to another output key")
         tasks.append(SigningTask(index, sighash, coin.sighash_type, tweaks))
     return tuple(tasks)
