@@ -44,21 +44,31 @@ def consent_fault(
     """What is wrong with a set of consents, in words; None when every member's is genuine and for this charter."""
     if len(consents) != charter.n:
         return f"{len(consents)} consents for {charter.n} members"
-    for index, (signed, member) in enumerate(zip(consents, charter.members, strict=True)):
-        try:
-            letter = open_inner(signed, Kind.KEYGEN_CONSENT)
-        except BadLetter as bad:
-            return f"consent of member {index}: {bad}"
-        header = letter.header
-        assert isinstance(letter.body, KeygenConsent)
-        if header.sender != member.identity:
-            return f"consent {index} is not from that member"
-        if (header.cluster_id, header.wallet_id) != (charter.cluster_id, charter.wallet_id):
-            return f"consent of member {index} is about another wallet"
-        if letter.body.charter_digest != charter_digest or header.request_id != charter_digest:
-            return f"consent of member {index} is for another charter"
-        if header.expires_at_ms < wall_ms:
-            return f"consent of member {index} has expired"
+    faults = (
+        member_consent_fault(signed, index, charter, charter_digest, wall_ms)
+        for index, signed in enumerate(consents)
+    )
+    return next((fault for fault in faults if fault is not None), None)
+
+
+def member_consent_fault(
+    signed: SignedLetter, index: int, charter: Charter, charter_digest: bytes, wall_ms: int
+) -> str | None:
+    """What is wrong with one member's consent, in words; None when it is genuine, in force, and for this charter."""
+    try:
+        letter = open_inner(signed, Kind.KEYGEN_CONSENT)
+    except BadLetter as bad:
+        return f"consent of member {index}: {bad}"
+    header = letter.header
+    assert isinstance(letter.body, KeygenConsent)
+    if header.sender != charter.members[index].identity:
+        return f"consent {index} is not from that member"
+    if (header.cluster_id, header.wallet_id) != (charter.cluster_id, charter.wallet_id):
+        return f"consent of member {index} is about another wallet"
+    if letter.body.charter_digest != charter_digest or header.request_id != charter_digest:
+        return f"consent of member {index} is for another charter"
+    if header.expires_at_ms < wall_ms:
+        return f"consent of member {index} has expired"
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.approvals import consent_fault
+from cluster.approvals import member_consent_fault
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.journal import (
     Body,
@@ -158,9 +158,12 @@ class KeygenDesk:
 
     def _start(self, making: Making, turn: Turn) -> None:
         consents = tuple(making.consents[member.identity] for member in making.charter.members)
-        fault = consent_fault(consents, making.charter, making.digest, turn.now.wall_ms)
-        if fault is not None:
-            making.consents.clear()
+        for index, signed in enumerate(consents):
+            if member_consent_fault(signed, index, making.charter, making.digest, turn.now.wall_ms):
+                del making.consents[
+                    making.charter.members[index].identity
+                ]  # and only that one is asked again
+        if len(making.consents) < making.charter.n:
             return
         making.stage, making.session_id, making.started = "running", turn.random(), consents
         making.ends_at_ms = turn.now.monotonic_ms + SESSION_LIFE_MS

@@ -184,7 +184,10 @@ class KeygenDesk:
         if plan.stage != "running" or plan.session_id != letter.header.session_id:
             self._fault(letter, "keygen-lost", (), turn)
             return
-        trouble = self._vault.keygen_investigate(plan.charter, plan.session_id, message)
+        try:
+            trouble = self._vault.keygen_investigate(plan.charter, plan.session_id, message)
+        except KeygenTrouble as lost:
+            trouble = lost
         self._fail(plan, trouble.code, turn)
         self._fault(letter, trouble.code, trouble.culprits, turn)
 
