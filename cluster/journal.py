@@ -186,6 +186,13 @@ class ComplaintKept(Body, frozen=True):
     evidence: tuple[SignedLetter, ...]
 
 
+class UsedKept(Body, frozen=True):
+    """Somebody who knows vouches that a wallet's addresses below these indexes are used (at a recovery)."""
+
+    next_receive: Count
+    next_change: Count
+
+
 class RecoveredKept(Body, frozen=True):
     """This node was rebuilt from words and recovery data: its budgets start exhausted at this time."""
 
@@ -211,6 +218,7 @@ KINDS: dict[str, type[Body]] = {
     "final": FinalKept,
     "closed": ClosedKept,
     "complaint": ComplaintKept,
+    "used": UsedKept,
     "recovered": RecoveredKept,
 }
 """The name under which each kind of body is stored."""

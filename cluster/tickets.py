@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from cluster.codec import BadLetter, Letter, open_inner
-from cluster.journal import AnswerKept, Body, ClosedKept, FinalKept, JudgedKept, RequestKept, SignedKept
+from cluster.journal import (
+    AnswerKept,
+    Body,
+    ClosedKept,
+    FinalKept,
+    JudgedKept,
+    RequestKept,
+    SignedKept,
+    UsedKept,
+)
 from cluster.judging import Judge, Judgement
 from cluster.messages import (
     NO_ID,
@@ -160,6 +169,8 @@ class Tickets(Shelf[Ticket, TicketTrace]):
             case ClosedKept(request_id=request_id, code=code):
                 self._restore_failure(self.ended[request_id])
                 self._restore_end(self.ended[request_id], "closed", code)
+            case UsedKept():
+                self.saw(wallet_id, entry.next_receive, entry.next_change)
             case _:
                 pass
 

@@ -14,7 +14,15 @@ from cluster.cli.copies import read_backup_file
 from cluster.cli.output import words_table
 from cluster.cli.setup import kdf_cost, make_datadir, make_part
 from cluster.errors import ConfigError, StateError, UsageError
-from cluster.journal import CopyConfirmed, RecoveredKept, RosterKept, WalletComplete, WalletKept, note
+from cluster.journal import (
+    CopyConfirmed,
+    RecoveredKept,
+    RosterKept,
+    UsedKept,
+    WalletComplete,
+    WalletKept,
+    note,
+)
 from cluster.keys import Keys, Seed
 from cluster.messages import NO_ID
 from cluster.party import Config, public_file
@@ -41,6 +49,18 @@ __all__ = ["recover"]
 )
 @click.option("--name", required=True, help="The node's name in the roster.")
 @click.option(
+    "--next-receive",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    help="The first receive index that another node's `assent wallets --json` shows as unused.",
+)
+@click.option(
+    "--next-change",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    help="The same for change.",
+)
+@click.option(
     "--words-file", type=click.Path(path_type=Path), help="Read the 24 words from this private file."
 )
 @click.option("--yes", is_flag=True, help="The roster's words were compared already (for scripts).")
@@ -52,6 +72,8 @@ def recover(
     *,
     backups: tuple[Path, ...],
     name: str,
+    next_receive: int,
+    next_change: int,
     words_file: Path | None,
     yes: bool,
     kdf_memory: int | None,
@@ -86,6 +108,8 @@ def recover(
     _compare(call, read[0][0], yes=yes)
     keys = seed.keys(roster.network)
     records = _records(read, keys, entry)
+    used = UsedKept(time.time_ns() // 1_000_000, next_receive, next_change)
+    records += [note(used, wallet.wallet_id) for _, wallet in read]
     passphrase = call.passphrase.read("New passphrase", confirm=True)
     make_datadir(place, config, seed, part, passphrase, cost, records=records)
     seed.wipe()
@@ -160,6 +184,10 @@ def _tell_lost(call: Call) -> None:
     call.output.talk("  - the policy in force: until `assent policy set FILE` this node refuses everything")
     call.output.talk(
         "  - what was spent: every budget starts exhausted, and fills again as its window passes"
+    )
+    call.output.talk(
+        "  - which addresses are used: without --next-receive and --next-change it looks from index 0, "
+        "a thousand addresses far"
     )
     call.output.talk("  - earlier requests, refusals and answers: they are asked again")
     call.output.talk("  - its record chain starts anew, which the coordinator can see")

@@ -11,7 +11,7 @@ from spends import STRANGER
 from cluster.client import REQUEST_LIFE_MS
 from cluster.codec import Letter, Mouth, open_inner
 from cluster.effects import Now
-from cluster.journal import PolicyKept, RecoveredKept, note
+from cluster.journal import PolicyKept, RecoveredKept, UsedKept, note
 from cluster.messages import (
     Decision,
     Final,
@@ -307,6 +307,16 @@ def test_a_node_that_only_heard_the_final_knows_the_used_addresses() -> None:
                 world.restart(name)
             known = world.node(name).keygen.wallets[wallet.wallet_id]
             assert (known.next_receive, known.next_change) == (401, 601), name
+
+
+def test_a_recovered_node_knows_the_used_addresses_that_it_was_told() -> None:
+    world = PolicedWorld(BUDGET)
+    wallet = world.make_wallet()
+    world.stop("node0")
+    world.seats["node0"].disk.append(note(UsedKept(world.now.wall_ms, 1_200, 7), wallet.wallet_id))
+    world.restart("node0")
+    known = world.node("node0").keygen.wallets[wallet.wallet_id]
+    assert (known.next_receive, known.next_change, known.complete) == (1_200, 7, True)
 
 
 # Whose policy.
