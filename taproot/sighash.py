@@ -70,8 +70,9 @@ def btclib_sighashes(
         prevouts: amount and script of every coin spent.
         sighash_types: for each input index that is asked about, its type; the answers come in that order.
     """
-    tx = Tx.parse(unsigned_tx)
-    spent = [TxOut(amount_sats, script) for amount_sats, script in prevouts]
+    # Both were found valid when they were read (`read_spend`).
+    tx = Tx.parse(unsigned_tx, check_validity=False)
+    spent = [TxOut(amount_sats, script, check_validity=False) for amount_sats, script in prevouts]
     # Hashed once for all inputs: the library's per-input helper would do it again for each, which is quadratic.
     precomputed = PrecomputedTxData(tx, spent)
     return tuple(

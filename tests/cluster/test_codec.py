@@ -228,3 +228,16 @@ def test_every_kind_has_a_rule() -> None:
 def test_the_page_about_letters_is_up_to_date() -> None:
     page = Path(__file__).parents[2] / "docs" / "messages.md"
     assert page.read_text(encoding="utf-8") == messages_doc.page(), "run `make docs`"
+
+
+@pytest.mark.parametrize("size", [100, 5000])
+def test_a_check_that_is_remembered_is_of_exactly_these_bytes(size: int) -> None:
+    identity = TestIdentity("n")
+    letter = bytes(size)
+    signature = identity.sign(SIGNATURE_DOMAIN + letter)
+    for _ in range(2):
+        assert verify_signature(identity.public, letter, signature)
+        assert not verify_signature(identity.public, letter[:-1] + b"\1", signature)
+        assert not verify_signature(identity.public, letter, signature[:-1] + b"\0")
+        assert not verify_signature(TestIdentity("m").public, letter, signature)
+        assert verify_signature(identity.public, letter, signature)
