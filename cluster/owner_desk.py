@@ -218,8 +218,8 @@ class NodeDesk:
             "lines": [],
             "why": [],
             "reasons": [],
-            "decision": "approve" if trace.state == "final" else "refuse",
-            "codes": [] if trace.state == "final" else list(trace.codes),
+            "decision": trace.decision.name.lower(),
+            "codes": list(trace.judged),
             "client": self._node.roster.name_of(trace.client),
         }
 

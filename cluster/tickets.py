@@ -86,8 +86,10 @@ class Ticket:
 
 @dataclass(slots=True)
 class TicketTrace(Trace):
-    """What is left of a ticket: what a repeated proposal or order is answered."""
+    """What is left of a ticket: what a repeated proposal or order is answered, and what this node last thought."""
 
+    decision: Decision = Decision.REFUSE
+    judged: tuple[str, ...] = ()
     spend_id: bytes = NO_ID
     policy_digest: bytes = NO_ID
     signed: dict[bytes, SignedKept] = field(default_factory=dict)
@@ -190,6 +192,7 @@ class Tickets(Shelf[Ticket, TicketTrace]):
     def _restore_judgement(self, trace: TicketTrace, entry: JudgedKept) -> None:
         """A refusal stands; anything milder is judged again before it is said."""
         trace.spend_id = entry.spend_id
+        trace.decision, trace.judged = Decision(entry.decision), entry.codes
         if Decision(entry.decision) is Decision.REFUSE:
             trace.codes, trace.policy_digest = entry.codes, entry.policy_digest
             if trace.state == "open":
@@ -241,6 +244,8 @@ def _trace(ticket: Ticket) -> TicketTrace:
         expires_at_ms=ticket.expires_at_ms,
         state=ticket.state,
         codes=codes.get(ticket.state, ticket.judgement.codes),
+        decision=ticket.judgement.decision,
+        judged=ticket.judgement.codes,
         spend_id=subject.spend_id,
         policy_digest=ticket.judgement.policy_digest,
         signed=_repeatable(ticket.signed),

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import cast
 
 import pytest
-from world import TestIdentity, World
+from spends import payment
+from world import ScriptedJudge, TestIdentity, World
 
 from cluster.codec import encode
 from cluster.errors import AuthenticationError, StateError, UsageError
+from cluster.messages import Decision
 from cluster.owner_desk import CoordinatorDesk, NodeDesk, proof_of
 from cluster.roster import digest
 
@@ -179,3 +181,25 @@ def test_a_coordinator_shows_and_decides_nothing(world: World) -> None:
     for request in ({"do": "answer"}, {"do": "set-policy"}, {"do": "challenge"}, {}):
         with pytest.raises(UsageError):
             desk.handle(request, world.now, world.entropy())
+
+
+def test_an_ended_request_still_shows_what_this_node_thought_of_it() -> None:
+    def judge(name: str) -> ScriptedJudge:
+        asks = name == "node2"
+        return ScriptedJudge(name, lambda subject, said: Decision.ASK if asks else Decision.APPROVE)
+
+    world = World(judges=judge)
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet))
+    assert world.run(lambda: view.final is not None)
+    world.run(ms=5_000)
+    for restarted in (False, True):
+        if restarted:
+            for name in ("node0", "node2"):
+                world.stop(name)
+                world.restart(name)
+        for name, decision in (("node0", "approve"), ("node2", "ask")):
+            [entry] = listed(
+                Table(world, name).say({"do": "find", "prefix": view.subject.request_id.hex()}), "found"
+            )
+            assert (entry["state"], entry["decision"]) == ("final", decision)
