@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from cluster.client import Client
-from cluster.driver import Driver, NodeLinks, system_clock
+from cluster.driver import Driver, system_clock
 from cluster.effects import Step
 from cluster.errors import AuthenticationError, PeerError
 from cluster.keys import Keys
 from cluster.party import Party
 from cluster.records import Record
-from cluster.transport import NodeEndpoint
+from cluster.transport import NodeEndpoint, NodeLinks
 from cluster.transport.dialer import LinkState
 
 __all__ = ["CONNECT_S", "ClientLine"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cluster.control import ControlServer
 from cluster.coordinator import Coordinator
-from cluster.driver import CoordinatorLinks, Driver, NodeLinks, system_clock
+from cluster.driver import Driver, system_clock
 from cluster.effects import Question
 from cluster.errors import ConfigError, StateError
 from cluster.journal import PolicyKept, read
@@ -26,7 +26,7 @@ from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.settings import profile_of_text
 from cluster.storage import Store
-from cluster.transport import CoordinatorEndpoint, NodeEndpoint
+from cluster.transport import CoordinatorEndpoint, CoordinatorLinks, NodeEndpoint, NodeLinks
 from cluster.vault import Vault
 from curve import blind
 from taproot import BackendMissing, require_c_backend

@@ -80,9 +80,9 @@ class Crasher:
 
     def install(self) -> None:
         """Put this between the program and the world."""
-        from cluster.driver import CoordinatorLinks, NodeLinks
         from cluster.records import Head, Record
         from cluster.storage import Store
+        from cluster.transport import CoordinatorLinks, NodeLinks
 
         append = Store.append
 

@@ -13,6 +13,7 @@ from cluster.transport.frames import (
     Oversize,
     check_size,
 )
+from cluster.transport.links import Arrived, CoordinatorLinks, Links, NodeLinks
 from cluster.transport.listener import CoordinatorEndpoint, Counters
 from cluster.transport.profile import DEALER_OPTIONS, ROUTER_OPTIONS, ZAP_DOMAIN, check_endpoint, check_libzmq
 from cluster.transport.zap import AllowSet
@@ -20,6 +21,10 @@ from cluster.transport.zap import AllowSet
 __all__ = [
     "CoordinatorEndpoint",
     "NodeEndpoint",
+    "Links",
+    "NodeLinks",
+    "CoordinatorLinks",
+    "Arrived",
     "Frame",
     "Counters",
     "Oversize",

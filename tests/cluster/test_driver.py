@@ -17,17 +17,21 @@ from cluster.driver import (
     HELD_BYTES,
     HELD_LETTERS,
     HELD_MS,
-    Arrived,
-    CoordinatorLinks,
     Driver,
-    NodeLinks,
     harden_process,
 )
 from cluster.effects import Now, Outgoing, Question, Step
 from cluster.errors import StateError, StorageFault
 from cluster.records import NO_WALLET, Record
 from cluster.storage import Store
-from cluster.transport import MAX_LETTER_BYTES, CoordinatorEndpoint, NodeEndpoint
+from cluster.transport import (
+    MAX_LETTER_BYTES,
+    Arrived,
+    CoordinatorEndpoint,
+    CoordinatorLinks,
+    NodeEndpoint,
+    NodeLinks,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 ME, YOU, OTHER = b"m" * 32, b"y" * 32, b"o" * 32
