@@ -9,12 +9,13 @@ import msgspec
 from wire import Envelope
 from world import START_MS, World
 
-from cluster.codec import Letter, Mouth, open_letter, seal_letter
+from cluster.codec import Letter, Mouth, encode, open_letter, seal_letter
 from cluster.effects import Outgoing
 from cluster.journal import SignedKept, read
 from cluster.messages import (
     NO_ID,
     Body,
+    KeygenPropose,
     Kind,
     NonceRequest,
     Order,
@@ -22,6 +23,8 @@ from cluster.messages import (
     Propose,
     SignedLetter,
 )
+from cluster.node import Answer
+from cluster.roster import Charter, digest
 
 
 class EvilCoordinator:
@@ -78,6 +81,20 @@ class EvilCoordinator:
         """Everything a node gives for a request it approves: verdict and nonces."""
         verdict, nonces = self.propose(node, request)
         return OrderEntry(verdict.signed, nonces.signed)
+
+    def consent(self, node: str, charter: Charter, request: SignedLetter) -> SignedLetter:
+        """Propose a wallet to a node, whose owner says yes: its consent."""
+        subject = digest(encode(charter))
+        self.tell(
+            node,
+            Kind.KEYGEN_PROPOSE,
+            KeygenPropose(request),
+            wallet_id=charter.wallet_id,
+            request_id=subject,
+        )
+        self.world.answer(node, Answer(subject, True))
+        said = self.opened(node, self.world.seats[node].said)
+        return next(letter.signed for letter in said if letter.header.kind is Kind.KEYGEN_CONSENT)
 
     def fresh(self, node: str, wallet_id: bytes, request_id: bytes) -> SignedLetter:
         """New nonces of a node."""

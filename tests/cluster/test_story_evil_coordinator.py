@@ -356,15 +356,8 @@ def test_keygen_with_forged_or_missing_consents_does_not_start() -> None:
     subject = digest(encode(view.charter))
     evil = EvilCoordinator(world)
     ids = {"wallet_id": view.charter.wallet_id, "request_id": subject}
-    consents = []
-    for name in world.node_names:
-        evil.tell(name, Kind.KEYGEN_PROPOSE, KeygenPropose(view.request), **ids)
-        if name != "node2":
-            world.answer(name, Answer(subject, True))
-            consents += [
-                o for o in evil.opened(name, world.seats[name].said) if o.header.kind is Kind.KEYGEN_CONSENT
-            ]
-    signed = tuple(letter.signed for letter in consents)
+    evil.tell("node2", Kind.KEYGEN_PROPOSE, KeygenPropose(view.request), **ids)
+    signed = tuple(evil.consent(name, view.charter, view.request) for name in ("node0", "node1"))
     for wrong in (signed, (*signed, signed[0]), (signed[1], signed[0], signed[0]), signed[:1] * 3):
         answers = evil.tell("node0", Kind.KEYGEN_START, KeygenStart(wrong), session_id=b"\x01" * 32, **ids)
         assert answers == []

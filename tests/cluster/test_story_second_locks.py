@@ -9,8 +9,7 @@ from world import World
 
 from cluster.approvals import read_approval
 from cluster.codec import BadLetter, encode, open_letter, seal_letter
-from cluster.messages import KeygenPropose, KeygenStart, Kind, Nonces, OrderEntry, Verdict
-from cluster.node import Answer
+from cluster.messages import KeygenStart, Kind, Nonces, OrderEntry, Verdict
 from cluster.roster import digest
 
 
@@ -64,13 +63,7 @@ def test_a_node_that_restarted_starts_no_keygen_under_its_old_consent() -> None:
     subject = digest(encode(view.charter))
     evil = EvilCoordinator(world)
     ids = {"wallet_id": view.charter.wallet_id, "request_id": subject}
-    consents = []
-    for name in world.node_names:
-        evil.tell(name, Kind.KEYGEN_PROPOSE, KeygenPropose(view.request), **ids)
-        world.answer(name, Answer(subject, True))
-        said = evil.opened(name, world.seats[name].said)
-        consents.append(next(o.signed for o in said if o.header.kind is Kind.KEYGEN_CONSENT))
-    start = KeygenStart(tuple(consents))
+    start = KeygenStart(tuple(evil.consent(name, view.charter, view.request) for name in world.node_names))
     world.stop("node0")
     world.restart("node0")
     for name, kind in (("node0", Kind.KEYGEN_CONSENT), ("node1", Kind.KEYGEN_MESSAGE1)):
