@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from cluster.control import ControlServer
@@ -84,7 +84,7 @@ def serve_node(
     blind(os.urandom(32))
     roster = party.need_roster()
     judge = judge_of(roster)
-    try:
+    with _sensible_records(party):
         node = Node(
             roster=roster,
             roster_digest=party.roster_digest,
@@ -94,16 +94,9 @@ def serve_node(
             judge=judge,
             records=party.records,
         )
-    except ValueError as error:
-        raise StateError(f"{party.place.database}: a record makes no sense ({error})") from None
     desk = NodeDesk(node, party.roster_exact, policies_in_force(party), lambda: _in_doubt(judge))
-    secret = keys.transport().secret
     with ExitStack() as stack:
-        endpoints = {}
-        for entry in roster.coordinators:
-            endpoint = NodeEndpoint(entry.endpoint, entry.transport, secret)
-            stack.callback(endpoint.close)
-            endpoints[entry.identity] = endpoint
+        endpoints = _dialled(roster, keys, stack)
         links = NodeLinks(endpoints)
         memory = _Telling(party.store, on_record)
         driver = Driver(
@@ -138,7 +131,7 @@ def serve_coordinator(
     roster = party.need_roster()
     entry = roster.coordinator(party.part.identity)
     assert entry is not None  # own_entry() found it when the roster was accepted
-    try:
+    with _sensible_records(party):
         coordinator = Coordinator(
             roster=roster,
             roster_digest=party.roster_digest,
@@ -146,8 +139,6 @@ def serve_coordinator(
             boot_id=os.urandom(16),
             records=party.records,
         )
-    except ValueError as error:
-        raise StateError(f"{party.place.database}: a record makes no sense ({error})") from None
     desk = CoordinatorDesk(coordinator, entry.identity, party.roster_exact)
     peers = {peer.identity: peer for peer in (*roster.nodes, *roster.clients)}
     with ExitStack() as stack:
@@ -176,6 +167,26 @@ def serve_coordinator(
         ready(Ready("coordinator", party.config.name, roster.network, (endpoint.address,)))
         _settle()
         return driver.run(control)
+
+
+@contextmanager
+def _sensible_records(party: Party) -> Iterator[None]:
+    """While a machine reads its records: what makes no sense there becomes one line that names the database."""
+    try:
+        yield
+    except ValueError as error:
+        raise StateError(f"{party.place.database}: a record makes no sense ({error})") from None
+
+
+def _dialled(roster: Roster, keys: Keys, stack: ExitStack) -> dict[bytes, NodeEndpoint]:
+    """A line to each coordinator of the roster, by its identity key; the stack hangs up on all of them."""
+    secret = keys.transport().secret
+    endpoints = {}
+    for entry in roster.coordinators:
+        endpoint = NodeEndpoint(entry.endpoint, entry.transport, secret)
+        stack.callback(endpoint.close)
+        endpoints[entry.identity] = endpoint
+    return endpoints
 
 
 def _settle() -> None:

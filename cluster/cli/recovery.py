@@ -28,7 +28,7 @@ from cluster.messages import NO_ID
 from cluster.party import Config, public_file
 from cluster.public_part import own_entry
 from cluster.records import Record
-from cluster.roster import NodeEntry, RosterError, match_words
+from cluster.roster import NodeEntry, Roster, RosterError, match_words
 from cluster.schemes import KeygenTrouble, Wallet
 from cluster.storage import DataDir, read_private
 from cluster.vault import Vault
@@ -82,21 +82,8 @@ def recover(
 
     Stop the old node for good first: two copies of one node can be made to sign the same money twice.
     """
-    read = [read_backup_file(path) for path in backups]
-    roster = read[0][0].read_roster()
-    if any(backup.roster != read[0][0].roster for backup, _ in read):
-        raise ConfigError("these backups are from different rosters")
-    if call.network not in {None, roster.network}:
-        raise UsageError(f"--network {call.network}: the backup is for {roster.network}")
-    entry = next((node for node in roster.nodes if node.name == name), None)
-    if entry is None:
-        raise UsageError(
-            f"--name: no node {name} in the backup's roster ({', '.join(n.name for n in roster.nodes)})"
-        )
-    place = DataDir.locate(call.datadir, roster.network)
-    for file in (place.seed_file, place.database, place.config_file):
-        if file.exists():
-            raise StateError(f"{file}: this exists already; nothing was changed")
+    read, roster, entry = _read_backups(call, backups, name)
+    place = _free_place(call, roster.network)
     cost = kdf_cost(kdf_memory)
     seed = _seed(words_file)
     config = Config("node", name, roster.network)
@@ -127,6 +114,33 @@ def recover(
         },
         str(place.path),
     )
+
+
+def _read_backups(
+    call: Call, paths: tuple[Path, ...], name: str
+) -> tuple[list[tuple[Backup, Wallet]], Roster, NodeEntry]:
+    """The backups, their one roster, and the node's own entry in it."""
+    read = [read_backup_file(path) for path in paths]
+    roster = read[0][0].read_roster()
+    if any(backup.roster != read[0][0].roster for backup, _ in read):
+        raise ConfigError("these backups are from different rosters")
+    if call.network not in {None, roster.network}:
+        raise UsageError(f"--network {call.network}: the backup is for {roster.network}")
+    entry = next((node for node in roster.nodes if node.name == name), None)
+    if entry is None:
+        raise UsageError(
+            f"--name: no node {name} in the backup's roster ({', '.join(n.name for n in roster.nodes)})"
+        )
+    return read, roster, entry
+
+
+def _free_place(call: Call, network: str) -> DataDir:
+    """Where the node will live; StateError when somebody lives there."""
+    place = DataDir.locate(call.datadir, network)
+    for file in (place.seed_file, place.database, place.config_file):
+        if file.exists():
+            raise StateError(f"{file}: this exists already; nothing was changed")
+    return place
 
 
 def _seed(words_file: Path | None) -> Seed:
