@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,8 @@ def converse(home: Path, arguments: list[str], answers: list[tuple[str, str]]) -
     command = [sys.executable, "-c", "from cluster.cli import main; main()", *arguments]
     pid, terminal = pty.fork()
     if pid == 0:
+        # As a person's shell starts it; a job in the background would inherit a Ctrl-C that is ignored.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.chdir(home)
         os.execv(command[0], command)
     shown, heard, end = b"", 0, time.monotonic() + 30
