@@ -3,94 +3,55 @@
 A spend once signed may confirm at any time, so its booking stays. Two spends that share a coin can never both
 confirm; so that a replacement (a higher fee) is not paid for twice, each booking stands under exactly one of its
 outpoints, and a total counts the largest booking under each. No total is below the truth: spends that can all
-confirm share no coin, so they stand under different outpoints and each is counted in full.
+confirm share no coin, so they stand under different outpoints and each is counted in full. That holds for the whole
+wallet as for any part of it (a recipient, who asked, a grant), since a part is only fewer spends.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from policy.bookings import WALLET, Booked, Booking, Scope, Usage
+from policy.ledger import Ledger, empty_series
+from policy.series import Series
 from taproot import OutPoint
 
 
-@dataclass(frozen=True, slots=True)
-class Booking:
-    """One signed spend: what leaves with it (fee included), when by the policy clock, and which coins it uses."""
-
-    spend_id: bytes
-    at_ms: int
-    leaving_sats: int
-    outpoints: tuple[OutPoint, ...]
-
-    def __post_init__(self) -> None:
-        if not self.outpoints or self.leaving_sats < 0:
-            raise ValueError("a booking has coins and an amount that is not negative")
-
-
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """A booking and the one outpoint it stands under."""
-
-    booking: Booking
-    under: OutPoint
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a window holds: the sum that counts, and how many spends that can all confirm at most."""
-
-    sum_sats: int
-    count: int
-
-
-class _Index:
-    """Where things stand in the entries of one line of books, each the one before and a booking more.
-
-    The books of a line share it: a younger book extends it, an older one ignores what lies beyond its own end.
-    `sums` and `repeats` hold, for each place, what leaves with all entries before it, and how many of those stand
-    under an outpoint that an earlier one stood under.
-    """
-
-    __slots__ = ("ids", "length", "newest_under", "repeats", "sums")
-
-    def __init__(self, entries: Iterable[Booked] = ()) -> None:
-        self.length = 0
-        self.ids: dict[bytes, int] = {}
-        self.newest_under: dict[OutPoint, int] = {}
-        self.sums = [0]
-        self.repeats = [0]
-        for entry in entries:
-            self.add(entry)
-
-    def add(self, entry: Booked) -> None:
-        self.sums.append(self.sums[-1] + entry.booking.leaving_sats)
-        self.repeats.append(self.repeats[-1] + (entry.under in self.newest_under))
-        self.ids[entry.booking.spend_id] = self.newest_under[entry.under] = self.length
-        self.length += 1
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Book:
     """All bookings in the order of the policy clock.
 
     `exhausted_since_ms` is set on a recovered node, which cannot know what it signed before: every window counts as
-    full until its own length has passed since then.
+    full until it begins after that. Books are values: one with a booking more is another book. They share one ledger,
+    of which each knows its own length.
     """
 
-    entries: tuple[Booked, ...] = ()
     exhausted_since_ms: int | None = None
-    _index: _Index | None = field(default=None, compare=False, repr=False)
+    _ledger: Ledger = field(default_factory=Ledger, repr=False)
+    size: int = 0
 
-    def __post_init__(self) -> None:
-        if self._index is None:
-            object.__setattr__(self, "_index", _Index(self.entries))
+    @classmethod
+    def of(cls, bookings: Iterable[Booking], exhausted_since_ms: int | None = None) -> Book:
+        """The book of these bookings, in this order."""
+        ledger = Ledger()
+        for booking in bookings:
+            ledger.add(booking)
+        return cls(exhausted_since_ms, ledger, ledger.length)
 
-    def holds(self, spend_id: bytes) -> bool:
-        """Whether this spend is booked already."""
-        assert self._index is not None  # __post_init__ made it
-        return self._index.ids.get(spend_id, len(self.entries)) < len(self.entries)
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Book):
+            return NotImplemented
+        alike = (self.size, self.exhausted_since_ms) == (other.size, other.exhausted_since_ms)
+        return alike and (self._ledger is other._ledger or self.entries == other.entries)
+
+    def __hash__(self) -> int:
+        return hash((self.size, self.exhausted_since_ms))
+
+    @property
+    def entries(self) -> tuple[Booked, ...]:
+        """Every booking with the outpoint it stands under."""
+        return tuple(self._ledger.booked(position) for position in range(self.size))
 
     def with_booking(self, booking: Booking) -> Book:
         """The book with one more spend; the same book when the spend id is booked already.
@@ -100,24 +61,15 @@ class Book:
         """
         if self.holds(booking.spend_id):
             return self
-        index = self._tip()
-        entry = self._placed(booking, index)
-        index.add(entry)
-        return Book((*self.entries, entry), self.exhausted_since_ms, index)
+        ledger = self._youngest()
+        ledger.add(booking)
+        return Book(self.exhausted_since_ms, ledger, ledger.length)
 
-    def _tip(self) -> _Index:
-        """The index, when it ends where this book ends; else a new one: this book is no longer its line's youngest."""
-        assert self._index is not None  # __post_init__ made it
-        return self._index if self._index.length == len(self.entries) else _Index(self.entries)
-
-    def _placed(self, booking: Booking, index: _Index) -> Booked:
-        conflicts = [
-            (at, coin) for coin in booking.outpoints if (at := index.newest_under.get(coin)) is not None
-        ]
-        under = max(conflicts)[1] if conflicts else min(booking.outpoints)
-        if self.entries and booking.at_ms < self.entries[-1].booking.at_ms:
-            booking = replace(booking, at_ms=self.entries[-1].booking.at_ms)
-        return Booked(booking, under)
+    def _youngest(self) -> Ledger:
+        """The ledger, ending where this book ends; one of its own when others have gone on in the shared one."""
+        if self._ledger.length != self.size:
+            object.__setattr__(self, "_ledger", Ledger.of(self.entries))
+        return self._ledger
 
     def with_confirmed(self, spend_id: bytes, outpoints: Iterable[OutPoint]) -> Book:
         """The book once a transaction that spends these coins is buried in the chain: conflicting spends are over.
@@ -125,64 +77,100 @@ class Book:
         This is the only way a booking ends. `spend_id` is the confirmed spend's own (its booking stays), or 32
         zero bytes for a transaction that was never booked here. The caller vouches that the chain will not undo it.
         """
-        gone = set(outpoints)
-        kept = tuple(
-            entry
-            for entry in self.entries
-            if entry.booking.spend_id == spend_id or gone.isdisjoint(entry.booking.outpoints)
-        )
-        return Book(kept, self.exhausted_since_ms)
+        over = {entry.spend_id for entry in self.conflicting(outpoints)} - {spend_id}
+        if not over:
+            return self
+        kept = Ledger.of(entry for entry in self.entries if entry.booking.spend_id not in over)
+        return Book(self.exhausted_since_ms, kept, kept.length)
 
     def exhausted(self, since_ms: int) -> Book:
         """The book of a node rebuilt at this time: every window counts as full until it has passed."""
         return replace(self, exhausted_since_ms=max(since_ms, self.exhausted_since_ms or 0))
 
-    def is_exhausted(self, window_ms: int, now_ms: int) -> bool:
-        """Whether a window of this length still counts as full after a recovery."""
-        return self.exhausted_since_ms is not None and now_ms < self.exhausted_since_ms + window_ms
+    def is_exhausted(self, start_ms: int) -> bool:
+        """Whether a window that begins then still counts as full after a recovery."""
+        return self.exhausted_since_ms is not None and start_ms <= self.exhausted_since_ms
 
-    def usage(self, window_ms: int, now_ms: int) -> Usage:
-        """What counts in the window that ends now; a booking leaves it exactly `window_ms` after it was made."""
-        return self._usage_from(self._first_after(now_ms - window_ms))
+    # What is in it.
 
-    def usage_with(self, booking: Booking, window_ms: int, now_ms: int) -> Usage:
+    def holds(self, spend_id: bytes) -> bool:
+        """Whether this spend is booked already."""
+        return self._ledger.position_of(spend_id, self.size) is not None
+
+    def last_but(self, spend_id: bytes) -> Booking | None:
+        """The newest booking made before this spend was booked, or of all when it is not; None when there is none."""
+        position = self._ledger.position_of(spend_id, self.size)
+        before = self.size if position is None else position
+        return self._ledger.booking(before - 1) if before else None
+
+    def conflicting(self, outpoints: Iterable[OutPoint]) -> tuple[Booking, ...]:
+        """Every booking that uses one of these coins, in the order of the book."""
+        found = {position for coin in outpoints for position in self._ledger.users(coin)}
+        return tuple(self._ledger.booking(position) for position in sorted(found) if position < self.size)
+
+    def paid_before(self, script_pubkey: bytes, spend_id: bytes) -> bool:
+        """Whether another spend than this one, booked before it, pays the script."""
+        series = self._ledger.series(Scope.recipient(script_pubkey))
+        position = self._ledger.position_of(spend_id, self.size)
+        return series is not None and series.place(self.size if position is None else position) > 0
+
+    def intent_spent_by(self, intent: bytes) -> bytes | None:
+        """The first spend that was signed under this intent; None while there is none."""
+        position = self._ledger.intents.get(intent)
+        return None if position is None or position >= self.size else self._ledger.spend_ids[position]
+
+    # Totals.
+
+    def usage(self, start_ms: int, scope: Scope = WALLET) -> Usage:
+        """What counts of all that was booked from this time on."""
+        series = self._ledger.series(scope)
+        if series is None:
+            return Usage()
+        return series.usage(self._first(series, start_ms), self._end(series))
+
+    def usage_with(self, booking: Booking, start_ms: int, scope: Scope = WALLET) -> Usage:
         """The usage there would be with one more booking; without it when the spend id is booked already."""
-        first = self._first_after(now_ms - window_ms)
-        if self.holds(booking.spend_id):
-            return self._usage_from(first)
-        index = self._tip()
-        placed = self._placed(booking, index)
-        if placed.booking.at_ms <= now_ms - window_ms:
-            return self._usage_from(first)
-        if placed.under in index.newest_under:
-            return _usage((*self.entries[first:], placed))
-        before = self._usage_from(first)
-        return Usage(before.sum_sats + placed.booking.leaving_sats, before.count + 1)
+        at_ms = max(booking.at_ms, self._ledger.time_before(self.size))
+        if self.holds(booking.spend_id) or at_ms < start_ms or not scope.holds(booking):
+            return self.usage(start_ms, scope)
+        ledger = self._youngest()
+        series = ledger.series(scope) or empty_series(scope)
+        return series.usage_with(
+            self._first(series, start_ms),
+            ledger.founder_of(booking),
+            scope.cost_sats(booking),
+            booking.fee_sats,
+            booking.paid_sats,
+        )
 
-    def room_at(self, window_ms: int, now_ms: int, room_sats: int) -> int | None:
-        """When, if nothing more is signed, the window's sum will be at most `room_sats`; None when it never will."""
-        if room_sats < 0:
+    def must_leave_until(
+        self, fits: Callable[[Usage], bool], booking: Booking, start_ms: int, scope: Scope = WALLET
+    ) -> int | None:
+        """The time of the last booking that must leave the window, so that with one more spend its usage fits.
+
+        None when it fits as it is, and when it never will. Less in the window never makes `fits` false.
+        """
+        ledger = self._youngest()
+        series = ledger.series(scope) or empty_series(scope)
+        founder, cost, paid = ledger.founder_of(booking), scope.cost_sats(booking), booking.paid_sats
+        held = self.holds(booking.spend_id)
+
+        def fits_from(place: int) -> bool:
+            if held:
+                return fits(series.usage(place, len(series.positions)))
+            return fits(series.usage_with(place, founder, cost, booking.fee_sats, paid))
+
+        low, high = self._first(series, start_ms), len(series.positions)
+        if fits_from(low) or not fits_from(high):
             return None
-        inside = self.entries[self._first_after(now_ms - window_ms) :]
-        ends = [entry.booking.at_ms + window_ms for entry in inside]
-        if not ends or self.usage(window_ms, now_ms).sum_sats <= room_sats:
-            return now_ms
-        return ends[bisect_left(ends, True, key=lambda end: self.usage(window_ms, end).sum_sats <= room_sats)]
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if fits_from(middle) else (middle, high)
+        return ledger.times[series.positions[high - 1]]
 
-    def _first_after(self, time_ms: int) -> int:
-        return bisect_right(self.entries, time_ms, key=lambda entry: entry.booking.at_ms)
+    def _first(self, series: Series, start_ms: int) -> int:
+        return series.place(self._ledger.first_from(start_ms, self.size))
 
-    def _usage_from(self, first: int) -> Usage:
-        """The usage of all entries from this place on; where no outpoint stands twice, no walk is needed."""
-        assert self._index is not None  # __post_init__ made it
-        end, sums, repeats = len(self.entries), self._index.sums, self._index.repeats
-        if repeats[end] > repeats[first]:
-            return _usage(self.entries[first:])
-        return Usage(sums[end] - sums[first], end - first)
-
-
-def _usage(entries: Iterable[Booked]) -> Usage:
-    largest: dict[OutPoint, int] = {}
-    for entry in entries:
-        largest[entry.under] = max(largest.get(entry.under, 0), entry.booking.leaving_sats)
-    return Usage(sum(largest.values()), len(largest))
+    def _end(self, series: Series) -> int:
+        whole = self._ledger.length == self.size
+        return len(series.positions) if whole else series.place(self.size)

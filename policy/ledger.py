@@ -1,0 +1,230 @@
+"""Where bookings are kept, a column for each of their parts, so that a million of them need little room.
+
+A ledger only grows. Books share one (`policy.book`): each ignores what lies beyond its own length.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, MutableSequence, Sequence
+from typing import cast
+
+from policy.bookings import EVER_MS, Booked, Booking, Party, Scope
+from policy.series import Series, push
+from taproot import OutPoint
+
+_NO_HEIGHT = -1
+
+
+def _coin(outpoint: OutPoint) -> bytes:
+    return outpoint.txid + outpoint.vout.to_bytes(4, "big")
+
+
+def _outpoint(coin: bytes) -> OutPoint:
+    return OutPoint(coin[:-4], int.from_bytes(coin[-4:], "big"))
+
+
+class Ledger:
+    """The columns, where to find a spend or a coin in them, and the series of each scope.
+
+    `coin_users` and the series of a scope hold a bare position as long as it is the only one: most coins and many
+    recipients come once.
+    """
+
+    __slots__ = (
+        "_coin_users", "_coins", "_coins_end", "_fees", "_founders", "_grants", "_heights", "_initiators", "_intents",
+        "_leaving", "_paid_sats", "_payments_end", "_positions", "_scopes", "_scripts", "_seen", "_standing", "_unders",
+        "_wallet", "intents", "spend_ids", "times",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.spend_ids: list[bytes] = []
+        self.times = array("q")
+        self._leaving: MutableSequence[int] = array("q")
+        self._fees: MutableSequence[int] = array("q")
+        self._heights: MutableSequence[int] = array("q")
+        self._initiators: list[str] = []
+        self._grants: list[bytes] = []
+        self._intents: list[bytes] = []
+        self._coins: list[bytes] = []
+        self._coins_end = array("I", [0])
+        self._scripts: list[bytes] = []
+        self._paid_sats: MutableSequence[int] = array("q")
+        self._payments_end = array("I", [0])
+        # The coin that each stands under, by its place among all coins, and the first that stood under it.
+        self._unders = array("I")
+        self._founders = array("I")
+
+        self.intents: dict[bytes, int] = {}
+        self._positions: dict[bytes, int] = {}
+        self._coin_users: dict[bytes, int | list[int]] = {}
+        self._standing: dict[bytes, int] = {}
+        self._wallet = Series(payees=True)
+        self._scopes: dict[Party, dict[bytes | str, int | Series]] = {party: {} for party in Party}
+        self._seen: dict[bytes | str, bytes | str] = {}
+
+    @classmethod
+    def of(cls, entries: Iterable[Booked]) -> Ledger:
+        """A ledger of these, each under the outpoint it stands under already."""
+        made = cls()
+        for entry in entries:
+            made.add(entry.booking, entry.under)
+        return made
+
+    @property
+    def length(self) -> int:
+        """How many bookings there are."""
+        return len(self.spend_ids)
+
+    # Adding.
+
+    def add(self, booking: Booking, under: OutPoint | None = None) -> None:
+        """One booking more: under the outpoint given, or the one that the rule of conflicts says."""
+        coins = tuple(dict.fromkeys(_coin(outpoint) for outpoint in booking.outpoints))
+        coin, newest = (
+            self._place(coins) if under is None else (_coin(under), self._newest_under(_coin(under)))
+        )
+        position = self.length
+        self.times.append(max(booking.at_ms, self.time_before(position)))  # first: it may raise
+        founder = position if newest is None else self._founders[newest]
+        self._unders.append(len(self._coins) + coins.index(coin))
+        self._founders.append(founder)
+        self._write(booking, coins)
+        for used in coins:
+            self._use(used, position, stands=used == coin)
+        self._wallet.add(position, founder, booking.leaving_sats, booking.fee_sats, booking.paid_sats)
+        for script in booking.paid_sats:
+            self._count(Scope.recipient(script), booking, position)
+        self._count(Scope.initiator(booking.initiator), booking, position)
+        if booking.grant:
+            self._count(Scope.grant(booking.grant), booking, position)
+
+    def founder_of(self, booking: Booking) -> int | None:
+        """Which spend would name the group of one booking more; None when it would found its own."""
+        newest = self._place([_coin(outpoint) for outpoint in booking.outpoints])[1]
+        return None if newest is None else self._founders[newest]
+
+    def _place(self, coins: Sequence[bytes]) -> tuple[bytes, int | None]:
+        """The coin that a spend of these is to stand under, and the newest that does already."""
+        standing = [(at, coin) for coin in coins if (at := self._newest_under(coin)) is not None]
+        if not standing:
+            return min(coins), None
+        newest, coin = max(standing)
+        return coin, newest
+
+    def _newest_under(self, coin: bytes) -> int | None:
+        users = self._coin_users.get(coin)
+        if isinstance(users, int):
+            return users if self._coins[self._unders[users]] == coin else None
+        return self._standing.get(coin)
+
+    def _use(self, coin: bytes, position: int, *, stands: bool) -> None:
+        users = self._coin_users.get(coin)
+        if users is None:
+            self._coin_users[coin] = position
+            return
+        if isinstance(users, int):
+            newest = self._newest_under(coin)
+            if newest is not None:
+                self._standing[coin] = newest
+            users = self._coin_users[coin] = [users]
+        users.append(position)
+        if stands:
+            self._standing[coin] = position
+
+    def _write(self, booking: Booking, coins: Sequence[bytes]) -> None:
+        self._positions[booking.spend_id] = self.length
+        if booking.intent:
+            self.intents.setdefault(booking.intent, self.length)
+        self.spend_ids.append(booking.spend_id)
+        self._leaving = push(self._leaving, booking.leaving_sats)
+        self._fees = push(self._fees, booking.fee_sats)
+        self._heights = push(self._heights, _NO_HEIGHT if booking.height is None else booking.height)
+        self._initiators.append(cast("str", self._same(booking.initiator)))
+        self._grants.append(cast("bytes", self._same(booking.grant)))
+        self._intents.append(booking.intent)
+        self._coins.extend(coins)
+        self._coins_end.append(len(self._coins))
+        for script, amount in booking.payments:
+            again = script in self._scopes[Party.RECIPIENT]
+            self._scripts.append(cast("bytes", self._same(script)) if again else script)
+            self._paid_sats = push(self._paid_sats, amount)
+        self._payments_end.append(len(self._scripts))
+
+    def _same(self, key: bytes | str) -> bytes | str:
+        """One object for all that are equal."""
+        return self._seen.setdefault(key, key)
+
+    def _count(self, scope: Scope, booking: Booking, position: int) -> None:
+        known = self._scopes[scope.party]
+        alone = known.get(scope.key)
+        if alone is None:
+            known[scope.key] = position
+            return
+        if isinstance(alone, int):
+            alone = known[scope.key] = self._series_of(scope, alone)
+        self._extend(alone, scope, booking, position)
+
+    def _series_of(self, scope: Scope, position: int) -> Series:
+        made = empty_series(scope)
+        self._extend(made, scope, self.booking(position), position)
+        return made
+
+    def _extend(self, series: Series, scope: Scope, booking: Booking, position: int) -> None:
+        cost = scope.cost_sats(booking)
+        series.add(position, self._founders[position], cost, booking.fee_sats, booking.paid_sats)
+
+    # Looking up.
+
+    def position_of(self, spend_id: bytes, end: int) -> int | None:
+        """Where a spend stands before `end`."""
+        position = self._positions.get(spend_id)
+        return None if position is None or position >= end else position
+
+    def time_before(self, end: int) -> int:
+        """The time of the last booking before `end`; before all times when there is none."""
+        return self.times[end - 1] if end else EVER_MS
+
+    def first_from(self, start_ms: int, end: int) -> int:
+        """The first booking made at this time or later; `end` when there is none before that."""
+        return bisect_left(self.times, start_ms, 0, end)
+
+    def users(self, outpoint: OutPoint) -> Sequence[int]:
+        """The bookings that use a coin, in order."""
+        users = self._coin_users.get(_coin(outpoint), ())
+        return (users,) if isinstance(users, int) else users
+
+    def series(self, scope: Scope) -> Series | None:
+        """The spends of a scope; None when there are none."""
+        if scope.party is Party.WALLET:
+            return self._wallet
+        found = self._scopes[scope.party].get(scope.key)
+        return self._series_of(scope, found) if isinstance(found, int) else found
+
+    def booking(self, position: int) -> Booking:
+        """The booking at a position."""
+        coins = self._coins[self._coins_end[position] : self._coins_end[position + 1]]
+        paid = slice(self._payments_end[position], self._payments_end[position + 1])
+        height = self._heights[position]
+        return Booking(
+            self.spend_ids[position],
+            self.times[position],
+            self._leaving[position],
+            tuple(_outpoint(coin) for coin in coins),
+            self._fees[position],
+            tuple(zip(self._scripts[paid], self._paid_sats[paid], strict=True)),
+            self._initiators[position],
+            None if height == _NO_HEIGHT else height,
+            self._grants[position],
+            self._intents[position],
+        )
+
+    def booked(self, position: int) -> Booked:
+        """The booking at a position, and the outpoint it stands under."""
+        return Booked(self.booking(position), _outpoint(self._coins[self._unders[position]]))
+
+
+def empty_series(scope: Scope) -> Series:
+    """A series without a spend. Who is paid is only kept where it can be asked."""
+    return Series(payees=scope.party in {Party.WALLET, Party.INITIATOR})
