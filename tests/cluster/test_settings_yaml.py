@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cluster.errors import ConfigError
@@ -19,11 +23,15 @@ from cluster.settings import (
     load_settings,
     parse_settings,
     profile_of_text,
+    read_settings_text,
 )
+from cluster.strict_yaml import Parser, tree_of
 from policy import Profile
-from policy.tree import Entry, Mapping, Scalar, Sequence
+from policy.tree import Entry, Mapping, Node, Scalar, Sequence
 
 FILE = "node.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs"
 
 
 def test_reads_a_tree_with_lines_and_paths() -> None:
@@ -98,12 +106,31 @@ BAD_YAML: list[tuple[str, int, str]] = [
     ("a: [1, 2\nb: 3\n", 1, "close the bracket"),
     ("a: [1, 2,\nb: 3\n", 3, "not YAML"),
     ("a: 'x\n", 2, "not YAML"),
-    ("a:\n\t- 1\n", 2, "not YAML"),
+    ("a: >-\n", 1, "several lines"),
+    ("a: [what?]\n", 1, "quote the text"),
+    ("a: [b?c]\n", 1, "quote the text"),
+    ("a?: 1\n", 1, "quote the text"),
+    ('"on": 1\nb: {on: 1}\n', 2, "true or false"),
+    ("x" * 201 + ": 1\n", 1, "longer than 200"),
+    ("'" + "x" * 201 + "': 1\n", 1, "longer than 200"),
+    ("'" + "x" * 1023 + "': 1\n", 1, ""),
+    ('a: 1\nb: "\\u202e"\n', 2, "b: has an escape"),
+    ('a: "x\\\\\\n"\n', 1, "a: has an escape"),
+    ('a: "it\\\'s"\n', 1, ""),
+    ('a: "\\ud800"\n', 1, ""),
+    ("a:\n\t- 1\n", 2, "holds a tab; write spaces"),
+    ("a: 1\n# one\ttwo\n", 2, "holds a tab; write spaces"),
     ("a: b: c\n", 1, "not YAML"),
     ("a: @x\n", 1, "not YAML"),
     ("a: \x00\n", 1, "invisible"),
     ("a: 1\nb: \u202e1\n", 2, "invisible"),
     ("a: 1 # \u2066\n", 1, "invisible"),
+    ("a: 1\n\nb:\u00a01\n", 3, "invisible"),
+    ("\ufeffa: 1\n", 1, "invisible"),
+    ("a: 1\u0085b: 2\n", 1, "invisible"),
+    ("a: 1\u2028b: 2\n", 1, "invisible"),
+    ("a: x\U000e0041\n", 1, "invisible"),
+    ("a: \uffff\n", 1, "invisible"),
     ("a: 1 # a remark\rb: 2\n", 1, "invisible"),  # a terminal writes the second line over the first
     ("a: " + "[" * 100 + "]" * 100, 1, f"deeper than {MAX_DEPTH}"),
     ("a: " + "[" * 200_000, 1, f"deeper than {MAX_DEPTH}"),
@@ -112,7 +139,7 @@ BAD_YAML: list[tuple[str, int, str]] = [
     ("- a\n" * 30_000, 20_000, "more than"),
     ("a: " + "x" * 3000, 1, "longer than"),
     ("x" * (MAX_FILE_BYTES + 1), 0, "larger than"),
-    ("a: \ud800\n", 0, ""),
+    ("a: \ud800\n", 1, "invisible"),
 ]
 
 
@@ -143,6 +170,61 @@ def test_any_text_is_a_tree_or_one_line(text: str) -> None:
         parse_settings(text, FILE)
     except SettingsError as error:
         assert_one_line(error, error.line)
+
+
+# What YAML is made of, in pieces that meet at random; then a good text with such a piece somewhere in it.
+PIECES = (
+    *("a", "b", "é", "🙂", "key", "1", "0.5", "true", "null", "~", "=", "<<", "- ", "-", ": ", ":", "? ", "?", ", "),
+    *(",", "[", "]", "{", "}", "[a, b]", "{a: b}", "#", " # x", '"', "'", '"x"', "'y'", '"a":b', "''", "\\", "\\n"),
+    *("\\'", "\\u0041", "!", "!!str ", "&", "&a ", "*", "*a", "|", ">", "|-", "%", "%YAML 1.1", "@", "`", "---", "..."),
+    *("\\/", "\n", "\n", "\n  ", "\n    ", "\n- ", "\n  - ", "\r\n", " ", "  ", "\t", "x" * 1020),
+)  # fmt: skip
+NEAR_YAML = st.lists(st.sampled_from(PIECES), max_size=16).map("".join)
+
+
+def outcome(text: str, parser_of: Callable[[str], Parser]) -> Node | None:
+    """The tree by this parser, or None when the text is refused."""
+    try:
+        return tree_of(text, FILE, parser_of)
+    except SettingsError:
+        return None
+
+
+@given(NEAR_YAML)
+@example("[a?b]")
+@example('"' + "x" * 1023 + '": 1')
+@example('a: "\\/"')
+@example('a: "\\ud800"')
+@example("a:\t1")
+def test_two_parsers_read_alike_or_both_refuse(text: str) -> None:
+    assert outcome(text, yaml.CSafeLoader) == outcome(text, yaml.SafeLoader)
+
+
+@given(st.data())
+def test_two_parsers_read_a_damaged_profile_alike(data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(GOOD)))
+    text = GOOD[:at] + data.draw(NEAR_YAML) + GOOD[at + data.draw(st.integers(0, 4)) :]
+    assert outcome(text, yaml.CSafeLoader) == outcome(text, yaml.SafeLoader)
+
+
+def test_two_parsers_give_the_same_marks() -> None:
+    for path in sorted(CONFIGS.rglob("*.yaml")):
+        text = read_settings_text(path)
+        assert outcome(text, yaml.CSafeLoader) == outcome(text, yaml.SafeLoader) is not None
+        assert outcome(text.replace("\n", "\r\n"), yaml.CSafeLoader) == outcome(text, yaml.SafeLoader)
+
+
+def test_without_libyaml_nothing_is_read() -> None:
+    program = (
+        "import sys; sys.modules['yaml._yaml'] = None\n"
+        "from cluster.settings import SettingsError, parse_settings\n"
+        "try: parse_settings('a: 1', 'node.yaml')\n"
+        "except SettingsError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("node.yaml: cannot be read: this PyYAML has no libyaml; install it")
 
 
 GOOD = """\
@@ -219,7 +301,8 @@ BAD_PROFILES: list[tuple[str, str, int, str]] = [
     ("tiers:\n", "tiers:\n  - {name: everyday, when: {sent_up_to: 1sat}, then: ask}\n", 13,
      "`everyday` names two rules"),
     ("schema: 1\n", "- schema\n", 2, "not YAML"),
-    ("name: home", 'name: "\\e[2J\\u202e"', 2, "`\\x1b[2J\\u202e` is not a name"),
+    ("name: home", 'name: "\\e[2J\\u202e"', 2, "name: has an escape"),
+    ("name: home", 'name: "h\u00f6me"', 2, "`h\\xf6me` is not a name"),
 ]  # fmt: skip
 
 
