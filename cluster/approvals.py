@@ -15,6 +15,7 @@ from cluster.messages import (
     Verdict,
 )
 from cluster.roster import Charter
+from policy import Conditions
 
 VERDICT_LIFE_MS = 15 * 60_000
 """An approval counts for at most this long; its maker renews it while it stands."""
@@ -36,6 +37,16 @@ class Approval:
     pubnonces: tuple[bytes, ...]
     nonces_boot_id: bytes
     nonces_letter: bytes
+
+
+def conditions_of(verdict: Verdict) -> Conditions:
+    """What an approval demands of the quorum."""
+    return Conditions(
+        verdict.need_nodes,
+        verdict.roles,
+        tuple(frozenset(roles) for roles in verdict.never_only),
+        tuple((role, frozenset(digests)) for role, digests in verdict.policies),
+    )
 
 
 def consent_fault(

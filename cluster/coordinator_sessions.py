@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cluster.approvals import conditions_of
 from cluster.codec import BadLetter, Letter
 from cluster.coordinator_telling import Telling
 from cluster.effects import Now
@@ -21,6 +22,7 @@ from cluster.roster import Roster
 from cluster.schemes import Blame, Signer
 from cluster.subjects import BadRequest
 from cluster.turn import Turn
+from policy import Seat
 
 MAX_SESSIONS = 32
 """How many sessions are tried for one request; robust signing needs n-t+1 when nobody restarts."""
@@ -81,7 +83,7 @@ class Sessions:
         verdict, _ = job.verdicts[node]
         entry = self._roster.node(node)
         role = entry.role if entry is not None else ""
-        return Candidate(node, role, verdict.need_nodes, frozenset(verdict.roles))
+        return Candidate(node, Seat(role, verdict.policy_digest), conditions_of(verdict))
 
     def _order(self, job: Job, chosen: tuple[bytes, ...], turn: Turn) -> None:
         charter = job.subject.wallet.charter

@@ -23,7 +23,7 @@ from typing import Protocol
 import zmq
 
 from cluster.control import ControlServer
-from cluster.effects import Now, Outgoing, Question, Step
+from cluster.effects import Notice, Now, Outgoing, Question, Step
 from cluster.records import Record
 from cluster.transport import Arrived, Links, Oversize, check_size
 
@@ -115,6 +115,10 @@ def _ask_nobody(_: Question) -> None:
     """What becomes of questions by default: the owner finds them with `assent pending`."""
 
 
+def _tell_nobody(_: Notice) -> None:
+    """What becomes of notices by default: the owner finds them with `assent status`."""
+
+
 def _nothing() -> None:
     """What is done by default once a step is carried out."""
 
@@ -135,6 +139,7 @@ class Driver:
         *,
         clock: Clock = system_clock,
         on_question: Callable[[Question], None] = _ask_nobody,
+        on_notice: Callable[[Notice], None] = _tell_nobody,
         on_carried: Callable[[], None] = _nothing,
         idle: Callable[[], bool] = _no_work,
     ) -> None:
@@ -146,6 +151,7 @@ class Driver:
             links: its connections; the caller closes them.
             clock: reads both clocks.
             on_question: shows a question to the owner; must not wait.
+            on_notice: tells the owner something; must not wait.
             on_carried: called once a step's records are committed and its letters have left, for the log.
             idle: does a little work ahead while nothing else is to be done; whether there was any. It is asked
                 again once something has come.
@@ -155,6 +161,7 @@ class Driver:
         self._links = links
         self._clock = clock
         self._on_question = on_question
+        self._on_notice = on_notice
         self._on_carried = on_carried
         self._idle = idle
         self._idle_in_ms: int | None = 0
@@ -222,6 +229,8 @@ class Driver:
                 self._send(outgoing)
             for question in step.ask:
                 self._on_question(question)
+            for notice in step.notify:
+                self._on_notice(notice)
         if steps:
             self._wake_at_ms = steps[-1].wake_at_ms
         self._on_carried()

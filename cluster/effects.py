@@ -39,13 +39,23 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the owner is told, without an answer: the request it is about (32 bytes), and what, in words."""
+
+    subject: bytes
+    wallet: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """Everything one event brought: `remember` is committed first, then `say` is sent, then `ask` is shown.
 
-    `wake_at_ms` is on the monotonic clock; None means that nothing is due.
+    `notify` is shown with it. `wake_at_ms` is on the monotonic clock; None means that nothing is due.
     """
 
     remember: tuple[Record, ...] = ()
     say: tuple[Outgoing, ...] = ()
     ask: tuple[Question, ...] = ()
+    notify: tuple[Notice, ...] = ()
     wake_at_ms: int | None = None

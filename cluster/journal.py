@@ -16,6 +16,7 @@ from cluster.records import NO_WALLET, Record
 
 Ids = Annotated[tuple[Bytes32, ...], Meta(max_length=128)]
 Sats = Annotated[int, Meta(ge=0, le=2**53)]
+Text = Annotated[str, Meta(max_length=500)]
 Coin = tuple[Bytes32, Annotated[int, Meta(ge=0, le=2**32 - 1)]]
 """An outpoint: txid in internal order, and output index."""
 
@@ -133,11 +134,40 @@ class JudgedKept(Body, frozen=True):
 
 
 class AnswerKept(Body, frozen=True):
-    """The owner's answer to a request; it holds for the spend, whoever asks for it again."""
+    """The owner's answer to a request; it holds for the spend, whoever asks for it again.
+
+    `policy_ms` is when, by the policy clock; `matched` says that it came with the number the asking device shows.
+    """
 
     request_id: Bytes32
     spend_id: Bytes32
     yes: bool
+    policy_ms: Millis
+    matched: bool
+
+
+class WaitKept(Body, frozen=True):
+    """The policy let a spend wait for the first time: since when, by the policy clock."""
+
+    spend_id: Bytes32
+    since_ms: Millis
+
+
+class NoticeKept(Body, frozen=True):
+    """Something that the policy wants the owner told of a request."""
+
+    request_id: Bytes32
+    text: Text
+
+
+class FrozenKept(Body, frozen=True):
+    """The wallet is frozen at this node from here on: why."""
+
+    why: Text
+
+
+class ThawedKept(Body, frozen=True):
+    """The owner lets the wallet spend again at this node."""
 
 
 class SignedKept(Body, frozen=True):
@@ -157,6 +187,12 @@ class SignedKept(Body, frozen=True):
     policy_digest: Bytes32
     leaving_sats: Sats
     outpoints: tuple[Coin, ...]
+    fee_sats: Sats
+    payments: tuple[tuple[bytes, Sats], ...]
+    initiator: Text
+    height: Count | None
+    grant: bytes
+    intent: bytes
     next_receive: Count
     next_change: Count
 
@@ -214,6 +250,10 @@ KINDS: dict[str, type[Body]] = {
     "request": RequestKept,
     "judged": JudgedKept,
     "answer": AnswerKept,
+    "wait": WaitKept,
+    "notice": NoticeKept,
+    "frozen": FrozenKept,
+    "thawed": ThawedKept,
     "signed": SignedKept,
     "final": FinalKept,
     "closed": ClosedKept,

@@ -9,13 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cluster.effects import Now
-from cluster.journal import Body, BootKept, ClockKept, PolicyKept, RecoveredKept, SignedKept
-from cluster.judging import Judgement
+from cluster.journal import (
+    Body,
+    BootKept,
+    ClockKept,
+    FrozenKept,
+    PolicyKept,
+    RecoveredKept,
+    SignedKept,
+    ThawedKept,
+)
+from cluster.judging import Judgement, Words
 from cluster.messages import NO_ID, Decision
 from cluster.records import NO_WALLET
 from cluster.roster import Roster
 from cluster.subjects import Subject
-from policy import Book, Booking, Facts, PolicyClock, Profile, WalletFacts, judge
+from policy import Book, Booking, Facts, OwnerSaid, PolicyClock, Profile, WalletFacts, judge
 from taproot import Network, OutPoint
 
 CLOCK_EVERY_MS = 3_600_000
@@ -25,11 +34,15 @@ CLOCK_EVERY_MS = 3_600_000
 class PolicyJudge:
     """Judges by the profile in force; `read_text` types a profile's text (ValueError when it does not load)."""
 
-    def __init__(self, roster: Roster, read_text: Callable[[str], Profile]) -> None:
+    def __init__(self, roster: Roster, me: bytes, read_text: Callable[[str], Profile]) -> None:
+        """`me` is this node's identity key (32 bytes)."""
         self._roster = roster
+        self._me = me
         self._read_text = read_text
         self._profiles: dict[bytes, Profile] = {}
+        self._listed: dict[bytes, dict[bytes, int]] = {}
         self._books: dict[bytes, Book] = {}
+        self._frozen: dict[bytes, str] = {}
         self._exhausted_ms: int | None = None
         self._clock: PolicyClock | None = None
         self._last_ms: int | None = None
@@ -41,7 +54,7 @@ class PolicyJudge:
         """Take one of the node's records into account; they come in the order in which they were written."""
         match entry:
             case PolicyKept(text=text):
-                self._profiles[wallet_id] = self._read_text(text)
+                self._take(self._read_text(text), wallet_id, self._last_ms or entry.at_ms)
             case RecoveredKept(at_ms=at_ms):
                 self._exhausted_ms = at_ms
                 self._last_ms = max(self._last_ms or 0, at_ms)
@@ -49,6 +62,10 @@ class PolicyJudge:
                 self._last_ms = max(self._last_ms or 0, policy_ms)
             case SignedKept(budget_ms=budget_ms):
                 self._last_ms = max(self._last_ms or 0, budget_ms)
+            case FrozenKept(why=why):
+                self._frozen[wallet_id] = why
+            case ThawedKept():
+                self._frozen.pop(wallet_id, None)
             case BootKept(at_ms=at_ms):
                 self._last_ms = self._last_ms if self._last_ms is not None else at_ms
             case _:
@@ -105,10 +122,18 @@ class PolicyJudge:
     def adopt(self, text: str, wallet_id: bytes, now: Now) -> PolicyKept:
         """Put a profile in force; ValueError, with nothing changed, when its text does not load."""
         profile = self._read_text(text)
-        self._profiles[wallet_id] = profile
+        self._take(profile, wallet_id, self.budget_time(now))
         return PolicyKept(now.wall_ms, text, profile.digest)
 
-    def judge(self, subject: Subject, owner_said: bool | None, now: Now) -> Judgement:
+    def frozen(self, wallet_id: bytes) -> str:
+        """Why a wallet is frozen at this node; "" where it is not."""
+        return self._frozen.get(wallet_id, "")
+
+    def freeze(self, wallet_id: bytes, why: str) -> None:
+        """Refuse everything of this wallet from now on; an empty `why` ends that."""
+        self._frozen[wallet_id] = why
+
+    def judge(self, subject: Subject, words: Words, now: Now) -> Judgement:
         """Judge with the policy, budget and clock of this moment; a node without a profile refuses."""
         profile = self.profile_for(subject.wallet.wallet_id)
         if profile is None:
@@ -118,20 +143,36 @@ class PolicyJudge:
                 NO_ID,
                 ("this node has no policy: `assent policy set FILE`",),
             )
-        found = judge(profile, self._facts(subject, owner_said, now))
+        found = judge(profile, self._facts(subject, words, now))
+        booking = found.booking
         return Judgement(
             Decision(int(found.outcome)),
             found.codes,
             found.policy_digest,
             tuple(f"{reason.tag}: {reason.text}" for reason in found.reasons),
-            found.conditions.need_nodes,
-            found.conditions.roles,
+            found.conditions,
             found.question,
+            asks_owner=found.asks_owner,
+            number=found.number,
+            wait_until_ms=found.wait_until_ms,
+            notices=found.notices,
+            freezes=found.freezes,
+            grant=b"" if booking is None else booking.grant,
+            intent=b"" if booking is None else booking.intent,
+            height=None if booking is None else booking.height,
         )
 
-    def _facts(self, subject: Subject, owner_said: bool | None, now: Now) -> Facts:
+    def _take(self, profile: Profile, wallet_id: bytes, policy_ms: int) -> None:
+        """Put a profile in force; what stood in a list before has stood there since then."""
+        before = self._listed.get(wallet_id, {})
+        scripts = profile.listed_scripts
+        self._listed[wallet_id] = {script: before.get(script, policy_ms) for script in scripts}
+        self._profiles[wallet_id] = profile
+
+    def _facts(self, subject: Subject, words: Words, now: Now) -> Facts:
         wallet, charter = subject.wallet, subject.wallet.charter
         self.see_clock(now)
+        owner = words.owner
         client = self._roster.client(subject.client)
         return Facts(
             spend=subject.spend,
@@ -144,12 +185,23 @@ class PolicyJudge:
                 t=charter.t,
                 gap_limit=wallet.public.gap_limit,
                 next_index=(wallet.next_receive, wallet.next_change),
+                roles=tuple(self._role(member.identity) for member in charter.members),
+                me=self._role(self._me),
             ),
             initiator=client.name if client is not None else "",
             clock=self._clock.reading if self._clock is not None else None,
             book=self.book_of(wallet.wallet_id),
-            owner_said=owner_said,
+            owner_said=None if owner is None else OwnerSaid(owner.yes, owner.at_ms, owner.matched),
+            waiting_since_ms=words.waiting_since_ms,
+            frozen=self.frozen(wallet.wallet_id),
+            listed_since_ms=self._listed.get(
+                wallet.wallet_id if wallet.wallet_id in self._profiles else NO_WALLET, {}
+            ),
         )
+
+    def _role(self, identity: bytes) -> str:
+        node = self._roster.node(identity)
+        return node.role if node is not None else ""
 
     # Books.
 
@@ -161,5 +213,16 @@ class PolicyJudge:
     def book(self, kept: SignedKept, wallet_id: bytes) -> None:
         """Count what may now be signed; the same spend counts once, whatever it is asked under."""
         outpoints = tuple(OutPoint(txid, vout) for txid, vout in kept.outpoints)
-        booking = Booking(kept.spend_id, kept.budget_ms, kept.leaving_sats, outpoints)
+        booking = Booking(
+            kept.spend_id,
+            kept.budget_ms,
+            kept.leaving_sats,
+            outpoints,
+            kept.fee_sats,
+            kept.payments,
+            kept.initiator,
+            kept.height,
+            kept.grant,
+            kept.intent,
+        )
         self._books[wallet_id] = self._books.get(wallet_id, Book()).with_booking(booking)

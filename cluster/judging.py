@@ -6,7 +6,6 @@ make it otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,23 +13,36 @@ from cluster.effects import Now
 from cluster.journal import Body, ClockKept, PolicyKept, SignedKept
 from cluster.messages import NO_ID, Decision
 from cluster.subjects import Subject
+from policy import Seat
+from policy.quorum import NO_DEMANDS, Conditions
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What this node thinks of one request, now.
 
-    `codes` are policy tags and may leave the node; `reasons` are in words and stay. `need_nodes` and `roles` are
-    the conditions on the quorum; `question` is what the owner would be asked.
+    `codes` are policy tags and may leave the node; `reasons` are in words and stay. `conditions` are those on the
+    quorum; `question` is what the owner would be asked, `asks_owner` that the owner's yes is missing, and `number`
+    that it must come with the number the asking device shows. `wait_until_ms` is when, on the policy clock, a
+    waiting spend is to be judged again. `notices` are what the owner is to be told; `freezes` that the wallet is to
+    be frozen here. `grant` and `intent` (32 bytes or none) are what a signature would use up; `height` is
+    the height of the chain as this judgement knew it.
     """
 
     decision: Decision
     codes: tuple[str, ...]
     policy_digest: bytes
     reasons: tuple[str, ...] = ()
-    need_nodes: int = 0
-    roles: tuple[str, ...] = ()
+    conditions: Conditions = NO_DEMANDS
     question: tuple[str, ...] = ()
+    asks_owner: bool = False
+    number: bool = False
+    wait_until_ms: int | None = None
+    notices: tuple[str, ...] = ()
+    freezes: bool = False
+    grant: bytes = b""
+    intent: bytes = b""
+    height: int | None = None
 
     @classmethod
     def nothing_yet(cls) -> Judgement:
@@ -55,18 +67,46 @@ class Judgement:
             other.policy_digest,
         )
 
-    def lacks(self, quorum: Mapping[bytes, str]) -> str | None:
-        """What a quorum (identity to role) lacks for this judgement's conditions, in words; None when nothing."""
-        if len(quorum) < self.need_nodes:
-            return f"{len(quorum)} nodes, and {self.need_nodes} are needed"
-        missing = sorted(set(self.roles) - set(quorum.values()))
-        return f"nobody with role {missing[0]}" if missing else None
+    def lacks(self, quorum: tuple[Seat, ...]) -> tuple[str, ...]:
+        """What a quorum lacks for this judgement's conditions: policy tags; none when nothing."""
+        return tuple(tag for tag, _ in self.conditions.faults(quorum))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerWord:
+    """The owner's answer to a spend: when by the policy clock, and whether with the asking device's number."""
+
+    yes: bool
+    at_ms: int
+    matched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PersonWord:
+    """What a person (identity key, 32 bytes) signed about a spend, and when that came by the policy clock."""
+
+    identity: bytes
+    yes: bool
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """All that was said of one spend at this node, and since when (on the policy clock) it waits, if it does."""
+
+    owner: OwnerWord | None = None
+    people: tuple[PersonWord, ...] = ()
+    waiting_since_ms: int | None = None
+
+
+NOTHING_SAID = Words()
+"""Nobody has said anything yet."""
 
 
 class Judge(Protocol):
     """Judges requests for one node, and keeps the books that its judgements depend on."""
 
-    def judge(self, subject: Subject, owner_said: bool | None, now: Now) -> Judgement:
+    def judge(self, subject: Subject, words: Words, now: Now) -> Judgement:
         """Judge with the policy, budget and clock of this moment; total, and fails closed."""
 
     def book(self, kept: SignedKept, wallet_id: bytes) -> None:
@@ -77,6 +117,16 @@ class Judge(Protocol):
 
     def see_clock(self, now: Now) -> None:
         """Take a reading of the clocks into account."""
+
+    @property
+    def clock_in_doubt(self) -> bool:
+        """Whether the wall clock claims a jump, or a gap across a restart, that nobody has confirmed."""
+
+    def frozen(self, wallet_id: bytes) -> str:
+        """Why a wallet is frozen at this node; "" where it is not."""
+
+    def freeze(self, wallet_id: bytes, why: str) -> None:
+        """Refuse everything of this wallet from now on; an empty `why` ends that."""
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one of the node's records into account; they come in the order in which they were written."""

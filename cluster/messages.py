@@ -147,11 +147,15 @@ class Decision(IntEnum):
     REFUSE = 3
 
 
+Roles = Annotated[tuple[Code, ...], Meta(max_length=16)]
+Digests = Annotated[tuple[Bytes32, ...], Meta(max_length=16)]
+
+
 class Verdict(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """A node's own judgement of one request; the codes are policy tags, the reasons stay at home.
 
-    `chain_head` is the maker's newest record; `need_nodes` and `roles` are its conditions on the quorum; an
-    approval counts until `expires_at_ms`, at most 15 minutes on.
+    `chain_head` is the maker's newest record; `need_nodes`, `roles`, `never_only` and `policies` are its conditions
+    on the quorum (`policy.Conditions`); an approval counts until `expires_at_ms`, at most 15 minutes on.
     """
 
     decision: Decision
@@ -161,6 +165,8 @@ class Verdict(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     chain_head: Bytes32
     need_nodes: Count
     roles: Annotated[tuple[Code, ...], Meta(max_length=16)]
+    never_only: Annotated[tuple[Roles, ...], Meta(max_length=16)]
+    policies: Annotated[tuple[tuple[Code, Digests], ...], Meta(max_length=16)]
     expires_at_ms: Millis
 
 
@@ -191,9 +197,10 @@ class Order(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 
 
 class PartialSignatures(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """One partial signature per signing task, for the session named in the header."""
+    """One partial signature per signing task, for the session named in the header, and under which policy."""
 
     psigs: Annotated[tuple[Bytes32, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
+    policy_digest: Bytes32
 
 
 class Gone(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):

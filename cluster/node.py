@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
 from cluster.effects import Now, Question, Step
-from cluster.journal import BootKept, WalletComplete, read
+from cluster.journal import BootKept, FrozenKept, ThawedKept, WalletComplete, read
 from cluster.judging import Judge
 from cluster.messages import KINDS, PROTOCOL_VERSION, Hello, Kind, WalletState
 from cluster.node_keygen import KeygenDesk
@@ -41,10 +41,14 @@ class NothingToAnswer(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The owner's yes or no to a request or a proposed wallet, by its full 32-byte id."""
+    """The owner's yes or no to a request or a proposed wallet, by its full 32-byte id.
+
+    `number` is what the asking device shows, where the owner was asked for it.
+    """
 
     subject: bytes
     yes: bool
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,21 @@ class ClockConfirmed:
     """The owner looked at the wall clock and says that it is right."""
 
 
-OwnerSays = Answer | CopyShown | PolicyProposed | ClockConfirmed
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """The owner freezes a wallet at this node: it refuses every spend of it until it is thawed."""
+
+    wallet_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Thaw:
+    """The owner lets a frozen wallet spend again at this node."""
+
+    wallet_id: bytes
+
+
+OwnerSays = Answer | CopyShown | PolicyProposed | ClockConfirmed | Freeze | Thaw
 """Everything an owner can say to a node."""
 
 
@@ -133,15 +151,20 @@ class Node:
                 self.keygen.confirm_copy(answer.wallet_id, answer.recovery_data, self._coordinators, turn)
             elif isinstance(answer, PolicyProposed):
                 turn.note(self._judge.adopt(answer.text, answer.wallet_id, now), answer.wallet_id)
+                self.signing.verdicts.judge_all(self._coordinators, turn)
             elif isinstance(answer, ClockConfirmed):
                 self._judge.confirm_clock(now)
+            elif isinstance(answer, Freeze | Thaw):
+                self._freeze(answer, turn)
             elif answer.subject in self.keygen.plans:
                 self.keygen.answer(answer.subject, answer.yes, self._coordinators, turn)
             elif answer.subject in self.signing.tickets.ended:
                 state = self.signing.tickets.ended[answer.subject].state
                 raise ValueError(f"the request is {state}: there is nothing left to answer")
             elif answer.subject in self.signing.tickets.whole:
-                self.signing.verdicts.answer(answer.subject, answer.yes, self._coordinators, turn)
+                self.signing.verdicts.answer(
+                    answer.subject, answer.yes, answer.number, self._coordinators, turn
+                )
             else:
                 raise ValueError("nothing of that id is known here")
         except ValueError as error:
@@ -165,6 +188,19 @@ class Node:
         return self.signing.tickets.whole.get(subject)
 
     # Inside.
+
+    def _freeze(self, said: Freeze | Thaw, turn: Turn) -> None:
+        """Freeze or thaw; what was approved is withdrawn in the same step."""
+        wallet_id = said.wallet_id
+        if wallet_id not in self.keygen.wallets:
+            raise ValueError("no such wallet exists here")
+        frozen = self._judge.frozen(wallet_id)
+        if isinstance(said, Freeze) is bool(frozen):
+            raise ValueError("the wallet is frozen already" if frozen else "the wallet is not frozen")
+        why = "its owner froze it" if isinstance(said, Freeze) else ""
+        self._judge.freeze(wallet_id, why)
+        turn.note(FrozenKept(turn.now.wall_ms, why) if why else ThawedKept(turn.now.wall_ms), wallet_id)
+        self.signing.verdicts.judge_all(self._coordinators, turn)
 
     def _restore(self, record: Record) -> int:
         """Take one record into account; when it was written, in ms on the wall clock."""

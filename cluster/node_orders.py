@@ -19,6 +19,7 @@ from cluster.subjects import BadRequest
 from cluster.tickets import MAX_SESSIONS, Ticket, Tickets, TicketTrace, gone, tell
 from cluster.turn import Turn
 from cluster.vault import NoncesGone, Vault
+from policy import Seat
 
 
 class Orders:
@@ -64,9 +65,11 @@ class Orders:
         if not ticket.judgement.approves:
             self._verdicts.say_verdict(ticket, letter.header.sender, turn)
             return
-        short = ticket.judgement.lacks({a.identity: self._role(a.identity) for a in approvals})
-        if short is not None:
-            gone(letter, "order-quorum", turn)
+        short = ticket.judgement.lacks(
+            tuple(Seat(self._role(a.identity), a.verdict.policy_digest) for a in approvals)
+        )
+        if short:
+            gone(letter, short[0], turn)
             self._verdicts.say_verdict(
                 ticket, letter.header.sender, turn
             )  # its conditions may be newer than the order
@@ -135,6 +138,12 @@ class Orders:
             policy_digest=ticket.judgement.policy_digest,
             leaving_sats=subject.leaving_sats,
             outpoints=tuple((coin.outpoint.txid, coin.outpoint.vout) for coin in subject.spend.inputs),
+            fee_sats=subject.spend.fee_sats,
+            payments=tuple((out.script_pubkey, out.amount_sats) for out in subject.spend.outputs_to_others),
+            initiator=self._roster.name_of(subject.client),
+            height=ticket.judgement.height,
+            grant=ticket.judgement.grant,
+            intent=ticket.judgement.intent,
             next_receive=next_receive,
             next_change=next_change,
         )
@@ -148,7 +157,7 @@ class Orders:
     def _say_psigs(self, ticket: Ticket, kept: SignedKept, coordinator: bytes, turn: Turn) -> None:
         tell(
             Kind.PARTIAL_SIGNATURES,
-            PartialSignatures(kept.psigs),
+            PartialSignatures(kept.psigs, kept.policy_digest),
             ticket,
             coordinator,
             turn,
@@ -191,7 +200,7 @@ class Orders:
         turn.tell(
             Kind.PARTIAL_SIGNATURES,
             letter.header.sender,
-            PartialSignatures(stored.psigs),
+            PartialSignatures(stored.psigs, stored.policy_digest),
             wallet_id=trace.wallet_id,
             request_id=trace.request_id,
             session_id=stored.session_id,

@@ -10,9 +10,17 @@ from collections.abc import Iterable
 
 from cluster.approvals import NONCE_LIFE_MS, VERDICT_LIFE_MS
 from cluster.codec import BadLetter, Letter, open_inner
-from cluster.effects import Question
-from cluster.journal import AnswerKept, ClosedKept, JudgedKept, RequestKept
-from cluster.judging import Judge, Judgement
+from cluster.effects import Notice, Question
+from cluster.journal import (
+    AnswerKept,
+    ClosedKept,
+    FrozenKept,
+    JudgedKept,
+    NoticeKept,
+    RequestKept,
+    WaitKept,
+)
+from cluster.judging import Judge, Judgement, OwnerWord
 from cluster.messages import (
     MAX_CODES,
     NO_ID,
@@ -27,7 +35,7 @@ from cluster.messages import (
 from cluster.requests import FAILED_WINDOW_MS
 from cluster.roster import Roster
 from cluster.schemes import Wallet
-from cluster.subjects import BadRequest, understand
+from cluster.subjects import BadRequest, request_number, understand
 from cluster.tickets import MAX_SESSIONS, Batch, Ticket, Tickets, gone, new_ticket, tell
 from cluster.turn import Turn
 from cluster.vault import Vault
@@ -93,7 +101,7 @@ class Verdicts:
         turn.note(RequestKept(turn.now.wall_ms, ticket.request), subject.wallet.wallet_id)
         self.judge_again(ticket, turn)
         self.say_verdict(ticket, coordinator, turn)
-        if ticket.judgement.decision is Decision.ASK:
+        if ticket.judgement.asks_owner:
             turn.ask(self.question(ticket))
 
     def _say_refusal(
@@ -114,6 +122,8 @@ class Verdicts:
             chain_head=turn.head.hash,
             need_nodes=0,
             roles=(),
+            never_only=(),
+            policies=(),
             expires_at_ms=turn.now.wall_ms + VERDICT_LIFE_MS,
         )
         turn.tell(
@@ -143,9 +153,8 @@ class Verdicts:
             return
         subject = ticket.subject
         before = ticket.judgement
-        ticket.judgement = self._judge.judge(
-            subject, self._tickets.owner_said(ticket, turn.now.wall_ms), turn.now
-        )
+        ticket.judgement = self._judge.judge(subject, self._tickets.words(ticket, turn.now.wall_ms), turn.now)
+        self._carry_out(ticket, turn)
         if ticket.judgement.decision is Decision.REFUSE and ticket.state == "open":
             self._tickets.refused(ticket, turn.now.wall_ms)
             self.drop_nonces(ticket)
@@ -163,11 +172,27 @@ class Verdicts:
             subject.wallet.wallet_id,
         )
 
+    def _carry_out(self, ticket: Ticket, turn: Turn) -> None:
+        """What a judgement does beside deciding: it starts a wait, tells the owner, freezes the wallet."""
+        judgement, subject = ticket.judgement, ticket.subject
+        wallet_id, now_ms = subject.wallet.wallet_id, turn.now.wall_ms
+        since_ms = self._tickets.starts_waiting(ticket, self._judge.budget_time(turn.now))
+        if since_ms is not None:
+            turn.note(WaitKept(now_ms, subject.spend_id, since_ms), wallet_id)
+        for notice in self._tickets.untold(ticket):
+            turn.note(NoticeKept(now_ms, subject.request_id, notice), wallet_id)
+            turn.notify(Notice(subject.request_id, subject.wallet.charter.name, notice))
+        if judgement.freezes and not self._judge.frozen(wallet_id):
+            why = "a rule of the policy froze it"
+            self._judge.freeze(wallet_id, why)
+            turn.note(FrozenKept(now_ms, why), wallet_id)
+
     def say_verdict(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
         """Say the verdict of this moment and, with an approval, the nonces that go with it."""
         subject, judgement = ticket.subject, ticket.judgement
         if ticket.state == "closed":
             judgement = Judgement.refusal(("request-expired",), judgement.policy_digest)
+        demands = judgement.conditions
         ticket.verdict_until_ms = min(turn.now.wall_ms + VERDICT_LIFE_MS, ticket.expires_at_ms)
         if ticket.state == "may-be-signed":
             ticket.verdict_until_ms = turn.now.wall_ms + VERDICT_LIFE_MS
@@ -179,8 +204,10 @@ class Verdicts:
                 spend_id=subject.spend_id,
                 policy_digest=judgement.policy_digest,
                 chain_head=turn.head.hash,
-                need_nodes=judgement.need_nodes,
-                roles=judgement.roles,
+                need_nodes=demands.need_nodes,
+                roles=demands.roles,
+                never_only=tuple(tuple(sorted(roles)) for roles in demands.never_only),
+                policies=tuple((role, tuple(sorted(digests))) for role, digests in demands.policies),
                 expires_at_ms=ticket.verdict_until_ms,
             ),
             ticket,
@@ -216,19 +243,30 @@ class Verdicts:
 
     # What the owner says, and what time brings.
 
-    def answer(self, request_id: bytes, yes: bool, coordinators: Iterable[bytes], turn: Turn) -> Judgement:
+    def answer(
+        self, request_id: bytes, yes: bool, number: str, coordinators: Iterable[bytes], turn: Turn
+    ) -> Judgement:
         """The owner's answer to a request; raises ValueError when there is nothing left to answer."""
         ticket = self._tickets.whole[request_id]
-        said = self._tickets.owner_said(ticket, turn.now.wall_ms)
-        refused_by_owner = ticket.state == "refused" and said is False
+        said = self._tickets.words(ticket, turn.now.wall_ms).owner
+        refused_by_owner = ticket.state == "refused" and said is not None and not said.yes
         if ticket.state != "open" and not refused_by_owner:
             raise ValueError(f"the request is {ticket.state}: there is nothing left to answer")
         if ticket.expires_at_ms < turn.now.wall_ms:
             raise ValueError("the request has expired")
         subject = ticket.subject
+        matched = number == request_number(request_id)
+        if number and not matched:
+            raise ValueError(
+                "the number is not the one that the asking device shows: is this the right request?"
+            )
         was_approved = ticket.judgement.approves
-        self._tickets.hear_owner(ticket, yes)
-        turn.note(AnswerKept(turn.now.wall_ms, request_id, subject.spend_id, yes), subject.wallet.wallet_id)
+        word = OwnerWord(yes, self._judge.budget_time(turn.now), matched)
+        self._tickets.hear_owner(ticket, word)
+        turn.note(
+            AnswerKept(turn.now.wall_ms, request_id, subject.spend_id, yes, word.at_ms, matched),
+            subject.wallet.wallet_id,
+        )
         self.judge_again(ticket, turn)
         if not ticket.judgement.approves:
             self.drop_nonces(ticket)
@@ -254,27 +292,53 @@ class Verdicts:
             if ticket.state == "may-be-signed":
                 continue  # it never expires, so nothing is due
             due.append(ticket.expires_at_ms + 1)
-            if ticket.judgement.approves:
-                if (
-                    ticket.verdict_until_ms - RENEW_BEFORE_MS
-                    <= turn.now.wall_ms
-                    < ticket.expires_at_ms - RENEW_BEFORE_MS
-                ):
-                    self.judge_again(ticket, turn)
-                    for coordinator in coordinators:
-                        self.say_verdict(ticket, coordinator, turn)
-                    if ticket.judgement.decision is Decision.ASK:
-                        turn.ask(self.question(ticket))  # an earlier yes to the same spend has run out
-                due.append(max(turn.now.wall_ms + 1000, ticket.verdict_until_ms - RENEW_BEFORE_MS))
+            due += self._keep_up(ticket, coordinators, turn)
         return min(due, default=None)
+
+    def _keep_up(self, ticket: Ticket, coordinators: Iterable[bytes], turn: Turn) -> list[int]:
+        """Renew an approval, or judge again what has waited long enough; when, on the wall clock, to come again."""
+        now_ms, until_ms = turn.now.wall_ms, ticket.judgement.wait_until_ms
+        if until_ms is not None:
+            if self._judge.budget_time(turn.now) >= until_ms:
+                self._again(ticket, coordinators, turn)
+            until_ms = ticket.judgement.wait_until_ms
+        elif ticket.judgement.approves and (
+            ticket.verdict_until_ms - RENEW_BEFORE_MS <= now_ms < ticket.expires_at_ms - RENEW_BEFORE_MS
+        ):
+            self._again(ticket, coordinators, turn)
+        due = [] if until_ms is None else [now_ms + max(1, until_ms - self._judge.budget_time(turn.now))]
+        if ticket.judgement.approves:
+            due.append(max(now_ms + 1000, ticket.verdict_until_ms - RENEW_BEFORE_MS))
+        return due
+
+    def _again(self, ticket: Ticket, coordinators: Iterable[bytes], turn: Turn) -> None:
+        """Judge again and say so; an approval that is none any more is withdrawn, with its nonces."""
+        was_approved, asked = ticket.judgement.approves, ticket.judgement.asks_owner
+        self.judge_again(ticket, turn)
+        if was_approved and not ticket.judgement.approves:
+            self.drop_nonces(ticket)
+        for coordinator in coordinators:
+            if was_approved and not ticket.judgement.approves:
+                tell(Kind.WITHDRAW, Withdraw("policy-changed"), ticket, coordinator, turn)
+            self.say_verdict(ticket, coordinator, turn)
+        if ticket.judgement.asks_owner and not asked:
+            turn.ask(self.question(ticket))
+
+    def judge_all(self, coordinators: Iterable[bytes], turn: Turn) -> None:
+        """Judge everything that is open again, at once: the policy, a freeze or what people say has changed."""
+        for ticket in self._tickets.live():
+            before = ticket.judgement
+            if before.decision is Decision.REFUSE:
+                continue
+            self._again(ticket, coordinators, turn)
 
     def resume(self, turn: Turn) -> None:
         """After a start: judge what is open, so that the owner is asked again; anything else waits to be proposed."""
         for ticket in self._tickets.live():
             if ticket.state == "open" and ticket.expires_at_ms >= turn.now.wall_ms:
-                said = self._tickets.owner_said(ticket, turn.now.wall_ms)
-                judgement = self._judge.judge(ticket.subject, said, turn.now)
-                if judgement.decision is Decision.ASK:
+                words = self._tickets.words(ticket, turn.now.wall_ms)
+                judgement = self._judge.judge(ticket.subject, words, turn.now)
+                if judgement.decision in {Decision.ASK, Decision.WAIT}:
                     ticket.judgement = judgement
 
     def forget_nonces(self) -> None:
@@ -292,9 +356,7 @@ class Verdicts:
         return tuple(
             self.question(ticket)
             for ticket in self._tickets.live()
-            if ticket.state == "open"
-            and ticket.expires_at_ms >= wall_ms
-            and ticket.judgement.decision is Decision.ASK
+            if ticket.state == "open" and ticket.expires_at_ms >= wall_ms and ticket.judgement.asks_owner
         )
 
     # Small things.

@@ -20,8 +20,19 @@ from cluster.coordinator import Coordinator
 from cluster.effects import Now, Question, Step
 from cluster.errors import AuthenticationError, StateError, UsageError
 from cluster.journal import PolicyKept
+from cluster.judging import Judge
 from cluster.messages import NO_ID, Decision
-from cluster.node import Answer, ClockConfirmed, CopyShown, Node, NothingToAnswer, OwnerSays, PolicyProposed
+from cluster.node import (
+    Answer,
+    ClockConfirmed,
+    CopyShown,
+    Freeze,
+    Node,
+    NothingToAnswer,
+    OwnerSays,
+    PolicyProposed,
+    Thaw,
+)
 from cluster.plans import Plan
 from cluster.roster import Roster
 from cluster.schemes import Wallet
@@ -92,13 +103,13 @@ class NodeDesk:
     """The owner's side of a running node."""
 
     def __init__(
-        self, node: Node, roster_exact: bytes, policies: dict[bytes, PolicyKept], in_doubt: Callable[[], bool]
+        self, node: Node, roster_exact: bytes, policies: dict[bytes, PolicyKept], judge: Judge
     ) -> None:
-        """`policies` are the profiles in force by wallet; `in_doubt` says whether the clock waits for the owner."""
+        """`policies` are the profiles in force by wallet."""
         self._node = node
         self._roster_exact = roster_exact
         self._policies = policies
-        self._in_doubt = in_doubt
+        self._judge = judge
         self._challenges = _Challenges(node.me)
 
     def handle(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
@@ -110,6 +121,8 @@ class NodeDesk:
                 return self._answer(request, now, entropy)
             case "copy":
                 return self._copy(request, now, entropy)
+            case "freeze" | "thaw":
+                return self._freeze(request, now, entropy)
             case "set-policy":
                 return self._set_policy(request, now, entropy)
             case "confirm-clock":
@@ -146,10 +159,11 @@ class NodeDesk:
             "network": roster.network,
             "records": self._node.head.height,
             "record_head": self._node.head.hash.hex(),
-            "clock_in_doubt": self._in_doubt(),
+            "clock_in_doubt": self._judge.clock_in_doubt,
             "policies": [self._policy(w, kept) for w, kept in self._policies.items()],
             "wallets": [self._wallet(plan) for plan in self._made()],
             "pending": len(self._node.questions(now)),
+            "notices": list(self._node.signing.tickets.notices),
             "requests": {
                 state: counts.get(state, 0)
                 for state in ("open", "may-be-signed", "refused", "closed", "final")
@@ -167,7 +181,8 @@ class NodeDesk:
         return [plan for plan in self._node.keygen.plans.values() if plan.stage in stages]
 
     def _wallet(self, plan: Plan) -> Facts:
-        return wallet_facts(self._node.keygen.wallets[plan.charter.wallet_id], plan.stage)
+        wallet = self._node.keygen.wallets[plan.charter.wallet_id]
+        return {**wallet_facts(wallet, plan.stage), "frozen": self._judge.frozen(plan.charter.wallet_id)}
 
     def _pending(self, question: Question) -> Facts:
         plan = self._node.plan(question.subject)
@@ -201,6 +216,7 @@ class NodeDesk:
             "reasons": list(ticket.judgement.reasons),
             "decision": Decision(ticket.judgement.decision).name.lower(),
             "codes": list(ticket.judgement.codes),
+            "number": ticket.judgement.number,
             "client": self._node.roster.name_of(subject.client),
             "note": subject.note,
             "sent_sats": subject.spend.sent_sats,
@@ -252,12 +268,33 @@ class NodeDesk:
         subject = _id(request, "id")
         if yes:
             self._challenges.check(request, now)
-        step = self._say(Answer(subject, yes), now, entropy)
+        number = _text(request, "number") if "number" in request else ""
+        step = self._say(Answer(subject, yes, number), now, entropy)
         plan, ticket = self._node.plan(subject), self._node.ticket(subject)
         if plan is not None:
             return {"answered": yes, "about": self._about_plan(plan)}, step
         assert ticket is not None  # else there was nothing to answer
         return {"answered": yes, "about": self._about_ticket(ticket)}, step
+
+    def _freeze(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
+        """To freeze needs no proof, as a no needs none; to thaw does."""
+        freezes = request.get("do") == "freeze"
+        if not freezes:
+            self._challenges.check(request, now)
+        plan = self._plan_of(_text(request, "wallet"))
+        wallet_id = plan.charter.wallet_id
+        step = self._say(Freeze(wallet_id) if freezes else Thaw(wallet_id), now, entropy)
+        return {"wallet": plan.charter.name, "frozen": freezes}, step
+
+    def _plan_of(self, name: str) -> Plan:
+        """The wallet of this name; where there is but one, it need not be named."""
+        made = self._made()
+        found = [plan for plan in made if name in {"", plan.charter.name}]
+        if not found:
+            raise StateError(f"no wallet {name} exists here" if name else "no wallet exists here yet")
+        if len(found) > 1:
+            raise UsageError(f"say which wallet: {', '.join(plan.charter.name for plan in made)}")
+        return found[0]
 
     def _copy(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
         wallet_id = _id(request, "wallet_id")

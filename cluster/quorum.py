@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
+
+from policy import Conditions, Seat
+
+MAX_SEARCHED = 8
+"""With no more candidates than this every set is tried before saying that there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A node that is ready: its role, and its own conditions on whoever signs with it."""
+    """A node that is ready: its seat in a quorum, and its own conditions on whoever signs with it."""
 
     node: bytes
-    role: str
-    need_nodes: int
-    need_roles: frozenset[str]
+    seat: Seat
+    conditions: Conditions
 
 
 def choose(candidates: list[Candidate], t: int) -> tuple[bytes, ...] | None:
-    """The first set, in the order given, of at least t whose members' conditions all hold; None if there is none.
+    """The first set, in the order given, of at least t whose members' conditions all hold; None if none was found.
 
     Grows from the fastest t by what its members lack; a member that can never be satisfied by those present is
-    left out and the search starts again, so it ends after at most len(candidates) rounds.
+    left out and the search starts again, so it ends after at most len(candidates) rounds. Where that finds nothing
+    and there are few, every set is tried.
     """
     pool = list(candidates)
     while len(pool) >= t:
         chosen = pool[:t]
         unhappy = _grow(chosen, pool)
         if unhappy is None:
-            return tuple(candidate.node for candidate in chosen)
+            return _nodes(chosen)
         pool.remove(unhappy)
+    return _searched(candidates, t) if len(candidates) <= MAX_SEARCHED else None
+
+
+def _searched(candidates: list[Candidate], t: int) -> tuple[bytes, ...] | None:
+    for size in range(t, len(candidates) + 1):
+        for chosen in combinations(candidates, size):
+            if not any(_lacks(candidate, list(chosen)) for candidate in chosen):
+                return _nodes(list(chosen))
     return None
+
+
+def _nodes(chosen: list[Candidate]) -> tuple[bytes, ...]:
+    return tuple(candidate.node for candidate in chosen)
 
 
 def _grow(chosen: list[Candidate], pool: list[Candidate]) -> Candidate | None:
@@ -38,13 +56,23 @@ def _grow(chosen: list[Candidate], pool: list[Candidate]) -> Candidate | None:
         if unhappy is None:
             return None
         rest = [candidate for candidate in pool if candidate not in chosen]
-        missing = unhappy.need_roles - {c.role for c in chosen}
-        fitting = [candidate for candidate in rest if candidate.role in missing] if missing else rest
+        fitting = [candidate for candidate in rest if _helps(candidate, unhappy, chosen)]
         if not fitting:
             return unhappy
         chosen.append(fitting[0])
 
 
+def _helps(candidate: Candidate, unhappy: Candidate, chosen: list[Candidate]) -> bool:
+    """Whether adding one brings a quorum nearer to what one of its members demands."""
+    roles = {other.seat.role for other in chosen}
+    missing = set(unhappy.conditions.roles) - roles
+    lonely = [never for never in unhappy.conditions.never_only if roles <= never]
+    if missing:
+        return candidate.seat.role in missing
+    if lonely:
+        return candidate.seat.role not in lonely[0]
+    return len(chosen) < unhappy.conditions.need_nodes
+
+
 def _lacks(candidate: Candidate, chosen: list[Candidate]) -> bool:
-    roles = {other.role for other in chosen}
-    return len(chosen) < candidate.need_nodes or not candidate.need_roles <= roles
+    return any(True for _ in candidate.conditions.faults([other.seat for other in chosen]))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cluster.control import ControlServer
 from cluster.coordinator import Coordinator
 from cluster.driver import Driver, system_clock
-from cluster.effects import Question
+from cluster.effects import Notice, Question
 from cluster.errors import ConfigError, StateError
 from cluster.journal import PolicyKept, read
 from cluster.judge import PolicyJudge
@@ -39,8 +39,8 @@ ADDRESSES_AT_ONCE = 20
 GC_THRESHOLD = 20_000
 """How many more objects there may be before the garbage collector looks at the young ones."""
 
-JudgeOf = Callable[[Roster], Judge]
-"""Makes the judge of a node; a test may give another."""
+JudgeOf = Callable[[Roster, bytes], Judge]
+"""Makes the judge of the node with this identity key; a test may give another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ def check_backend() -> None:
         raise ConfigError(str(missing)) from None
 
 
-def policy_judge(roster: Roster) -> PolicyJudge:
+def policy_judge(roster: Roster, me: bytes) -> PolicyJudge:
     """The judge of a real node: by the profile on record."""
-    return PolicyJudge(roster, profile_of_text)
+    return PolicyJudge(roster, me, profile_of_text)
 
 
 def serve_node(
@@ -78,12 +78,13 @@ def serve_node(
     *,
     judge_of: JudgeOf = policy_judge,
     on_question: Callable[[Question], None] = lambda question: None,
+    on_notice: Callable[[Notice], None] = lambda notice: None,
     on_record: Callable[[Sequence[str]], None] = lambda kinds: None,
 ) -> int:
     """Run a node until it is told to stop; the number of the signal that did, or 0."""
     blind(os.urandom(32))
     roster = party.need_roster()
-    judge = judge_of(roster)
+    judge = judge_of(roster, party.part.identity)
     with _sensible_records(party):
         node = Node(
             roster=roster,
@@ -94,7 +95,7 @@ def serve_node(
             judge=judge,
             records=party.records,
         )
-    desk = NodeDesk(node, party.roster_exact, policies_in_force(party), lambda: _in_doubt(judge))
+    desk = NodeDesk(node, party.roster_exact, policies_in_force(party), judge)
     with ExitStack() as stack:
         endpoints = _dialled(roster, keys, stack)
         links = NodeLinks(endpoints)
@@ -104,6 +105,7 @@ def serve_node(
             memory,
             links,
             on_question=on_question,
+            on_notice=on_notice,
             on_carried=memory.tell,
             idle=_looking_ahead(node.keygen.wallets),
         )
@@ -238,10 +240,6 @@ def policies_in_force(party: Party) -> dict[bytes, PolicyKept]:
             assert isinstance(entry, PolicyKept)
             found[record.wallet_id or NO_ID] = entry
     return found
-
-
-def _in_doubt(judge: Judge) -> bool:
-    return isinstance(judge, PolicyJudge) and judge.clock_in_doubt
 
 
 def _handler(

@@ -15,15 +15,17 @@ from cluster.strict_yaml import (
     SettingsError,
     parse_settings,
 )
-from policy import Profile, ProfileError, read_profile
+from cluster.time_zones import zone_of
+from policy import Profile, ProfileError, Readers, read_profile
 from policy.tree import Node
-from taproot import address_to_script
+from taproot import address_to_script, descriptor_scripts
 
 __all__ = [
     "SettingsError",
     "parse_settings",
     "load_settings",
     "read_settings_text",
+    "READERS",
     "profile_of_text",
     "load_profile",
     "MAX_FILE_BYTES",
@@ -42,10 +44,18 @@ def load_profile(path: Path) -> Profile:
     return profile_of_text(read_settings_text(path), str(path))
 
 
-def profile_of_text(text: str, file: str = "profile") -> Profile:
-    """The policy profile a text describes; SettingsError (a ValueError) when it does not load."""
+READERS = Readers(address_to_script, zone_of, descriptor_scripts)
+"""What a profile's texts mean here: addresses, time zones, descriptors."""
+
+
+def profile_of_text(text: str, file: str = "profile", base: str = "") -> Profile:
+    """The policy profile a text describes; SettingsError (a ValueError) when it does not load.
+
+    `base` is the text of the profile that it extends; empty where it extends none.
+    """
+    below = profile_of_text(base, f"{file} (base)") if base else None
     try:
-        return read_profile(parse_settings(text, file), address_to_script)
+        return read_profile(parse_settings(text, file), READERS, below)
     except ProfileError as wrong:
         raise SettingsError(file, wrong.line, wrong.path, wrong.text) from None
 

@@ -21,6 +21,15 @@ from taproot import (
     signing_tasks,
 )
 
+NUMBER_DIGITS = 6
+"""How long the number is that the owner takes over from the asking device."""
+
+
+def request_number(request_id: bytes) -> str:
+    """The number that the asking device shows, so that whoever says yes has looked at both: six digits of the id."""
+    found = int.from_bytes(tagged_hash("assent/request/number", request_id)[:8], "big")
+    return f"{found % 10**NUMBER_DIGITS:0{NUMBER_DIGITS}d}"
+
 
 class BadRequest(Exception):
     """A request that cannot be understood, with a stable code and one sentence for people."""

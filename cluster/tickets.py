@@ -19,11 +19,13 @@ from cluster.journal import (
     ClosedKept,
     FinalKept,
     JudgedKept,
+    NoticeKept,
     RequestKept,
     SignedKept,
     UsedKept,
+    WaitKept,
 )
-from cluster.judging import Judge, Judgement
+from cluster.judging import Judge, Judgement, OwnerWord, Words
 from cluster.messages import (
     NO_ID,
     Decision,
@@ -43,6 +45,9 @@ from cluster.turn import Turn
 MAX_REQUEST_LIFE_MS = 7 * 24 * 3_600_000
 """No request is good for longer than this, whatever its letter says."""
 
+MAX_NOTICES = 20
+"""How many notices are shown."""
+
 MAX_SESSIONS = 32
 """How many sessions of one request a node signs in; robust signing needs at most n-t+1."""
 
@@ -59,7 +64,7 @@ class Batch:
 class Said:
     """What the owner said of a spend: a no for good, a yes until the request it was given to expires."""
 
-    yes: bool
+    word: OwnerWord
     until_ms: int
 
 
@@ -103,6 +108,8 @@ class Tickets(Shelf[Ticket, TicketTrace]):
         super().__init__(wallets, _trace)
         self._judge = judge
         self._answers: dict[bytes, Said] = {}
+        self._waits: dict[bytes, int] = {}
+        self._told: dict[tuple[bytes, str], None] = {}
 
     def live(self) -> list[Ticket]:
         """Those that can still be signed, oldest first."""
@@ -123,25 +130,49 @@ class Tickets(Shelf[Ticket, TicketTrace]):
 
     # The owner's words.
 
-    def hear_owner(self, ticket: Ticket, yes: bool) -> None:
+    def hear_owner(self, ticket: Ticket, word: OwnerWord) -> None:
         """The answer holds for the spend; a yes opens again what only the owner's own no had refused."""
-        self._answers[ticket.subject.spend_id] = Said(yes, ticket.expires_at_ms)
-        ticket.said_no = not yes
-        if yes and ticket.state == "refused":
+        self._answers[ticket.subject.spend_id] = Said(word, ticket.expires_at_ms)
+        ticket.said_no = not word.yes
+        if word.yes and ticket.state == "refused":
             ticket.state, ticket.judgement = "open", Judgement.nothing_yet()
             self.forgive(ticket.subject.client, ticket.subject.request_id)
 
-    def owner_said(self, ticket: Ticket, wall_ms: int) -> bool | None:
-        """What the owner's word on this spend is worth now; None where there is none, or it has run out.
+    def words(self, ticket: Ticket, wall_ms: int) -> Words:
+        """What was said of this spend and counts now, and since when it waits.
 
         A yes must not outlive the request that was shown: a client could keep it and have a forgotten payment
         made a year later. What may be signed already is finished under the yes it began with.
         """
-        said = self._answers.get(ticket.subject.spend_id)
-        if said is None:
+        spend_id = ticket.subject.spend_id
+        said = self._answers.get(spend_id)
+        stands = said is not None and (
+            not said.word.yes or ticket.state == "may-be-signed" or wall_ms <= said.until_ms
+        )
+        return Words(said.word if said is not None and stands else None, (), self._waits.get(spend_id))
+
+    # Waits and notices.
+
+    def starts_waiting(self, ticket: Ticket, policy_ms: int) -> int | None:
+        """When, if its judgement lets it wait and nothing waited for before, the wait of this spend begins: now."""
+        spend_id = ticket.subject.spend_id
+        if ticket.judgement.decision is not Decision.WAIT or spend_id in self._waits:
             return None
-        stands = not said.yes or ticket.state == "may-be-signed" or wall_ms <= said.until_ms
-        return said.yes if stands else None
+        self._waits[spend_id] = policy_ms
+        return policy_ms
+
+    def untold(self, ticket: Ticket) -> tuple[str, ...]:
+        """What the owner is to be told of a request and was not told yet."""
+        request_id = ticket.subject.request_id
+        new = tuple(text for text in ticket.judgement.notices if (request_id, text) not in self._told)
+        self._told.update(((request_id, text), None) for text in new)
+        return new
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """The newest things that the owner was told, each with the start of its request's id."""
+        newest = list(self._told)[-MAX_NOTICES:]
+        return tuple(f"{request_id.hex()[:16]}: {text}" for request_id, text in newest)
 
     # What records say, read again at start.
 
@@ -150,9 +181,14 @@ class Tickets(Shelf[Ticket, TicketTrace]):
         match entry:
             case RequestKept(request=request):
                 self._restore_request(open_inner(request, Kind.REQUEST), wallet_id, entry.at_ms)
+            case WaitKept(spend_id=spend_id, since_ms=since_ms):
+                self._waits[spend_id] = since_ms
+            case NoticeKept(request_id=request_id, text=text):
+                self._told[request_id, text] = None
             case AnswerKept(request_id=request_id, yes=yes):
                 trace = self.ended[request_id]
-                self._answers[entry.spend_id] = Said(yes, trace.expires_at_ms)
+                word = OwnerWord(yes, entry.policy_ms, entry.matched)
+                self._answers[entry.spend_id] = Said(word, trace.expires_at_ms)
                 trace.said_no = not yes
                 if yes and trace.state == "refused":
                     trace.state, trace.codes = "open", ()
@@ -254,7 +290,7 @@ def _trace(ticket: Ticket) -> TicketTrace:
 
 def _repeatable(signed: dict[bytes, SignedKept]) -> dict[bytes, SignedKept]:
     """Of stored answers, what a repeated order is answered with."""
-    return {key: replace(kept, pubnonces=(), outpoints=()) for key, kept in signed.items()}
+    return {key: replace(kept, pubnonces=(), outpoints=(), payments=()) for key, kept in signed.items()}
 
 
 def new_ticket(subject: Subject, request: Letter, at_ms: int) -> Ticket:

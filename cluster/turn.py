@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cluster.codec import Mouth
-from cluster.effects import Now, Outgoing, Question, Step
+from cluster.effects import Notice, Now, Outgoing, Question, Step
 from cluster.journal import Body as Entry
 from cluster.journal import note
 from cluster.messages import NO_ID, Body, Kind
@@ -32,6 +32,7 @@ class Turn:
         self._remember: list[Record] = []
         self._say: list[Outgoing] = []
         self._ask: list[Question] = []
+        self._notify: list[Notice] = []
 
     def random(self) -> bytes:
         """Another 32 random bytes."""
@@ -73,6 +74,12 @@ class Turn:
         """Put this to the owner."""
         self._ask.append(question)
 
+    def notify(self, notice: Notice) -> None:
+        """Tell this to the owner."""
+        self._notify.append(notice)
+
     def step(self, wake_at_ms: int | None) -> Step:
         """The Step of this event; `wake_at_ms` is on the monotonic clock."""
-        return Step(tuple(self._remember), tuple(self._say), tuple(self._ask), wake_at_ms)
+        return Step(
+            tuple(self._remember), tuple(self._say), tuple(self._ask), tuple(self._notify), wake_at_ms
+        )

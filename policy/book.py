@@ -140,7 +140,7 @@ class Book:
             ledger.founder_of(booking),
             scope.cost_sats(booking),
             booking.fee_sats,
-            booking.paid_sats,
+            ledger.paid_before(scope, booking),
         )
 
     def must_leave_until(
@@ -152,7 +152,8 @@ class Book:
         """
         ledger = self._youngest()
         series = ledger.series(scope) or empty_series(scope)
-        founder, cost, paid = ledger.founder_of(booking), scope.cost_sats(booking), booking.paid_sats
+        founder, cost = ledger.founder_of(booking), scope.cost_sats(booking)
+        paid = ledger.paid_before(scope, booking)
         held = self.holds(booking.spend_id)
 
         def fits_from(place: int) -> bool:

@@ -8,13 +8,18 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, MutableSequence, Sequence
-from typing import cast
+from typing import TypeAlias, cast
 
 from policy.bookings import EVER_MS, Booked, Booking, Party, Scope
 from policy.series import Series, push
 from taproot import OutPoint
 
 _NO_HEIGHT = -1
+
+FEW = 8
+"""Up to so many bookings of a recipient or a grant are listed; a series is made of them when it is asked for."""
+
+_Few: TypeAlias = "int | array[int]"
 
 
 def _coin(outpoint: OutPoint) -> bytes:
@@ -25,17 +30,21 @@ def _outpoint(coin: bytes) -> OutPoint:
     return OutPoint(coin[:-4], int.from_bytes(coin[-4:], "big"))
 
 
+def _each(few: _Few) -> Sequence[int]:
+    return (few,) if isinstance(few, int) else few
+
+
 class Ledger:
     """The columns, where to find a spend or a coin in them, and the series of each scope.
 
-    `coin_users` and the series of a scope hold a bare position as long as it is the only one: most coins and many
-    recipients come once.
+    `_coin_users` and what a recipient or a grant holds is a bare position as long as it is the only one: most coins
+    and many recipients come once.
     """
 
     __slots__ = (
-        "_coin_users", "_coins", "_coins_end", "_fees", "_founders", "_grants", "_heights", "_initiators", "_intents",
-        "_leaving", "_paid_sats", "_payments_end", "_positions", "_scopes", "_scripts", "_seen", "_standing", "_unders",
-        "_wallet", "intents", "spend_ids", "times",
+        "_asked", "_askers", "_coin_users", "_coins", "_coins_end", "_fees", "_founders", "_granted", "_grants",
+        "_heights", "_initiators", "_intents", "_leaving", "_paid_sats", "_paying", "_payments_end", "_positions",
+        "_scripts", "_seen", "_standing", "_unders", "_wallet", "intents", "spend_ids", "times",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -61,7 +70,11 @@ class Ledger:
         self._coin_users: dict[bytes, int | list[int]] = {}
         self._standing: dict[bytes, int] = {}
         self._wallet = Series(payees=True)
-        self._scopes: dict[Party, dict[bytes | str, int | Series]] = {party: {} for party in Party}
+        self._asked: dict[bytes | str, Series] = {}
+        self._paying: dict[bytes | str, _Few | Series] = {}
+        self._granted: dict[bytes | str, _Few | Series] = {}
+        # Of a recipient that has a series: the last booking that each initiator paid it with.
+        self._askers: dict[bytes, dict[str, int]] = {}
         self._seen: dict[bytes | str, bytes | str] = {}
 
     @classmethod
@@ -93,12 +106,7 @@ class Ledger:
         self._write(booking, coins)
         for used in coins:
             self._use(used, position, stands=used == coin)
-        self._wallet.add(position, founder, booking.leaving_sats, booking.fee_sats, booking.paid_sats)
-        for script in booking.paid_sats:
-            self._count(Scope.recipient(script), booking, position)
-        self._count(Scope.initiator(booking.initiator), booking, position)
-        if booking.grant:
-            self._count(Scope.grant(booking.grant), booking, position)
+        self._count(booking, position, founder)
 
     def founder_of(self, booking: Booking) -> int | None:
         """Which spend would name the group of one booking more; None when it would found its own."""
@@ -147,7 +155,7 @@ class Ledger:
         self._coins.extend(coins)
         self._coins_end.append(len(self._coins))
         for script, amount in booking.payments:
-            again = script in self._scopes[Party.RECIPIENT]
+            again = script in self._paying
             self._scripts.append(cast("bytes", self._same(script)) if again else script)
             self._paid_sats = push(self._paid_sats, amount)
         self._payments_end.append(len(self._scripts))
@@ -156,24 +164,60 @@ class Ledger:
         """One object for all that are equal."""
         return self._seen.setdefault(key, key)
 
-    def _count(self, scope: Scope, booking: Booking, position: int) -> None:
-        known = self._scopes[scope.party]
-        alone = known.get(scope.key)
-        if alone is None:
-            known[scope.key] = position
-            return
-        if isinstance(alone, int):
-            alone = known[scope.key] = self._series_of(scope, alone)
-        self._extend(alone, scope, booking, position)
+    # Scopes.
 
-    def _series_of(self, scope: Scope, position: int) -> Series:
+    def _count(self, booking: Booking, position: int, founder: int) -> None:
+        """Enter a booking in the series of each scope that it belongs to."""
+        leaving, fee, who, paid = booking.leaving_sats, booking.fee_sats, booking.initiator, booking.paid_sats
+        self._wallet.add(position, founder, leaving, fee, [self._last_paid(script, None) for script in paid])
+        asked = self._asked.get(who)
+        if asked is None:
+            asked = self._asked[who] = empty_series(Scope.initiator(who))
+        asked.add(position, founder, leaving, fee, [self._last_paid(script, who) for script in paid])
+        for script, cost in paid.items():
+            found = self._paying.get(script)
+            self._paying[script] = self._more(found, Party.RECIPIENT, script, position, cost, fee)
+            if isinstance(found, Series):
+                self._askers[script][who] = position
+            elif isinstance(self._paying[script], Series):
+                assert found is not None  # a series begins with what came before it
+                self._askers[script] = {self._initiators[at]: at for at in (*_each(found), position)}
+        if booking.grant:
+            key = booking.grant
+            found = self._granted.get(key)
+            self._granted[key] = self._more(found, Party.GRANT, key, position, leaving - fee, fee)
+
+    def _more(
+        self, found: _Few | Series | None, party: Party, key: bytes, position: int, cost: int, fee: int
+    ) -> _Few | Series:
+        """What a scope holds with one booking more."""
+        if found is None:
+            return position
+        if isinstance(found, int):
+            return array("I", [found, position])
+        if not isinstance(found, Series):
+            if len(found) < FEW:
+                found.append(position)
+                return found
+            found = self._series_of(Scope(party, key), found)
+        found.add(position, self._founders[position], cost, fee)
+        return found
+
+    def _series_of(self, scope: Scope, few: _Few) -> Series:
         made = empty_series(scope)
-        self._extend(made, scope, self.booking(position), position)
+        for position in _each(few):
+            booking = self.booking(position)
+            made.add(position, self._founders[position], scope.cost_sats(booking), booking.fee_sats)
         return made
 
-    def _extend(self, series: Series, scope: Scope, booking: Booking, position: int) -> None:
-        cost = scope.cost_sats(booking)
-        series.add(position, self._founders[position], cost, booking.fee_sats, booking.paid_sats)
+    def _last_paid(self, script: bytes, who: str | None) -> int | None:
+        """The last booking that pays a script, of all or of those that someone asked for."""
+        found = self._paying.get(script)
+        if found is None:
+            return None
+        if isinstance(found, Series):
+            return found.positions[-1] if who is None else self._askers[script].get(who)
+        return next((at for at in reversed(_each(found)) if who is None or self._initiators[at] == who), None)
 
     # Looking up.
 
@@ -197,10 +241,21 @@ class Ledger:
 
     def series(self, scope: Scope) -> Series | None:
         """The spends of a scope; None when there are none."""
-        if scope.party is Party.WALLET:
-            return self._wallet
-        found = self._scopes[scope.party].get(scope.key)
-        return self._series_of(scope, found) if isinstance(found, int) else found
+        match scope.party:
+            case Party.WALLET:
+                return self._wallet
+            case Party.INITIATOR:
+                return self._asked.get(scope.key)
+            case Party.RECIPIENT:
+                found = self._paying.get(scope.key)
+            case Party.GRANT:
+                found = self._granted.get(scope.key)
+        return found if found is None or isinstance(found, Series) else self._series_of(scope, found)
+
+    def paid_before(self, scope: Scope, booking: Booking) -> list[int | None]:
+        """For each script that one booking more would pay, the last booking of the scope that paid it."""
+        who = booking.initiator if scope.party is Party.INITIATOR else None
+        return [self._last_paid(script, who) for script in booking.paid_sats]
 
     def booking(self, position: int) -> Booking:
         """The booking at a position."""

@@ -7,14 +7,20 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
 from curve import tagged_hash
+from policy.actions import Action, plain_conditions
+from policy.quorum import Conditions
 from policy.setting import SETTINGS, Setting
-from policy.verdict import Outcome
-from taproot import Network, SpendOutput
+from policy.values import NOBODY, CoinSet, Destinations, People, Plain, Value, encode, plain
+from policy.windows import Velocity, Zone
+from taproot import Network
 
 T = TypeVar("T")
 
 SCHEMA = 1
 """The version of the language; a profile states it."""
+
+DEFAULT_COOLDOWN_MS = 24 * 3_600_000
+"""How long a loosening waits where the profile in force says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,68 +32,72 @@ class Written(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Destinations:
-    """A set of places to pay to. `words` is how the profile wrote it, for reasons; it decides nothing.
-
-    `anyone` means any output that has an address, and this wallet too.
-    """
-
-    scripts: frozenset[bytes]
-    own: bool = False
-    anyone: bool = False
-    words: tuple[str, ...] = field(default=(), compare=False)
-
-    def holds(self, output: SpendOutput) -> bool:
-        """Whether an output goes to one of these places."""
-        if output.path is not None and self.own:
-            return True
-        return output.script_pubkey in self.scripts or (self.anyone and output.address is not None)
-
-
-@dataclass(frozen=True, slots=True)
 class Clause:
-    """One condition of a `when:` or one limit of a tier: its registered key, its value, its line."""
+    """One condition of a `when:`, an `unless:` or a tier's `limits:`: its registered key, its value, its line."""
 
     key: str
-    value: int | Destinations
+    value: Value
     line: int
 
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """A rule that refuses whatever all of its clauses say at once."""
+    """A rule that refuses what all of `clauses` hold for, unless all of `unless` hold (and there are any)."""
 
     name: str
     clauses: tuple[Clause, ...]
     line: int
+    unless: tuple[Clause, ...] = ()
+    freeze: bool = False
+    notify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A rule for the spends that fit all of its clauses; of the tiers, the first that fits decides."""
+    """A rule for the spends that fit all of its clauses; of the tiers, the first that fits decides.
+
+    One that fits, all of whose `unless` hold (and there are any), does not fit after all.
+    """
 
     name: str
     clauses: tuple[Clause, ...]
     limits: tuple[Clause, ...]
-    then: Outcome
+    then: Action
     line: int
+    unless: tuple[Clause, ...] = ()
+    quorum: Conditions | None = None
+    notify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Velocity:
-    """What the whole wallet may spend in a rolling window; each node enforces its part."""
+class IntentRule:
+    """Every spend must match one signed intent, made by one of these client devices (any, when none is named)."""
 
-    window_ms: int
-    sum_sats: int | None
-    count: int | None
-    line: int
+    devices: frozenset[str]
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRule:
+    """Who must agree before a looser profile takes this one's place, and how long it waits.
+
+    The owners of the nodes with these roles, and so many people of each role. Whoever must agree may cancel, and so
+    may people of the roles of `cancel` and the node's own owner.
+    """
+
+    nodes: tuple[str, ...] = ()
+    people: People = NOBODY
+    cooldown_ms: int = DEFAULT_COOLDOWN_MS
+    cancel: tuple[str, ...] = ()
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One node's policy. `velocity` is None where the file says `unlimited`; `line` is where each part begins.
 
-    `evil_nodes` is None where the profile leaves it to the rule: 1 where there are three nodes or more.
+    `evil_nodes` is None where the profile leaves it to the rule: 1 where there are three nodes or more. A profile
+    with a `base` can only tighten it: both judge, and the stricter wins.
     """
 
     name: str
@@ -99,6 +109,13 @@ class Profile:
     tiers: tuple[Tier, ...]
     network_line: int = 0
     tiers_line: int = 0
+    zone: Zone | None = None
+    receive_only: Written[bool] = Written(False)
+    coins: Mapping[str, CoinSet] = field(default_factory=dict)
+    intents: IntentRule | None = None
+    change: ChangeRule = ChangeRule()
+    lists: Mapping[str, Destinations] = field(default_factory=dict)
+    base: Profile | None = None
     digest: bytes = field(init=False, default=b"", compare=False)
 
     def __post_init__(self) -> None:
@@ -108,14 +125,30 @@ class Profile:
         return hash(self.digest)
 
     def value(self, setting: Setting[T]) -> T | None:
-        """What holds for a setting: as written, or its default; None is no limit."""
+        """What holds for a setting: as written, or its default; None is no limit.
+
+        A profile with a base has nothing to say of what it does not write, but for the baseline.
+        """
         found = self.written.get(setting.key)
-        return setting.default if found is None else cast("T | None", found.value)
+        if found is not None:
+            return cast("T | None", found.value)
+        return None if self.base is not None and not setting.tighten_only else setting.default
 
     def line(self, setting: Setting[T]) -> int:
         """Where a setting is written; 0 when the default holds."""
         found = self.written.get(setting.key)
         return 0 if found is None else found.line
+
+    @property
+    def listed_scripts(self) -> frozenset[bytes]:
+        """Every script that stands in a list of this profile or of its base."""
+        mine = frozenset().union(*(places.scripts for places in self.lists.values()))
+        return mine if self.base is None else mine | self.base.listed_scripts
+
+    @property
+    def frozen_coins(self) -> CoinSet:
+        """The coins that must not be spent."""
+        return self.coins.get("frozen", CoinSet())
 
 
 def canonical(profile: Profile) -> bytes:
@@ -123,7 +156,7 @@ def canonical(profile: Profile) -> bytes:
 
     Two profiles with the same bytes judge alike under the same version of the language.
     """
-    return _encode(
+    return encode(
         (
             SCHEMA,
             profile.name,
@@ -132,40 +165,39 @@ def canonical(profile: Profile) -> bytes:
             tuple((setting.key, profile.value(setting)) for setting in sorted(SETTINGS, key=lambda s: s.key)),
             None
             if profile.velocity is None
-            else tuple(sorted(_encode((v.window_ms, v.sum_sats, v.count)) for v in profile.velocity)),
-            tuple(sorted(_encode((rule.name, _clauses(rule.clauses))) for rule in profile.deny)),
-            tuple(
-                (tier.name, _clauses(tier.clauses), _clauses(tier.limits), int(tier.then))
-                for tier in profile.tiers
-            ),
+            else tuple(sorted(encode(velocity.plain()) for velocity in profile.velocity)),
+            tuple(sorted(encode(_deny(rule)) for rule in profile.deny)),
+            tuple(_tier(tier) for tier in profile.tiers),
+            None if profile.zone is None else profile.zone.name,
+            int(profile.receive_only.value),
+            profile.frozen_coins.plain(),
+            None if profile.intents is None else tuple(sorted(profile.intents.devices)),
+            _change(profile.change),
+            tuple(sorted(frozenset().union(*(places.scripts for places in profile.lists.values())))),
+            None if profile.base is None else canonical(profile.base),
         )
     )
 
 
-_Plain = None | int | str | bytes | tuple["_Plain", ...]
+def _deny(rule: Deny) -> Plain:
+    return (rule.name, _clauses(rule.clauses), _clauses(rule.unless), int(rule.freeze), int(rule.notify))
 
 
-def _clauses(clauses: tuple[Clause, ...]) -> tuple[_Plain, ...]:
-    return tuple(sorted(_encode((clause.key, _clause_value(clause.value))) for clause in clauses))
+def _tier(tier: Tier) -> Plain:
+    return (
+        tier.name,
+        _clauses(tier.clauses),
+        _clauses(tier.unless),
+        _clauses(tier.limits),
+        tier.then.plain(),
+        plain_conditions(tier.quorum),
+        int(tier.notify),
+    )
 
 
-def _clause_value(value: int | Destinations) -> _Plain:
-    if isinstance(value, int):
-        return value
-    return (int(value.own), int(value.anyone), tuple(sorted(value.scripts)))
+def _change(rule: ChangeRule) -> Plain:
+    return (tuple(sorted(rule.nodes)), rule.people.plain(), rule.cooldown_ms, tuple(sorted(rule.cancel)))
 
 
-def _encode(value: _Plain) -> bytes:
-    """An injective encoding: a letter for the type, the length, the content."""
-    match value:
-        case None:
-            return b"n"
-        case int():
-            return b"i%d;" % value
-        case str():
-            raw = value.encode()
-            return b"s%d:" % len(raw) + raw
-        case bytes():
-            return b"b%d:" % len(value) + value
-        case _:
-            return b"l%d:" % len(value) + b"".join(_encode(item) for item in value)
+def _clauses(clauses: tuple[Clause, ...]) -> tuple[Plain, ...]:
+    return tuple(sorted(encode((clause.key, plain(clause.value))) for clause in clauses))

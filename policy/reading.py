@@ -2,81 +2,68 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from itertools import groupby
-
-from policy.conditions import DENY_CONDITIONS, TIER_CONDITIONS, TIER_LIMITS, Condition
-from policy.profile import (
-    SCHEMA,
-    Clause,
-    Deny,
-    Destinations,
-    Profile,
-    Tier,
-    Velocity,
-    Written,
+from policy.profile import SCHEMA, ChangeRule, IntentRule, Profile, Written
+from policy.reading_limits import UNLIMITED, read_settings
+from policy.reading_rules import MAX_RULES, read_denies, read_tiers
+from policy.reading_values import (
+    NAME,
+    RESERVED,
+    Context,
+    Readers,
+    read_bool,
+    read_coins,
+    read_destination,
+    read_name,
+    read_people,
+    read_whos,
+    union,
 )
-from policy.setting import SETTINGS, Setting, Stricter
-from policy.tree import (
-    Entry,
-    Fields,
-    Mapping,
-    Node,
-    ProfileError,
-    Scalar,
-    Sequence,
-    kind_of,
-    need_items,
-    need_text,
-)
-from policy.units import COUNT, DURATION, NODES, SATS
-from policy.verdict import Outcome
+from policy.tree import Fields, Mapping, Node, ProfileError, Scalar, kind_of, need_items, need_text
+from policy.units import DURATION, NODES
+from policy.values import NOBODY, CoinSet, Destinations
+from policy.windows import Velocity, Zone, read_velocity
 from policy.wording import shown
 from taproot import Network
 
-AddressToScript = Callable[[str, Network], bytes]
-"""Decodes an address of one network to its script; raises ValueError for anything else."""
-
-UNLIMITED = "unlimited"
-_RESERVED = frozenset({"own", "anyone", UNLIMITED})
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_SCRIPT = re.compile(r"script:((?:[0-9a-f]{2}){1,520})")
-_TOP = ("schema", "name", "network", "evil_nodes", "lists", "baseline", "limits", "deny", "tiers")
-_THEN = {"approve": Outcome.APPROVE, "ask": Outcome.ASK, "refuse": Outcome.REFUSE}
-MAX_RULES = 500
-
-Lists = dict[str, Destinations]
+_TOP = (
+    "schema", "name", "network", "extends", "zone", "evil_nodes", "receive_only", "lists", "coins", "baseline",
+    "limits", "intents", "deny", "tiers", "change", "tests",
+)  # fmt: skip
 
 
-def read_profile(tree: Node, address_to_script: AddressToScript) -> Profile:
-    """The profile a file describes; ProfileError(line, path, text) at the first thing that is not understood."""
+def read_profile(tree: Node, readers: Readers, base: Profile | None = None) -> Profile:
+    """The profile a file describes; ProfileError(line, path, text) at the first thing that is not understood.
+
+    `base` is the profile that its `extends:` names; a file that extends one may leave out whatever the base says.
+    """
     top = Fields(tree, _TOP)
     _schema(top)
-    name = _name(top.need("name", "name the profile, such as `name: home`"))
+    name = read_name(top.need("name", "name the profile, such as `name: home`"))
     network_node = top.need("network", "write mainnet, testnet4, signet or regtest")
     network = _network(network_node)
-    evil = top.get("evil_nodes")
-    lists = _lists(top.get("lists"), network, address_to_script)
-
-    def destinations(node: Node) -> Destinations:
-        return _destinations(node, lists, network, address_to_script)
-
-    limits = Fields(
-        top.need("limits", "state limits for amount and velocity, or spell `unlimited`"),
-        ("amount", "fee", "velocity"),
-    )
-    tiers = top.get("tiers")
+    _base(top, network, base)
+    context = _context(top, network, readers)
+    evil, receive_only, tiers = top.get("evil_nodes"), top.get("receive_only"), top.get("tiers")
+    limits = _limits(top, base)
     return Profile(
         name=name,
         network=network,
         evil_nodes=None if evil is None else NODES.read(evil),
-        written=_settings(top, limits),
-        velocity=_velocity(limits),
-        deny=_denies(top.get("deny"), destinations),
-        tiers=_tiers(tiers, destinations),
+        written=read_settings(top, limits, required=base is None),
+        velocity=_velocity(limits, context, required=base is None),
+        deny=read_denies(top.get("deny"), context),
+        tiers=read_tiers(tiers, context),
         network_line=network_node.line,
         tiers_line=top.node.line if tiers is None else tiers.line,
+        zone=context.zone,
+        receive_only=Written(False)
+        if receive_only is None
+        else Written(read_bool(receive_only), receive_only.line),
+        coins=context.coins,
+        intents=_intents(top.get("intents")),
+        change=_change(top.get("change")),
+        lists=context.lists,
+        base=base,
     )
 
 
@@ -90,14 +77,6 @@ def _schema(top: Fields) -> None:
         raise ProfileError(node.line, node.path, f"is {found}; this program reads schema {SCHEMA}")
 
 
-def _name(node: Node) -> str:
-    hint = "use small letters, digits, - and _, beginning with a letter, at most 32"
-    name = need_text(node, hint)
-    if not _NAME.fullmatch(name):
-        raise ProfileError(node.line, node.path, f"`{shown(name, 40)}` is not a name; {hint}")
-    return name
-
-
 def _network(node: Node) -> Network:
     names = [network.value for network in Network]
     name = need_text(node, f"write one of {', '.join(names)}")
@@ -108,253 +87,136 @@ def _network(node: Node) -> Network:
     return Network(name)
 
 
-# Destinations.
-
-
-def _lists(node: Node | None, network: Network, address_to_script: AddressToScript) -> Lists:
-    lists: Lists = {}
+def _base(top: Fields, network: Network, base: Profile | None) -> None:
+    node = top.get("extends")
     if node is None:
-        return lists
+        if base is not None:
+            raise ProfileError(top.node.line, "extends", f"is missing; this file is to extend {base.name}")
+        return
+    name = read_name(node)
+    if base is None:
+        raise ProfileError(node.line, node.path, f"extends `{name}`, and no such file was given with it")
+    if name != base.name:
+        raise ProfileError(node.line, node.path, f"is `{name}`, and the file given with it is `{base.name}`")
+    if network is not base.network:
+        raise ProfileError(
+            node.line, node.path, f"`{name}` is for {base.network.value}; both need one network"
+        )
+
+
+def extends(tree: Node) -> str | None:
+    """The name of the profile that a file extends; None when it stands alone."""
+    if not isinstance(tree, Mapping):
+        return None
+    node = next((entry.node for entry in tree.entries if entry.key == "extends"), None)
+    return None if node is None else read_name(node)
+
+
+def _context(top: Fields, network: Network, readers: Readers) -> Context:
+    context = Context(network, readers, zone=_zone(top.get("zone"), readers))
+    context = Context(network, readers, _lists(top.get("lists"), context), zone=context.zone)
+    return Context(network, readers, context.lists, _coins(top.get("coins"), context), context.zone)
+
+
+def _zone(node: Node | None, readers: Readers) -> Zone | None:
+    if node is None:
+        return None
+    name = need_text(node, "write a time zone such as Europe/Berlin or UTC")
+    try:
+        return readers.zone(name)
+    except ValueError as wrong:
+        raise ProfileError(node.line, node.path, shown(str(wrong), 200)) from None
+
+
+# Lists.
+
+
+def _lists(node: Node | None, context: Context) -> dict[str, Destinations]:
+    lists: dict[str, Destinations] = {}
+    for name, items in _named(node, "`NAME: [ADDRESS, ...]`", "write at least one address"):
+        so_far = Context(context.network, context.readers, lists)
+        found = union(read_destination(item, so_far) for item in items)
+        lists[name] = Destinations(found.scripts, found.own, words=(name,))
+    return lists
+
+
+def _coins(node: Node | None, context: Context) -> dict[str, CoinSet]:
+    coins: dict[str, CoinSet] = {}
+    for name, items in _named(node, "`NAME: [TXID:INDEX, ...]`", "write at least one coin", reserved=False):
+        so_far = Context(context.network, context.readers, coins=coins)
+        found = [read_coins(item, so_far) for item in items]
+        coins[name] = CoinSet(
+            frozenset().union(*(some.outpoints for some in found)),
+            frozenset().union(*(some.paths for some in found)),
+            (name,),
+        )
+    return coins
+
+
+def _named(
+    node: Node | None, form: str, hint: str, *, reserved: bool = True
+) -> list[tuple[str, tuple[Node, ...]]]:
+    """The named lists of a group: each name with its items."""
+    if node is None:
+        return []
     if not isinstance(node, Mapping):
-        raise ProfileError(node.line, node.path, f"is {kind_of(node)}; write `NAME: [ADDRESS, ...]` lines")
+        raise ProfileError(node.line, node.path, f"is {kind_of(node)}; write {form} lines")
     for entry in node.entries:
-        if not _NAME.fullmatch(entry.key) or entry.key in _RESERVED:
+        if not NAME.fullmatch(entry.key) or (reserved and entry.key in RESERVED):
             raise ProfileError(
                 entry.line,
                 f"{node.path}.{shown(entry.key, 40)}",
                 "is not a name for a list; use small letters, digits, - and _ (not own, anyone, unlimited)",
             )
-        lists[entry.key] = _one_list(entry, lists, network, address_to_script)
-    return lists
-
-
-def _one_list(
-    entry: Entry, lists: Lists, network: Network, address_to_script: AddressToScript
-) -> Destinations:
-    items = need_items(entry.node, "write at least one address")
-    found = [_destination(item, lists, network, address_to_script) for item in items]
-    return Destinations(
-        frozenset().union(*(d.scripts for d in found)), any(d.own for d in found), words=(entry.key,)
-    )
-
-
-def _destinations(
-    node: Node, lists: Lists, network: Network, address_to_script: AddressToScript
-) -> Destinations:
-    """One destination or a list of them: `own`, `anyone`, a list's name, an address, or `script:HEX`."""
-    items = need_items(node, "write at least one destination") if isinstance(node, Sequence) else (node,)
-    found = [
-        Destinations(frozenset(), anyone=True, words=("anyone",))
-        if isinstance(item, Scalar) and item.value == "anyone"
-        else _destination(item, lists, network, address_to_script)
-        for item in items
-    ]
-    return Destinations(
-        frozenset().union(*(d.scripts for d in found)),
-        any(d.own for d in found),
-        any(d.anyone for d in found),
-        tuple(dict.fromkeys(word for d in found for word in d.words)),
-    )
-
-
-def _destination(
-    item: Node, lists: Lists, network: Network, address_to_script: AddressToScript
-) -> Destinations:
-    hint = f"write an address of {network.value}, a list's name, `own`, `anyone` or `script:HEX`"
-    word = need_text(item, hint)
-    if word == "own":
-        return Destinations(frozenset(), own=True, words=("own",))
-    if word in lists:
-        return lists[word]
-    script = _SCRIPT.fullmatch(word)
-    if script is not None:
-        return Destinations(frozenset({bytes.fromhex(script[1])}), words=(shown(word, 60),))
-    try:
-        return Destinations(frozenset({address_to_script(word, network)}), words=(shown(word),))
-    except ValueError:
-        near = f"; known lists: {', '.join(sorted(lists))}" if lists else ""
-        raise ProfileError(
-            item.line,
-            item.path,
-            f"`{shown(word)}` is neither an address of {network.value} nor a known list; {hint}{near}",
-        ) from None
+    return [(entry.key, need_items(entry.node, hint)) for entry in node.entries]
 
 
 # Limits.
 
 
-def _settings(top: Fields, limits: Fields) -> dict[str, Written[int | None]]:
-    written: dict[str, Written[int | None]] = {}
-    for group, members in groupby(SETTINGS, key=lambda setting: setting.group):
-        settings = tuple(members)
-        parent, _, key = group.rpartition(".")
-        node = (limits if parent else top).get(key)
-        if node is None:
-            for setting in settings:
-                if setting.required:
-                    raise ProfileError(limits.node.line, setting.key, _required(setting))
-            continue
-        written |= _group(Fields(node, [setting.name for setting in settings]), settings)
-    return written
+def _limits(top: Fields, base: Profile | None) -> Fields:
+    hint = "state limits for amount and velocity, or spell `unlimited`"
+    node = top.get("limits") if base is not None else top.need("limits", hint)
+    known = ("amount", "fee", "velocity", "pace")
+    return Fields(Mapping(top.node.line, "limits", ()) if node is None else node, known)
 
 
-def _required(setting: Setting[int]) -> str:
-    return f"is missing; write {setting.unit.name} such as {setting.unit.example}, or spell `{UNLIMITED}`"
-
-
-def _group(fields: Fields, settings: tuple[Setting[int], ...]) -> dict[str, Written[int | None]]:
-    written: dict[str, Written[int | None]] = {}
-    for setting in settings:
-        node = fields.get(setting.name)
-        if node is not None:
-            written[setting.key] = Written(_value(node, setting), node.line)
-        elif setting.required:
-            raise ProfileError(fields.node.line, setting.key, _required(setting))
-    _ranges(fields, settings, written)
-    return written
-
-
-def _value(node: Node, setting: Setting[int]) -> int | None:
-    if isinstance(node, Scalar) and node.value == UNLIMITED:
-        if setting.unlimited:
-            return None
-        raise ProfileError(
-            node.line,
-            node.path,
-            f"cannot be unlimited; write {setting.unit.name} such as {setting.unit.example}",
-        )
-    value = setting.unit.read(node)
-    if setting.tighten_only and setting.default is not None:
-        looser = value > setting.default if setting.stricter is Stricter.LOWER else value < setting.default
-        if looser:
-            raise ProfileError(
-                node.line,
-                node.path,
-                f"{setting.show(value)} is looser than the built-in {setting.show(setting.default)}; "
-                "the baseline can only be tightened",
-            )
-    return value
-
-
-def _ranges(
-    fields: Fields, settings: tuple[Setting[int], ...], written: dict[str, Written[int | None]]
-) -> None:
-    """A minimum above its maximum lets nothing pass, which nobody means."""
-    by_name = {setting.name: setting for setting in settings}
-    for low_name, high_name in (("min", "max"), ("min_rate", "max_rate")):
-        low, high = by_name.get(low_name), by_name.get(high_name)
-        if low is None or high is None:
-            continue
-        least = written[low.key].value if low.key in written else low.default
-        most = written[high.key].value if high.key in written else high.default
-        if least is not None and most is not None and least > most:
-            line = max(written[key].line for key in (low.key, high.key) if key in written)
-            raise ProfileError(
-                line,
-                fields.path(low_name),
-                f"{low.show(least)} is above {high.key} ({high.show(most)}); nothing could pass",
-            )
-
-
-def _velocity(limits: Fields) -> tuple[Velocity, ...] | None:
+def _velocity(limits: Fields, context: Context, *, required: bool) -> tuple[Velocity, ...] | None:
     hint = f"write a list of windows such as `- {{window: 24h, sum: 0.1btc}}`, or spell `{UNLIMITED}`"
-    node = limits.need("velocity", hint)
-    if isinstance(node, Scalar) and node.value == UNLIMITED:
+    node = limits.need("velocity", hint) if required else limits.get("velocity")
+    if node is None or (isinstance(node, Scalar) and node.value == UNLIMITED):
         return None
     items = need_items(node, hint)
     if len(items) > MAX_RULES:
         raise ProfileError(node.line, node.path, f"{len(items)} windows; the most is {MAX_RULES}")
-    return tuple(_window(item) for item in items)
+    return tuple(read_velocity(item, context.readers.zone, context.zone) for item in items)
 
 
-def _window(node: Node) -> Velocity:
-    fields = Fields(node, ("window", "sum", "count"))
-    window = DURATION.read(
-        fields.need("window", "write the length of the rolling window, such as `window: 24h`")
+# Who may ask, and who may change this.
+
+
+def _intents(node: Node | None) -> IntentRule | None:
+    """`intents: {from: [phone-app]}`, or `intents: required`."""
+    if node is None:
+        return None
+    if isinstance(node, Scalar) and node.value == "required":
+        return IntentRule(frozenset(), node.line)
+    fields = Fields(node, ("from",))
+    return IntentRule(
+        read_whos(fields.need("from", "name the devices, or write `intents: required`")).words, node.line
     )
-    total, count = fields.get("sum"), fields.get("count")
-    if total is None and count is None:
-        raise ProfileError(node.line, node.path, "limits nothing; write `sum:`, `count:` or both")
-    return Velocity(
-        window,
-        None if total is None else SATS.read(total),
-        None if count is None else COUNT.read(count),
+
+
+def _change(node: Node | None) -> ChangeRule:
+    if node is None:
+        return ChangeRule()
+    fields = Fields(node, ("nodes", "people", "cooldown", "cancel"))
+    nodes, people, cancel = fields.get("nodes"), fields.get("people"), fields.get("cancel")
+    cooldown = fields.need("cooldown", "write how long a loosening waits, such as `cooldown: 48h`")
+    return ChangeRule(
+        () if nodes is None else tuple(sorted(read_whos(nodes).words)),
+        NOBODY if people is None else read_people(people),
+        DURATION.read(cooldown),
+        () if cancel is None else tuple(sorted(read_whos(cancel).words)),
         node.line,
     )
-
-
-# Rules.
-
-
-def _rules_of(node: Node | None, what: str) -> tuple[Node, ...]:
-    if node is None:
-        return ()
-    items = need_items(node, f"write {what} as a list, or leave the key out")
-    if len(items) > MAX_RULES:
-        raise ProfileError(node.line, node.path, f"{len(items)} rules; the most is {MAX_RULES}")
-    return items
-
-
-def _once(name: str, node: Node, seen: set[str]) -> str:
-    if name in seen:
-        raise ProfileError(node.line, node.path, f"`{name}` names two rules; give each its own name")
-    seen.add(name)
-    return name
-
-
-def _denies(node: Node | None, destinations: Callable[[Node], Destinations]) -> tuple[Deny, ...]:
-    found: list[Deny] = []
-    seen: set[str] = set()
-    for item in _rules_of(node, "deny rules"):
-        fields = Fields(item, ("name", "when"))
-        name = _once(_name(fields.need("name", "name the rule")), item, seen)
-        when = fields.need("when", "say what to refuse")
-        found.append(Deny(name, _clauses(when, DENY_CONDITIONS, destinations), item.line))
-    return tuple(found)
-
-
-def _tiers(node: Node | None, destinations: Callable[[Node], Destinations]) -> tuple[Tier, ...]:
-    found: list[Tier] = []
-    seen: set[str] = set()
-    for item in _rules_of(node, "tiers"):
-        fields = Fields(item, ("name", "when", "limits", "then"))
-        name = _once(_name(fields.need("name", "name the tier")), item, seen)
-        when = fields.need("when", "say which spends it is for; for all of them, `when: {pays_only: anyone}`")
-        limits = fields.get("limits")
-        found.append(
-            Tier(
-                name,
-                _clauses(when, TIER_CONDITIONS, destinations),
-                () if limits is None else _clauses(limits, TIER_LIMITS, destinations),
-                _then(fields.need("then", f"write one of {', '.join(_THEN)}")),
-                item.line,
-            )
-        )
-    return tuple(found)
-
-
-def _then(node: Node) -> Outcome:
-    hint = f"write one of {', '.join(_THEN)}"
-    word = need_text(node, hint)
-    if word not in _THEN:
-        raise ProfileError(node.line, node.path, f"`{shown(word, 40)}` is no action; {hint}")
-    return _THEN[word]
-
-
-def _clauses(
-    node: Node, conditions: tuple[Condition, ...], destinations: Callable[[Node], Destinations]
-) -> tuple[Clause, ...]:
-    fields = Fields(node, [condition.key for condition in conditions])
-    found = []
-    for condition in conditions:
-        value = fields.get(condition.key)
-        if value is not None:
-            read = destinations(value) if condition.unit is None else condition.unit.read(value)
-            found.append(Clause(condition.key, read, value.line))
-    if not found:
-        raise ProfileError(
-            node.line,
-            node.path,
-            f"says nothing; write at least one of {', '.join(c.key for c in conditions)}",
-        )
-    return tuple(found)

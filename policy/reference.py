@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from policy.conditions import DENY_CONDITIONS, TIER_CONDITIONS, TIER_LIMITS, Condition
+from policy.condition import LIMITS, Condition
+from policy.conditions import CONDITIONS
 from policy.profile import SCHEMA
 from policy.registry import TAGS, Tag
 from policy.setting import SETTINGS, Setting
@@ -91,26 +92,13 @@ def reference() -> str:
         _table(("setting", "meaning", "default", "stricter"), (_setting(setting) for setting in SETTINGS)),
         "The baseline can only be made stricter than its defaults.\n\n",
         "## Conditions\n\n",
-        _table(
-            ("key", "holds when"),
-            (
-                (f"`{place}.{condition.key}`", condition.meaning)
-                for place, conditions in _PLACES
-                for condition in conditions
-            ),
-        ),
+        _table(("key", "holds when", "such as", "fact from"), (_condition(c) for c in CONDITIONS.values())),
         _LATER,
         "## Tags\n\nA reason cites one of these; only the tag is told to others, never the words.\n\n",
         _table(("tag", "passes when", "steered by", "fact from", "code"), (_tag(tag) for tag in TAGS)),
     ]
     return "".join(parts).rstrip("\n") + "\n"
 
-
-_PLACES: tuple[tuple[str, tuple[Condition, ...]], ...] = (
-    ("deny[].when", DENY_CONDITIONS),
-    ("tiers[].when", TIER_CONDITIONS),
-    ("tiers[].limits", TIER_LIMITS),
-)
 
 _KEYS = (
     ("`schema`", f"the version of the language; {SCHEMA}"),
@@ -130,6 +118,11 @@ _KEYS = (
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in lines) + "\n"
+
+
+def _condition(condition: Condition) -> tuple[str, ...]:
+    star = " *" if LIMITS in condition.places else ""
+    return (f"`{condition.key}`{star}", condition.meaning, f"`{condition.example}`", condition.source)
 
 
 def _setting(setting: Setting[int]) -> tuple[str, ...]:

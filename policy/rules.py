@@ -14,7 +14,10 @@ from policy import wording
 from policy.facts import Facts
 from policy.profile import Profile
 from policy.setting import (
+    AMOUNT_KEEP,
+    AMOUNT_OUTPUT,
     AMOUNT_SENT,
+    AMOUNT_SHARE,
     AMOUNT_TOTAL,
     FEE_MAX,
     FEE_MAX_RATE,
@@ -252,6 +255,25 @@ def change_gap(_profile: Profile, facts: Facts) -> Findings:
             yield Finding(0, f"output {output.index} goes to our address {path}, too far beyond those in use")
 
 
+def frozen(_profile: Profile, facts: Facts) -> Findings:
+    """The wallet is not frozen at this node."""
+    if facts.frozen:
+        yield Finding(0, f"the wallet is frozen at this node: {facts.frozen}")
+
+
+def receive_only(profile: Profile, _facts: Facts) -> Findings:
+    """The profile lets the wallet spend at all."""
+    if profile.receive_only.value:
+        yield Finding(profile.receive_only.line, "this profile is for receiving only")
+
+
+def coin_frozen(profile: Profile, facts: Facts) -> Findings:
+    """No coin is used that the profile calls frozen."""
+    for coin in facts.spend.inputs:
+        if profile.frozen_coins.holds(coin):
+            yield Finding(0, f"the coin {coin.outpoint} is frozen")
+
+
 # Fee.
 
 
@@ -321,3 +343,45 @@ def amount_sent(profile: Profile, facts: Facts) -> Findings:
 def amount_total(profile: Profile, facts: Facts) -> Findings:
     """No more leaves the wallet, fee included, than the limit of one spend."""
     yield from _above(profile, AMOUNT_TOTAL, facts.leaving_sats, "with the fee there leaves")
+
+
+def amount_output(profile: Profile, facts: Facts) -> Findings:
+    """No single output to others carries more than the limit."""
+    for output in facts.spend.outputs_to_others:
+        yield from _above(profile, AMOUNT_OUTPUT, output.amount_sats, f"output {output.index} carries")
+
+
+def _balance_sats(profile: Profile, facts: Facts, setting: Setting[int]) -> int | Finding:
+    if facts.chain is None:
+        return Finding(
+            profile.line(setting), "the balance is not known: this node has no source for the chain"
+        )
+    return facts.chain.balance_sats
+
+
+def amount_share(profile: Profile, facts: Facts) -> Findings:
+    """What leaves is not more than a share of the wallet's balance."""
+    limit = profile.value(AMOUNT_SHARE)
+    if limit is None:
+        return
+    balance = _balance_sats(profile, facts, AMOUNT_SHARE)
+    if isinstance(balance, Finding):
+        yield balance
+    elif facts.leaving_sats * 10_000 > limit * balance:
+        yield Finding(
+            profile.line(AMOUNT_SHARE),
+            f"there leaves {sats(facts.leaving_sats)} of {sats(balance)}; the most is {wording.share(limit)}",
+        )
+
+
+def amount_keep(profile: Profile, facts: Facts) -> Findings:
+    """Enough stays in the wallet."""
+    limit = profile.value(AMOUNT_KEEP)
+    if limit is None:
+        return
+    balance = _balance_sats(profile, facts, AMOUNT_KEEP)
+    if isinstance(balance, Finding):
+        yield balance
+    elif balance - facts.leaving_sats < limit:
+        stays = max(0, balance - facts.leaving_sats)
+        yield Finding(profile.line(AMOUNT_KEEP), f"there stays {sats(stays)}; the least is {sats(limit)}")

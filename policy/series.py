@@ -67,72 +67,95 @@ class Earlier:
         return sum(len(some) for some in self.below(bound, start, stop))
 
 
-class _Group:
-    """The spends of one series that stand under one outpoint: places, costs, fees, and the largest so far of each."""
+class _Groups:
+    """The spends of one series that stand under an outpoint with others of the book, linked group by group.
 
-    __slots__ = ("costs", "fees", "places", "tops")
+    A row of each column is one spend: its place, its cost and fee, the largest of both in its group so far, and the
+    rows before and after it in the group (its own where there is none).
+    """
+
+    __slots__ = ("after", "before", "costs", "fees", "latest", "most", "most_fee", "places", "row_at")
 
     def __init__(self) -> None:
-        self.places: list[int] = []
-        self.costs: list[int] = []
-        self.fees: list[int] = []
-        self.tops: list[tuple[int, int]] = []
+        self.places = array("I")
+        self.costs: MutableSequence[int] = array("q")
+        self.fees: MutableSequence[int] = array("q")
+        self.most: MutableSequence[int] = array("q")
+        self.most_fee: MutableSequence[int] = array("q")
+        self.before = array("I")
+        self.after = array("I")
+        self.latest: dict[int, int] = {}
+        self.row_at: dict[int, int] = {}
 
-    def add(self, place: int, cost: int, fee: int) -> tuple[int, int]:
-        """One spend more; by how much the largest cost and the largest fee grew."""
-        most, most_fee = self.tops[-1] if self.tops else (0, 0)
+    def add(self, founder: int, place: int, cost: int, fee: int) -> tuple[int, int]:
+        """One spend more; by how much the largest cost and the largest fee of its group grew."""
+        row = len(self.places)
+        before = self.latest.get(founder, row)
+        most, most_fee = (0, 0) if before == row else (self.most[before], self.most_fee[before])
         self.places.append(place)
-        self.costs.append(cost)
-        self.fees.append(fee)
-        self.tops.append((max(most, cost), max(most_fee, fee)))
+        self.costs = push(self.costs, cost)
+        self.fees = push(self.fees, fee)
+        self.most = push(self.most, max(most, cost))
+        self.most_fee = push(self.most_fee, max(most_fee, fee))
+        self.before.append(before)
+        self.after.append(row)
+        self.after[before] = row
+        self.latest[founder] = self.row_at[place] = row
         return max(0, cost - most), max(0, fee - most_fee)
 
-    def within(self, first: int, end: int) -> tuple[int, int] | None:
-        """The largest cost and fee of those in a stretch; None when there are none."""
-        low, high = bisect_left(self.places, first), bisect_left(self.places, end)
-        return (max(self.costs[low:high]), max(self.fees[low:high])) if low < high else None
+    def correction(self, before: int, end: int) -> tuple[int, int]:
+        """What to add to the running sums for a group that reaches from the place `before` into a stretch up to `end`.
 
-    def added(self, first: int, end: int) -> tuple[int, int]:
-        """What those in a stretch added to those before it; of the latter there are some."""
-        before, after = (self.tops[bisect_left(self.places, at) - 1] for at in (first, end))
-        return after[0] - before[0], after[1] - before[1]
+        The largest of those in the stretch, less what they added to those before it.
+        """
+        last = row = self.row_at[before]
+        most = most_fee = 0
+        while self.after[last] != last and self.places[self.after[last]] < end:
+            last = self.after[last]
+            most, most_fee = max(most, self.costs[last]), max(most_fee, self.fees[last])
+        added, added_fee = self.most[last] - self.most[row], self.most_fee[last] - self.most_fee[row]
+        return most - added, most_fee - added_fee
+
+    def largest(self, founder: int, first: int) -> tuple[int, int] | None:
+        """The largest cost and fee of a group from a place on; None when there are none."""
+        row = self.latest[founder]
+        if self.places[row] < first:
+            return None
+        most, most_fee = self.costs[row], self.fees[row]
+        while self.before[row] != row and self.places[self.before[row]] >= first:
+            row = self.before[row]
+            most, most_fee = max(most, self.costs[row]), max(most_fee, self.fees[row])
+        return most, most_fee
 
 
-class Payees:
+class _Payees:
     """How many different scripts the spends of a stretch pay."""
 
-    __slots__ = ("first_seen", "latest", "paid_again", "paid_before")
+    __slots__ = ("first_paid", "paid_again", "paid_before")
 
     def __init__(self) -> None:
-        self.latest: dict[bytes, int] = {}
-        self.first_seen = array("I", [0])
+        self.first_paid = array("I", [0])
         self.paid_again = array("I")
         self.paid_before = Earlier()
 
-    def add(self, place: int, scripts: Iterable[bytes]) -> None:
-        """One spend more; no script twice."""
+    def add(self, place: int, before: Iterable[int | None]) -> None:
+        """One spend more: for each script it pays, the place of the last one here that paid it."""
         new = 0
-        for script in scripts:
-            before = self.latest.get(script)
-            self.latest[script] = place
-            if before is None:
+        for earlier in before:
+            if earlier is None:
                 new += 1
             else:
                 self.paid_again.append(place)
-                self.paid_before.add(before)
-        self.first_seen.append(self.first_seen[-1] + new)
+                self.paid_before.add(earlier)
+        self.first_paid.append(self.first_paid[-1] + new)
 
     def count(self, first: int, end: int) -> int:
         """How many scripts are paid in the stretch: those never paid before, and those paid before but not in it."""
-        new = self.first_seen[end] - self.first_seen[first]
+        new = self.first_paid[end] - self.first_paid[first]
         if first == 0 or not self.paid_again:
             return new
         low, high = bisect_left(self.paid_again, first), bisect_left(self.paid_again, end)
         return new + self.paid_before.count_below(first, low, high)
-
-    def missing(self, scripts: Iterable[bytes], first: int) -> int:
-        """How many of these scripts are not paid from that place on."""
-        return sum(self.latest.get(script, -1) < first for script in scripts)
 
 
 class Series:
@@ -140,9 +163,10 @@ class Series:
 
     A `founder` is the position in the whole book of the first spend that stands under the same outpoint: it names
     the group. `again` holds the places of spends whose group had one in this series before, `before` where that was.
+    For each script that a spend pays, `paid_before` is the position of the last spend here that paid it.
     """
 
-    __slots__ = ("again", "before", "costs", "fees", "fresh", "groups", "member_of", "payees", "positions")
+    __slots__ = ("again", "before", "costs", "fees", "fresh", "groups", "payees", "positions")
 
     def __init__(self, *, payees: bool) -> None:
         self.positions = array("I")
@@ -151,39 +175,45 @@ class Series:
         self.fresh = array("I", [0])
         self.again = array("I")
         self.before = Earlier()
-        self.groups: dict[int, _Group] = {}
-        self.member_of: dict[int, _Group] = {}
-        self.payees = Payees() if payees else None
+        self.groups: _Groups | None = None
+        self.payees = _Payees() if payees else None
 
-    def add(self, position: int, founder: int, cost: int, fee: int, scripts: Iterable[bytes]) -> None:
+    def add(
+        self, position: int, founder: int, cost: int, fee: int, paid_before: Iterable[int | None] = ()
+    ) -> None:
         """One spend more, later in the book than all others here."""
         place = len(self.positions)
         fresh = 1
         if founder != position:
-            group = self._group(founder)
-            if group.places:
+            groups = self._groups_with(founder)
+            if founder in groups.latest:
                 fresh = 0
                 self.again.append(place)
-                self.before.add(group.places[-1])
-            self.member_of[place] = group
-            cost, fee = group.add(place, cost, fee)
+                self.before.add(groups.places[groups.latest[founder]])
+            cost, fee = groups.add(founder, place, cost, fee)
+        if self.payees is not None:
+            self.payees.add(place, [None if at is None else self.place(at) for at in paid_before])
         self.positions.append(position)
         self.costs = push(self.costs, self.costs[-1] + cost)
         self.fees = push(self.fees, self.fees[-1] + fee)
         self.fresh.append(self.fresh[-1] + fresh)
-        if self.payees is not None:
-            self.payees.add(place, scripts)
 
-    def _group(self, founder: int) -> _Group:
-        """The group of a spend that is not its first: made when the second comes, with the first if that is here."""
-        group = self.groups.get(founder)
-        if group is None:
-            group = self.groups[founder] = _Group()
-            at = self.place(founder)
-            if at < len(self.positions) and self.positions[at] == founder:
-                group.add(at, self.costs[at + 1] - self.costs[at], self.fees[at + 1] - self.fees[at])
-                self.member_of[at] = group
-        return group
+    def _groups_with(self, founder: int) -> _Groups:
+        """The groups; one is made when its second spend comes, with the first if that is in this series."""
+        if self.groups is None:
+            self.groups = _Groups()
+        if founder not in self.groups.latest:
+            alone = self._alone(founder)
+            if alone is not None:
+                self.groups.add(founder, *alone)
+        return self.groups
+
+    def _alone(self, founder: int) -> tuple[int, int, int] | None:
+        """Place, cost and fee of a spend that no other of its group has followed here."""
+        at = self.place(founder)
+        if at == len(self.positions) or self.positions[at] != founder:
+            return None
+        return at, self.costs[at + 1] - self.costs[at], self.fees[at + 1] - self.fees[at]
 
     def place(self, position: int) -> int:
         """How many spends here stand before a position of the book."""
@@ -193,37 +223,35 @@ class Series:
         """What counts of the places from `first` up to, not including, `end`."""
         total, fees = self.costs[end] - self.costs[first], self.fees[end] - self.fees[first]
         count = self.fresh[end] - self.fresh[first]
-        if first and self.again:
+        if first and self.groups is not None:
             low, high = bisect_left(self.again, first), bisect_left(self.again, end)
             for some in self.before.below(first, low, high):
+                count += len(some)
                 for before in some:
-                    group = self.member_of[before]
-                    most, added = group.within(first, end), group.added(first, end)
-                    assert most is not None  # a group that reaches into the stretch
-                    total, fees, count = total + most[0] - added[0], fees + most[1] - added[1], count + 1
+                    more, more_fees = self.groups.correction(before, end)
+                    total, fees = total + more, fees + more_fees
         return Usage(total, count, fees, 0 if self.payees is None else self.payees.count(first, end))
 
     def usage_with(
-        self, first: int, founder: int | None, cost: int, fee: int, scripts: Iterable[bytes]
+        self, first: int, founder: int | None, cost: int, fee: int, paid_before: Iterable[int | None] = ()
     ) -> Usage:
         """What would count from `first` on with one spend more at the end; `founder` None founds its own group."""
-        end = len(self.positions)
-        now = self.usage(first, end)
-        beside = None if founder is None else self._largest(founder, first, end)
+        now = self.usage(first, len(self.positions))
+        beside = None if founder is None else self._largest(founder, first)
         most, most_fee = (0, 0) if beside is None else beside
+        new = 0
+        if self.payees is not None:
+            new = sum(at is None or self.place(at) < first for at in paid_before)
         return Usage(
             now.sum_sats + max(0, cost - most),
             now.count + (beside is None),
             now.fees_sats + max(0, fee - most_fee),
-            now.recipients + (0 if self.payees is None else self.payees.missing(scripts, first)),
+            now.recipients + new,
         )
 
-    def _largest(self, founder: int, first: int, end: int) -> tuple[int, int] | None:
-        """The largest cost and fee of a group in a stretch."""
-        group = self.groups.get(founder)
-        if group is not None:
-            return group.within(first, end)
-        at = self.place(founder)
-        if first <= at < end and self.positions[at] == founder:
-            return self.costs[at + 1] - self.costs[at], self.fees[at + 1] - self.fees[at]
-        return None
+    def _largest(self, founder: int, first: int) -> tuple[int, int] | None:
+        """The largest cost and fee of a group from `first` on."""
+        if self.groups is not None and founder in self.groups.latest:
+            return self.groups.largest(founder, first)
+        alone = self._alone(founder)
+        return None if alone is None or alone[0] < first else alone[1:]

@@ -101,6 +101,22 @@ AMOUNT_TOTAL = Setting(
     "the most that may leave the wallet by one spend, fee included",
     unlimited=True,
 )
+AMOUNT_OUTPUT = Setting(
+    "limits.amount.output", SATS, None, Stricter.LOWER, "the most that any single output to others may carry"
+)
+AMOUNT_SHARE = Setting(
+    "limits.amount.share",
+    SHARE,
+    None,
+    Stricter.LOWER,
+    "the most that may leave by one spend, as a share of the wallet's balance",
+)
+AMOUNT_KEEP = Setting(
+    "limits.amount.keep", SATS, None, Stricter.HIGHER, "what must be left in the wallet after a spend"
+)
+MIN_BLOCKS = Setting(
+    "limits.pace.min_blocks", COUNT, None, Stricter.HIGHER, "how many blocks lie between two spends at least"
+)
 
 SETTINGS: tuple[Setting[int], ...] = (
     MAX_INPUTS,
@@ -116,5 +132,9 @@ SETTINGS: tuple[Setting[int], ...] = (
     FEE_MAX_SHARE,
     AMOUNT_SENT,
     AMOUNT_TOTAL,
+    AMOUNT_OUTPUT,
+    AMOUNT_SHARE,
+    AMOUNT_KEEP,
+    MIN_BLOCKS,
 )
 """In the order of the reference page."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from policy.book import Booking
+from policy.bookings import Booking
+from policy.quorum import Conditions
 
 
 class Outcome(IntEnum):
@@ -34,19 +35,14 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
-    """What an approval demands of the quorum: how many nodes, and which roles must be among them."""
-
-    need_nodes: int
-    roles: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Judgement:
     """One node's judgement of one spend under one profile.
 
     `reasons` holds all of them, strictest first. `booking` is what a partial signature must book, in the same step;
-    None when it is not approved. `question` is what the owner is asked, in words; empty unless the outcome is ASK.
+    None when it is not approved. `question` is what the owner is asked, in words; empty unless the owner's answer
+    is wanted. `asks_owner` and `asks_people` say whose yes is missing, `number` whether the owner's must come with
+    the number the asking device shows. `wait_until_ms`, on the policy clock, is when to judge again. `notices` are
+    what the owner is to be told, and `freezes` says that this wallet is to be frozen here, in the same step.
     """
 
     outcome: Outcome
@@ -55,6 +51,12 @@ class Judgement:
     policy_digest: bytes
     booking: Booking | None
     question: tuple[str, ...]
+    asks_owner: bool = False
+    asks_people: tuple[str, ...] = ()
+    number: bool = False
+    wait_until_ms: int | None = None
+    notices: tuple[str, ...] = ()
+    freezes: bool = False
 
     @property
     def codes(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ This package knows no policy, no shares and no network, and it is the only one t
 
 from taproot.backend import BackendMissing, require_c_backend
 from taproot.build import Coin, Payment, build_psbt
+from taproot.descriptors import descriptor_scripts
 from taproot.final import finalise, finish, finish_transaction
 from taproot.framing import MAX_INPUTS, MAX_OUTPUTS, MAX_PSBT_BYTES, decode_psbt
 from taproot.reading import read_spend
@@ -59,6 +60,7 @@ __all__ = [
     "Payment",
     "build_psbt",
     "address_to_script",
+    "descriptor_scripts",
     "script_to_address",
     "script_type",
 ]

@@ -20,7 +20,7 @@ class PolicedWorld(World):
 
     def judge(self, name: str) -> Judge:
         """As in a real node."""
-        return PolicyJudge(self.roster, profile_of_text)
+        return PolicyJudge(self.roster, self.seats[name].identity.public, profile_of_text)
 
     def adopt(self, name: str, policy: str) -> None:
         """The owner of one node puts a profile in force."""

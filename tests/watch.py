@@ -13,7 +13,7 @@ import wallycore
 from cluster.codec import Letter, open_letter
 from cluster.effects import Now, Step
 from cluster.journal import Body, ClockKept, FinalKept, PolicyKept, RequestKept, SignedKept, read
-from cluster.judging import Judge, Judgement
+from cluster.judging import Judge, Judgement, Words
 from cluster.messages import Kind, Nonces, PartialSignatures
 from cluster.records import Record
 from cluster.subjects import Subject
@@ -27,9 +27,9 @@ class WatchedJudge:
     approved: set[bytes] = field(default_factory=set)
     booked: set[bytes] = field(default_factory=set)
 
-    def judge(self, subject: Subject, owner_said: bool | None, now: Now) -> Judgement:
+    def judge(self, subject: Subject, words: Words, now: Now) -> Judgement:
         """What the other says."""
-        judgement = self.inner.judge(subject, owner_said, now)
+        judgement = self.inner.judge(subject, words, now)
         self.approved.discard(subject.request_id)
         if judgement.approves:
             self.approved.add(subject.request_id)
@@ -39,6 +39,19 @@ class WatchedJudge:
         """Count it, and note that it was counted."""
         self.booked.add(kept.spend_id)
         self.inner.book(kept, wallet_id)
+
+    @property
+    def clock_in_doubt(self) -> bool:
+        """The other's."""
+        return self.inner.clock_in_doubt
+
+    def frozen(self, wallet_id: bytes) -> str:
+        """The other's."""
+        return self.inner.frozen(wallet_id)
+
+    def freeze(self, wallet_id: bytes, why: str) -> None:
+        """For the other."""
+        self.inner.freeze(wallet_id, why)
 
     def budget_time(self, now: Now) -> int:
         """The other's."""

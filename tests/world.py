@@ -22,7 +22,7 @@ from cluster.codec import encode
 from cluster.coordinator import Coordinator
 from cluster.effects import Now, Outgoing, Step
 from cluster.journal import Body, ClockKept, PolicyKept, SignedKept
-from cluster.judging import Judge, Judgement
+from cluster.judging import Judge, Judgement, Words
 from cluster.messages import Decision
 from cluster.node import Answer, CopyShown, Node
 from cluster.records import Record
@@ -39,6 +39,7 @@ from cluster.schemes import SCHEMES, Wallet
 from cluster.subjects import Subject
 from cluster.vault import Vault
 from curve import SecretScalar, tagged_hash
+from policy import Conditions
 
 START_MS = 1_800_000_000_000
 
@@ -100,12 +101,32 @@ class ScriptedJudge:
     roles: tuple[str, ...] = ()
     booked: dict[bytes, list[bytes]] = field(default_factory=dict)
 
-    def judge(self, subject: Subject, owner_said: bool | None, now: Now) -> Judgement:
+    def judge(self, subject: Subject, words: Words, now: Now) -> Judgement:
         """What the function says."""
-        decision = self.decide(subject, owner_said)
+        decision = self.decide(subject, None if words.owner is None else words.owner.yes)
         codes = () if decision is Decision.APPROVE else (f"policy-{decision.name.lower()}",)
         digest_ = tagged_hash("test/policy", self.name.encode())
-        return Judgement(decision, codes, digest_, codes, self.need_nodes, self.roles, ("pay?",))
+        return Judgement(
+            decision,
+            codes,
+            digest_,
+            codes,
+            Conditions(self.need_nodes, self.roles),
+            ("pay?",),
+            asks_owner=decision is Decision.ASK,
+        )
+
+    @property
+    def clock_in_doubt(self) -> bool:
+        """Never."""
+        return False
+
+    def frozen(self, wallet_id: bytes) -> str:
+        """Not."""
+        return ""
+
+    def freeze(self, wallet_id: bytes, why: str) -> None:
+        """Does nothing."""
 
     def book(self, kept: SignedKept, wallet_id: bytes) -> None:
         """Count by spend id."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cluster.cli.call import Call, common, passphrase_options
-from cluster.effects import Question
+from cluster.effects import Notice, Question
 from cluster.keys import Keys
 from cluster.party import Party, opened
 
@@ -65,6 +65,9 @@ def node_run(call: Call) -> None:
     def asked(question: Question) -> None:
         log.info("the owner is asked", id=question.subject.hex()[:16], see="assent pending")
 
+    def told(notice: Notice) -> None:
+        log.warning("a notice of the policy", id=notice.subject.hex()[:16], see="assent status")
+
     with opened(call.place(), "node") as party:
         keys = _unlocked(call, party)
         number = serve_node(
@@ -72,6 +75,7 @@ def node_run(call: Call) -> None:
             keys,
             lambda facts: _ready(call, facts, log),
             on_question=asked,
+            on_notice=told,
             on_record=lambda kinds: _record(log, kinds),
         )
     _stopped(log, number)
