@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from policy.bookings import WALLET, Booked, Booking, Scope, Usage
-from policy.ledger import Ledger, empty_series
+from policy.ledger import Ledger
 from policy.series import Series
 from taproot import OutPoint
 
@@ -134,7 +134,7 @@ class Book:
         if self.holds(booking.spend_id) or at_ms < start_ms or not scope.holds(booking):
             return self.usage(start_ms, scope)
         ledger = self._youngest()
-        series = ledger.series(scope) or empty_series(scope)
+        series = ledger.series(scope) or ledger.empty(scope)
         return series.usage_with(
             self._first(series, start_ms),
             ledger.founder_of(booking),
@@ -151,7 +151,7 @@ class Book:
         None when it fits as it is, and when it never will. Less in the window never makes `fits` false.
         """
         ledger = self._youngest()
-        series = ledger.series(scope) or empty_series(scope)
+        series = ledger.series(scope) or ledger.empty(scope)
         founder, cost = ledger.founder_of(booking), scope.cost_sats(booking)
         paid = ledger.paid_before(scope, booking)
         held = self.holds(booking.spend_id)

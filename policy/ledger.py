@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, MutableSequence, Sequence
 from typing import TypeAlias, cast
 
-from policy.bookings import EVER_MS, Booked, Booking, Party, Scope
+from policy.bookings import EVER_MS, WALLET, Booked, Booking, Party, Scope
 from policy.series import Series, push
 from taproot import OutPoint
 
@@ -69,7 +69,7 @@ class Ledger:
         self._positions: dict[bytes, int] = {}
         self._coin_users: dict[bytes, int | list[int]] = {}
         self._standing: dict[bytes, int] = {}
-        self._wallet = Series(payees=True)
+        self._wallet = self.empty(WALLET)
         self._asked: dict[bytes | str, Series] = {}
         self._paying: dict[bytes | str, _Few | Series] = {}
         self._granted: dict[bytes | str, _Few | Series] = {}
@@ -106,7 +106,7 @@ class Ledger:
         self._write(booking, coins)
         for used in coins:
             self._use(used, position, stands=used == coin)
-        self._count(booking, position, founder)
+        self._count(booking, position)
 
     def founder_of(self, booking: Booking) -> int | None:
         """Which spend would name the group of one booking more; None when it would found its own."""
@@ -166,14 +166,14 @@ class Ledger:
 
     # Scopes.
 
-    def _count(self, booking: Booking, position: int, founder: int) -> None:
+    def _count(self, booking: Booking, position: int) -> None:
         """Enter a booking in the series of each scope that it belongs to."""
         leaving, fee, who, paid = booking.leaving_sats, booking.fee_sats, booking.initiator, booking.paid_sats
-        self._wallet.add(position, founder, leaving, fee, [self._last_paid(script, None) for script in paid])
+        self._wallet.add(position, leaving, fee, [self._last_paid(script, None) for script in paid])
         asked = self._asked.get(who)
         if asked is None:
-            asked = self._asked[who] = empty_series(Scope.initiator(who))
-        asked.add(position, founder, leaving, fee, [self._last_paid(script, who) for script in paid])
+            asked = self._asked[who] = self.empty(Scope.initiator(who))
+        asked.add(position, leaving, fee, [self._last_paid(script, who) for script in paid])
         for script, cost in paid.items():
             found = self._paying.get(script)
             self._paying[script] = self._more(found, Party.RECIPIENT, script, position, cost, fee)
@@ -200,14 +200,14 @@ class Ledger:
                 found.append(position)
                 return found
             found = self._series_of(Scope(party, key), found)
-        found.add(position, self._founders[position], cost, fee)
+        found.add(position, cost, fee)
         return found
 
     def _series_of(self, scope: Scope, few: _Few) -> Series:
-        made = empty_series(scope)
+        made = self.empty(scope)
         for position in _each(few):
             booking = self.booking(position)
-            made.add(position, self._founders[position], scope.cost_sats(booking), booking.fee_sats)
+            made.add(position, scope.cost_sats(booking), booking.fee_sats)
         return made
 
     def _last_paid(self, script: bytes, who: str | None) -> int | None:
@@ -252,6 +252,10 @@ class Ledger:
                 found = self._granted.get(scope.key)
         return found if found is None or isinstance(found, Series) else self._series_of(scope, found)
 
+    def empty(self, scope: Scope) -> Series:
+        """A series without a spend. Who is paid is only kept where it can be asked."""
+        return Series(self._founders, payees=scope.party in {Party.WALLET, Party.INITIATOR})
+
     def paid_before(self, scope: Scope, booking: Booking) -> list[int | None]:
         """For each script that one booking more would pay, the last booking of the scope that paid it."""
         who = booking.initiator if scope.party is Party.INITIATOR else None
@@ -278,8 +282,3 @@ class Ledger:
     def booked(self, position: int) -> Booked:
         """The booking at a position, and the outpoint it stands under."""
         return Booked(self.booking(position), _outpoint(self._coins[self._unders[position]]))
-
-
-def empty_series(scope: Scope) -> Series:
-    """A series without a spend. Who is paid is only kept where it can be asked."""
-    return Series(payees=scope.party in {Party.WALLET, Party.INITIATOR})

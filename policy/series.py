@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, MutableSequence
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 
 from policy.bookings import Usage
 
@@ -71,10 +71,10 @@ class _Groups:
     """The spends of one series that stand under an outpoint with others of the book, linked group by group.
 
     A row of each column is one spend: its place, its cost and fee, the largest of both in its group so far, and the
-    rows before and after it in the group (its own where there is none).
+    row before it in the group (its own where there is none). `latest` is the last row of each group.
     """
 
-    __slots__ = ("after", "before", "costs", "fees", "latest", "most", "most_fee", "places", "row_at")
+    __slots__ = ("before", "costs", "fees", "latest", "most", "most_fee", "places")
 
     def __init__(self) -> None:
         self.places = array("I")
@@ -83,9 +83,7 @@ class _Groups:
         self.most: MutableSequence[int] = array("q")
         self.most_fee: MutableSequence[int] = array("q")
         self.before = array("I")
-        self.after = array("I")
         self.latest: dict[int, int] = {}
-        self.row_at: dict[int, int] = {}
 
     def add(self, founder: int, place: int, cost: int, fee: int) -> tuple[int, int]:
         """One spend more; by how much the largest cost and the largest fee of its group grew."""
@@ -98,34 +96,34 @@ class _Groups:
         self.most = push(self.most, max(most, cost))
         self.most_fee = push(self.most_fee, max(most_fee, fee))
         self.before.append(before)
-        self.after.append(row)
-        self.after[before] = row
-        self.latest[founder] = self.row_at[place] = row
+        self.latest[founder] = row
         return max(0, cost - most), max(0, fee - most_fee)
 
-    def correction(self, before: int, end: int) -> tuple[int, int]:
-        """What to add to the running sums for a group that reaches from the place `before` into a stretch up to `end`.
+    def rows(self, founder: int, first: int) -> Iterator[int]:
+        """The rows of a group from a place on, the last of them first."""
+        row: int | None = self.latest[founder]
+        while row is not None and self.places[row] >= first:
+            yield row
+            row = self._row_before(row)
+
+    def _row_before(self, row: int) -> int | None:
+        return None if self.before[row] == row else self.before[row]
+
+    def correction(self, founder: int, first: int, end: int) -> tuple[int, int]:
+        """What to add to the running sums for a group that reaches from before a stretch into it.
 
         The largest of those in the stretch, less what they added to those before it.
         """
-        last = row = self.row_at[before]
-        most = most_fee = 0
-        while self.after[last] != last and self.places[self.after[last]] < end:
-            last = self.after[last]
-            most, most_fee = max(most, self.costs[last]), max(most_fee, self.fees[last])
-        added, added_fee = self.most[last] - self.most[row], self.most_fee[last] - self.most_fee[row]
+        rows = [row for row in self.rows(founder, first) if self.places[row] < end]
+        before, last = self.before[rows[-1]], rows[0]
+        most, most_fee = max(self.costs[row] for row in rows), max(self.fees[row] for row in rows)
+        added, added_fee = self.most[last] - self.most[before], self.most_fee[last] - self.most_fee[before]
         return most - added, most_fee - added_fee
 
     def largest(self, founder: int, first: int) -> tuple[int, int] | None:
         """The largest cost and fee of a group from a place on; None when there are none."""
-        row = self.latest[founder]
-        if self.places[row] < first:
-            return None
-        most, most_fee = self.costs[row], self.fees[row]
-        while self.before[row] != row and self.places[self.before[row]] >= first:
-            row = self.before[row]
-            most, most_fee = max(most, self.costs[row]), max(most_fee, self.fees[row])
-        return most, most_fee
+        rows = list(self.rows(founder, first))
+        return (max(self.costs[row] for row in rows), max(self.fees[row] for row in rows)) if rows else None
 
 
 class _Payees:
@@ -161,14 +159,16 @@ class _Payees:
 class Series:
     """The spends of one scope in the order of the book, by their positions in it.
 
-    A `founder` is the position in the whole book of the first spend that stands under the same outpoint: it names
-    the group. `again` holds the places of spends whose group had one in this series before, `before` where that was.
+    `founders` tells for each position of the whole book the first spend that stands under the same outpoint, which
+    names the group. `again` holds the places of spends whose group had one in this series before, `before` where
+    that was.
     For each script that a spend pays, `paid_before` is the position of the last spend here that paid it.
     """
 
-    __slots__ = ("again", "before", "costs", "fees", "fresh", "groups", "payees", "positions")
+    __slots__ = ("again", "before", "costs", "fees", "founders", "fresh", "groups", "payees", "positions")
 
-    def __init__(self, *, payees: bool) -> None:
+    def __init__(self, founders: Sequence[int], *, payees: bool) -> None:
+        self.founders = founders
         self.positions = array("I")
         self.costs: MutableSequence[int] = array("q", [0])
         self.fees: MutableSequence[int] = array("q", [0])
@@ -178,11 +178,9 @@ class Series:
         self.groups: _Groups | None = None
         self.payees = _Payees() if payees else None
 
-    def add(
-        self, position: int, founder: int, cost: int, fee: int, paid_before: Iterable[int | None] = ()
-    ) -> None:
+    def add(self, position: int, cost: int, fee: int, paid_before: Iterable[int | None] = ()) -> None:
         """One spend more, later in the book than all others here."""
-        place = len(self.positions)
+        place, founder = len(self.positions), self.founders[position]
         fresh = 1
         if founder != position:
             groups = self._groups_with(founder)
@@ -228,7 +226,8 @@ class Series:
             for some in self.before.below(first, low, high):
                 count += len(some)
                 for before in some:
-                    more, more_fees = self.groups.correction(before, end)
+                    founder = self.founders[self.positions[before]]
+                    more, more_fees = self.groups.correction(founder, first, end)
                     total, fees = total + more, fees + more_fees
         return Usage(total, count, fees, 0 if self.payees is None else self.payees.count(first, end))
 
