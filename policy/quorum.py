@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+MAX_SETS = 2
+"""The most sets of `never_only`, and the most roles with policies, that one tier may state."""
+
+MAX_ROLES = 7
+"""The most roles that one tier may demand, or a set may hold."""
+
+MAX_DIGESTS = 4
+"""The most policies that a tier may accept of one role."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:

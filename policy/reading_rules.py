@@ -8,7 +8,7 @@ from policy.actions import Action, Ask, Wait
 from policy.condition import LIMITS, WHEN
 from policy.conditions import CONDITIONS
 from policy.profile import Clause, Deny, Tier
-from policy.quorum import NO_DEMANDS, Conditions
+from policy.quorum import MAX_DIGESTS, MAX_ROLES, MAX_SETS, NO_DEMANDS, Conditions
 from policy.reading_values import (
     Context,
     one_or_more,
@@ -205,6 +205,17 @@ def _quorum(node: Node) -> Conditions:
         () if never is None else _never_only(never),
         () if policies is None else _policies(policies),
     )
+    sets = (*found.never_only, found.roles)
+    if (
+        len(found.never_only) > MAX_SETS
+        or len(found.policies) > MAX_SETS
+        or any(len(s) > MAX_ROLES for s in sets)
+    ):
+        raise ProfileError(
+            node.line,
+            node.path,
+            f"is too long: at most {MAX_SETS} sets or roles with policies, {MAX_ROLES} roles each",
+        )
     if found == NO_DEMANDS:
         raise ProfileError(node.line, node.path, "asks nothing; write nodes, roles, never_only or policies")
     return found
@@ -230,5 +241,11 @@ def _policies(node: Node) -> tuple[tuple[str, frozenset[bytes]], ...]:
             if not _DIGEST.fullmatch(text):
                 raise ProfileError(item.line, item.path, f"is not 64 hex digits; {hint}")
             digests.add(bytes.fromhex(text))
+        if len(digests) > MAX_DIGESTS:
+            raise ProfileError(
+                entry.line,
+                entry.node.path,
+                f"{len(digests)} policies for one role; the most is {MAX_DIGESTS}",
+            )
         found.append((entry.key, frozenset(digests)))
     return tuple(sorted(found))

@@ -190,7 +190,16 @@ def test_the_largest_honest_letters_are_below_their_caps() -> None:
     verdict = say(
         Kind.VERDICT,
         Verdict(
-            Decision.REFUSE, ("x" * 64,) * MAX_CODES, NO_ID, NO_ID, NO_ID, 2**31 - 1, ("y" * 64,) * 16, 2**53
+            Decision.REFUSE,
+            ("x" * 64,) * MAX_CODES,
+            NO_ID,
+            NO_ID,
+            NO_ID,
+            2**31 - 1,
+            ("y" * 31,) * 16,
+            (("z" * 31,) * 8,) * 4,
+            (("p" * 31, (NO_ID,) * 4),) * 4,
+            2**53,
         ),
     )
     nonces = say(Kind.NONCES, Nonces((bytes(66),) * MAX_INPUTS, 2**53))

@@ -81,8 +81,9 @@ def ending(i: int, at_ms: int, request_id: bytes) -> list[Body]:
         return [ClosedKept(at_ms, request_id, "request-expired")]
     coins = ((request_id, 0),)
     signed = SignedKept(
-        at_ms, request_id, request_id, request_id, bytes(32), (), (), at_ms, bytes(32), 1_000, coins, i, i
-    )
+        at_ms, request_id, request_id, request_id, bytes(32), (), (), at_ms, bytes(32), 1_000, coins, 500,
+        (), "client", None, b"", b"", i, i,
+    )  # fmt: skip
     return [signed, FinalKept(at_ms, request_id, (bytes(64),), b"tx", i, i)]
 
 

@@ -21,6 +21,7 @@ from cluster.records import Record
 from cluster.roster import digest
 from cluster.schemes import SCHEMES
 from cluster.subjects import BadRequest, Subject
+from policy import Conditions, Seat
 
 MINUTE = 60_000
 DAY = 24 * 60 * MINUTE
@@ -287,7 +288,7 @@ def test_a_condition_that_became_stricter_is_said_with_the_refusal() -> None:
 
 def test_choosing_a_quorum_leaves_out_whom_nobody_can_content() -> None:
     def node(i: int, need: int = 0, *roles: str) -> Candidate:
-        return Candidate(bytes([i]), f"role{i}", need, frozenset(roles))
+        return Candidate(bytes([i]), Seat(f"role{i}", bytes(32)), Conditions(need, roles))
 
     assert choose([node(1), node(2), node(3)], 2) == (b"\x01", b"\x02")
     assert choose([node(1, 3), node(2), node(3)], 2) == (b"\x01", b"\x02", b"\x03")
