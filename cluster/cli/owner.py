@@ -40,8 +40,11 @@ def pending(call: Call) -> None:
 @common
 @passphrase_options
 @click.option("--yes", is_flag=True, help="It was compared already: do not ask (for scripts).")
+@click.option(
+    "--number", default="", help="The number that the asking device shows, where the policy wants it."
+)
 @click.argument("subject", metavar="ID")
-def approve(call: Call, *, subject: str, yes: bool) -> None:
+def approve(call: Call, *, subject: str, yes: bool, number: str) -> None:
     """Say yes to the request or proposed wallet ID (at least 8 hex digits of it)."""
     place = call.place()
     about = _with_words(_find(place, subject))
@@ -52,7 +55,10 @@ def approve(call: Call, *, subject: str, yes: bool) -> None:
         )
         if click.prompt(question, default="no", show_default=False, err=True).strip().lower() != "yes":
             raise Refused("not approved; nothing was changed")
-    reply = proven(call, place, {"do": "answer", "id": about["id"], "yes": True})
+    if about.get("number") and not number and call.passphrase.asks:
+        number = click.prompt("The number that the asking device shows", err=True).strip()
+    answer = {"do": "answer", "id": about["id"], "yes": True, "number": number}
+    reply = proven(call, place, answer)
     _answered(call, reply, "approved")
 
 

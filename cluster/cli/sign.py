@@ -10,6 +10,7 @@ import click
 
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import ClientCall, as_client, duration_s, wallet_of
+from cluster.cli.intents import read_intent_file
 from cluster.cli.output import foreign
 from cluster.cli.verdicts import Verdicts, outcome_error
 from cluster.client import SigningView
@@ -19,9 +20,10 @@ from cluster.journal import ClosedKept, FinalKept, RequestKept
 from cluster.messages import NO_ID, Request
 from cluster.schemes import Wallet
 from cluster.storage import read_file, write_public
-from cluster.subjects import BadRequest, Subject, describe
+from cluster.subjects import BadRequest, Subject, describe, request_number
 from cluster.wallet_book import Asked, WalletBook
 from policy import describe as describe_spend
+from policy.tags import ASK_NUMBER
 from taproot import MAX_PSBT_BYTES, FinalTransaction
 
 __all__ = ["sign"]
@@ -35,6 +37,9 @@ _MAGIC = b"psbt\xff"
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--wallet", default="", help="The wallet (only needed if there are several).")
 @click.option("--note", default="", help="A word to the owners; they see it marked as unverified.")
+@click.option(
+    "--intent", type=click.Path(path_type=Path), help="The intent that a device signed (`assent intent make`)."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write the signed PSBT.")
 @click.option("--tx", is_flag=True, help="Print the finished transaction as hex; a PSBT only with --out.")
 @click.option(
@@ -44,7 +49,16 @@ _MAGIC = b"psbt\xff"
     "--expires", default="24h", show_default=True, help="How long the request may wait for its quorum."
 )
 def sign(
-    call: Call, *, file: Path, wallet: str, note: str, out: Path | None, tx: bool, timeout: str, expires: str
+    call: Call,
+    *,
+    file: Path,
+    wallet: str,
+    note: str,
+    intent: Path | None,
+    out: Path | None,
+    tx: bool,
+    timeout: str,
+    expires: str,
 ) -> None:
     """Ask the nodes to sign FILE (a PSBT: binary, base64 or hex) and wait for enough of them.
 
@@ -52,6 +66,7 @@ def sign(
     """
     timeout_s, life_s = duration_s(timeout, "--timeout"), duration_s(expires, "--expires")
     psbt, form = read_psbt(file)
+    signed = None if intent is None else read_intent_file(intent)
     target = out or (None if tx else file.with_name(f"{file.stem}.signed{file.suffix or '.psbt'}"))
     if target is not None and target.exists():
         raise UsageError(f"{target}: this exists already, and is not overwritten; name another with --out")
@@ -59,7 +74,7 @@ def sign(
         book = client.book()
         found = wallet_of(book, wallet).wallet
         assert found is not None  # wallet_of gives finished ones only
-        subject = _understood(file, found, psbt, note, client.party.part.identity)
+        subject = _understood(file, found, Request(psbt, note, NO_ID, signed), client.party.part.identity)
         _tell_spend(call, subject, note)
         earlier = _earlier(book, subject)
         if earlier is not None and earlier.signatures:
@@ -67,7 +82,7 @@ def sign(
             final, verdicts = earlier.subject.finish(earlier.signatures), Verdicts(client.party.need_roster())
             request_id = earlier.subject.request_id
         else:
-            request_id, final, verdicts = _ask(client, found, psbt, note, earlier, timeout_s, life_s)
+            request_id, final, verdicts = _ask(client, subject, earlier, timeout_s, life_s)
     if target is not None:
         write_public(target, _formed(final.psbt, form), replace=False)
         call.output.talk(f"signed PSBT: {target}")
@@ -118,10 +133,10 @@ def _formed(psbt: bytes, form: str) -> bytes:
             return psbt
 
 
-def _understood(file: Path, wallet: Wallet, psbt: bytes, note: str, client: bytes) -> Subject:
+def _understood(file: Path, wallet: Wallet, body: Request, client: bytes) -> Subject:
     """Read the PSBT as every node will; what cannot be read is not worth asking for."""
     try:
-        return describe(wallet, Request(psbt, note, NO_ID), client)
+        return describe(wallet, body, client)
     except BadRequest as bad:
         raise UsageError(f"{file}: {bad}") from None
 
@@ -134,11 +149,12 @@ def _tell_spend(call: Call, subject: Subject, note: str) -> None:
 
 
 def _earlier(book: WalletBook, subject: Subject) -> Asked | None:
-    """The same spend with the same note, asked for before and signed, or still alive."""
+    """The same spend with the same note and intent, asked for before and signed, or still alive."""
     same = [
         asked
         for asked in book.asked.values()
         if (asked.subject.spend_id, asked.subject.note) == (subject.spend_id, subject.note)
+        and asked.subject.intent == subject.intent
         and not asked.closed
         and (asked.signatures or asked.expires_at_ms > now().wall_ms)
     ]
@@ -148,9 +164,7 @@ def _earlier(book: WalletBook, subject: Subject) -> Asked | None:
 
 def _ask(
     client: ClientCall,
-    wallet: Wallet,
-    psbt: bytes,
-    note: str,
+    subject: Subject,
     earlier: Asked | None,
     timeout_s: int,
     life_s: int,
@@ -158,12 +172,14 @@ def _ask(
     """Ask, wait, and remember how it ended; the error of DESIGN 9 when it ends, or waits, without a signature."""
     verdicts = Verdicts(client.party.need_roster())
     with client.line() as line:
-        view = _said(client, line, wallet, psbt, note, earlier, life_s)
-        request_id, wallet_id = view.subject.request_id, wallet.wallet_id
+        view = _said(client, line, subject, earlier, life_s)
+        request_id, wallet_id = view.subject.request_id, subject.wallet.wallet_id
 
         def over() -> bool:
             for told in verdicts.news(view):
                 client.call.output.talk(f"  {told}")
+                if ASK_NUMBER in told:
+                    client.call.output.talk(f"  the number for that owner: {request_number(request_id)}")
             if view.state == "rejected" and view.codes == ("request-unknown",):
                 view.state = "unsent"  # the coordinator lost it: the very same letter goes again
             return (
@@ -187,9 +203,7 @@ def _ask(
 def _said(
     client: ClientCall,
     line: ClientLine,
-    wallet: Wallet,
-    psbt: bytes,
-    note: str,
+    subject: Subject,
     earlier: Asked | None,
     life_s: int,
 ) -> SigningView:
@@ -199,9 +213,17 @@ def _said(
         view = SigningView(earlier.subject, earlier.request)
         line.client.signing[earlier.subject.request_id] = view
         return view
-    request_id, step = line.client.request(wallet, psbt, note, now(), os.urandom(32), life_ms=life_s * 1000)
+    request_id, step = line.client.request(
+        subject.wallet,
+        subject.psbt,
+        subject.note,
+        now(),
+        os.urandom(32),
+        life_ms=life_s * 1000,
+        intent=None if subject.intent is None else subject.intent.signed,
+    )
     view = line.client.signing[request_id]
-    client.party.remember(RequestKept(now().wall_ms, view.request), wallet_id=wallet.wallet_id)
+    client.party.remember(RequestKept(now().wall_ms, view.request), wallet_id=subject.wallet.wallet_id)
     client.call.output.talk(f"request {request_id.hex()[:16]}")
     line.say(step)
     return view
