@@ -185,6 +185,7 @@ def test_what_must_leave_before_there_is_room() -> None:
     assert leaves(450, replaces) == 0
     assert leaves(350, replaces) == 2 * HOUR
     assert leaves(400, booking(2, HOUR, 300, 2)) == 0
+    assert leaves(100, booking(2, HOUR, 300, 2)) == HOUR
 
 
 def test_a_booking_needs_coins_and_an_amount() -> None:
@@ -192,6 +193,12 @@ def test_a_booking_needs_coins_and_an_amount() -> None:
         Booking(bytes(32), 0, 1, ())
     with pytest.raises(ValueError):
         Booking(bytes(32), 0, -1, (coin(1),))
+
+
+def test_a_window_that_begins_later_does_not_hold_it() -> None:
+    book = book_of(booking(1, 5, 500, 1))
+    assert book.usage_with(booking(2, 6, 300, 2), 6) == Usage(300, 1)
+    assert book.usage_with(booking(2, 6, 300, 2), 7) == Usage()
 
 
 def test_a_time_before_the_last_counts_as_the_last() -> None:
