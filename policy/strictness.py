@@ -1,0 +1,349 @@
+"""Whether one profile is surely at least as strict as another: for all facts, and in all that protects.
+
+"At least as strict" means: never a milder outcome, never weaker conditions on the quorum, no freeze and no notice
+lost, no easier way to change the profile. What cannot be proved is denied; so this may call a stricter profile not
+stricter, and must never do the reverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from policy.demands import at_least_the_action, at_least_the_quorum
+from policy.implying import Fit, Ground, Held, clash, covers, denied, fits, ground_of, implies
+from policy.profile import ChangeRule, Clause, Deny, IntentRule, Profile, Tier
+from policy.setting import SETTINGS, Stricter
+from policy.values import CoinSet, People
+from policy.windows import Velocity
+from taproot import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One profile without its base, and without lines, so that what is equal means the same.
+
+    `tiers` is None where an overlay leaves them to its base. `settings` are in the order of SETTINGS.
+    """
+
+    name: str
+    network: Network
+    ground: Ground
+    settings: tuple[int | None, ...]
+    velocity: tuple[Velocity, ...]
+    deny: tuple[Deny, ...]
+    tiers: tuple[Tier, ...] | None
+    receive_only: bool
+    frozen: CoinSet
+    intents: IntentRule | None
+    change: ChangeRule
+
+
+Layers = tuple[Layer, ...]
+"""A profile and its bases, top first."""
+
+
+def layers_of(profile: Profile) -> Layers:
+    """The layers that judge together."""
+    found: list[Layer] = []
+    listed, each = profile.listed_scripts, profile
+    while True:
+        found.append(_layer(each, listed))
+        if each.base is None:
+            return tuple(found)
+        each = each.base
+
+
+def _layer(profile: Profile, listed: frozenset[bytes]) -> Layer:
+    left_to_base = not profile.tiers and profile.base is not None
+    intents = profile.intents
+    return Layer(
+        profile.name,
+        profile.network,
+        ground_of(profile, listed),
+        tuple(profile.value(setting) for setting in SETTINGS),
+        profile.velocity or (),
+        tuple(
+            replace(rule, line=0, clauses=_bare(rule.clauses), unless=_bare(rule.unless))
+            for rule in profile.deny
+        ),
+        None if left_to_base else tuple(_bare_tier(tier) for tier in profile.tiers),
+        profile.receive_only.value,
+        profile.frozen_coins,
+        None if intents is None else replace(intents, line=0),
+        replace(profile.change, line=0),
+    )
+
+
+def _bare(clauses: tuple[Clause, ...]) -> tuple[Clause, ...]:
+    return tuple(sorted((replace(clause, line=0) for clause in clauses), key=lambda clause: clause.key))
+
+
+def _bare_tier(tier: Tier) -> Tier:
+    return replace(
+        tier, line=0, clauses=_bare(tier.clauses), limits=_bare(tier.limits), unless=_bare(tier.unless)
+    )
+
+
+def at_least_as_strict(new: Layers, old: Layers) -> bool:
+    """Whether the new layers together are surely at least as strict as the old ones."""
+    return all(part(new, old) for part in PARTS)
+
+
+# What runs on every spend.
+
+
+def _network(new: Layers, old: Layers) -> bool:
+    return {layer.network for layer in new} == {layer.network for layer in old}
+
+
+def _evil(new: Layers, old: Layers) -> bool:
+    return max(layer.ground.evil for layer in new) >= max(layer.ground.evil for layer in old)
+
+
+def _settings(new: Layers, old: Layers) -> bool:
+    """Of all layers the strictest value holds."""
+    for place, setting in enumerate(SETTINGS):
+        lower = setting.stricter is Stricter.LOWER
+        wanted = [value for layer in old if (value := layer.settings[place]) is not None]
+        held = [value for layer in new if (value := layer.settings[place]) is not None]
+        if wanted and not held:
+            return False
+        if wanted and not (min(held) <= min(wanted) if lower else max(held) >= max(wanted)):
+            return False
+    return True
+
+
+def _velocity(new: Layers, old: Layers) -> bool:
+    """Each thing that an old window limits is limited as much by some new one, of at least as small a part."""
+    return all(
+        any(
+            mine.implies(theirs) and layer.ground.evil >= other.ground.evil
+            for layer in new
+            for mine in layer.velocity
+        )
+        for other in old
+        for rule in other.velocity
+        for theirs in _single(rule)
+    )
+
+
+def _single(rule: Velocity) -> Iterator[Velocity]:
+    bare = replace(rule, sum_sats=None, count=None, fees_sats=None, recipients=None)
+    if rule.sum_sats is not None:
+        yield replace(bare, sum_sats=rule.sum_sats)
+    if rule.count is not None:
+        yield replace(bare, count=rule.count)
+    if rule.fees_sats is not None:
+        yield replace(bare, fees_sats=rule.fees_sats)
+    if rule.recipients is not None:
+        yield replace(bare, recipients=rule.recipients)
+
+
+def _receive_only(new: Layers, old: Layers) -> bool:
+    return any(layer.receive_only for layer in new) or not any(layer.receive_only for layer in old)
+
+
+def _frozen(new: Layers, old: Layers) -> bool:
+    held = CoinSet(
+        frozenset().union(*(layer.frozen.outpoints for layer in new)),
+        frozenset().union(*(layer.frozen.paths for layer in new)),
+    )
+    return all(layer.frozen.within(held) for layer in old)
+
+
+def _intents(new: Layers, old: Layers) -> bool:
+    return all(
+        any(_intent(layer.intents, other.intents) for layer in new)
+        for other in old
+        if other.intents is not None
+    )
+
+
+def _intent(new: IntentRule | None, old: IntentRule) -> bool:
+    """No device named means any."""
+    return new is not None and (not old.devices or (bool(new.devices) and new.devices <= old.devices))
+
+
+# How the profile itself may be changed.
+
+
+def _change(new: Layers, old: Layers) -> bool:
+    """What all layers ask holds together."""
+    mine, theirs = _together(new), _together(old)
+    return (
+        set(mine.nodes) >= set(theirs.nodes)
+        and mine.people.within(theirs.people)
+        and mine.cooldown_ms >= theirs.cooldown_ms
+        and set(mine.cancel) >= set(theirs.cancel)
+    )
+
+
+def _together(layers: Layers) -> ChangeRule:
+    people: dict[str, int] = {}
+    for layer in layers:
+        for role, count in layer.change.people.groups:
+            people[role] = max(count, people.get(role, 0))
+    return ChangeRule(
+        tuple(sorted({name for layer in layers for name in layer.change.nodes})),
+        People(tuple(sorted(people.items()))),
+        max(layer.change.cooldown_ms for layer in layers),
+        tuple(sorted({name for layer in layers for name in layer.change.cancel})),
+    )
+
+
+# Deny rules.
+
+
+def _denies(layers: Layers) -> list[tuple[Deny, Ground]]:
+    return [(rule, layer.ground) for layer in layers for rule in layer.deny]
+
+
+def _deny(new: Layers, old: Layers) -> bool:
+    """Where an old rule holds, a new one does; and one that freezes where it froze, one that tells where it told."""
+    mine = _denies(new)
+    for rule, ground in _denies(old):
+        if (rule, ground) in mine:
+            continue
+        covering = [each for each, other in mine if covers(each, other, rule, ground)]
+        if not (
+            covering
+            and (not rule.freeze or any(each.freeze for each in covering))
+            and (not rule.notify or any(each.notify for each in covering))
+        ):
+            return False
+    return True
+
+
+# The tiers.
+
+
+def _at_least(new: Fit, old: Fit) -> bool:
+    """Whether the new tier surely leads to nothing milder than the old one, for a spend that fits both."""
+    action, other = new.tier.then, old.tier.then
+    # How much a grant covers depends on how many nodes are assumed evil.
+    grants = other.grant or other.ask is not None
+    if (action.grant or action.ask is not None) and grants and new.ground.evil < old.ground.evil:
+        return False
+    known = [*new.clauses, *old.clauses, *(Held(clause, new.ground) for clause in new.tier.limits)]
+    return (
+        at_least_the_action(action, other)
+        and at_least_the_quorum(new.tier.quorum, old.tier.quorum)
+        and all(any(implies(held, Held(limit, old.ground)) for held in known) for limit in old.tier.limits)
+    )
+
+
+def _tiers(new: Layers, old: Layers) -> bool:
+    """The tiers of each old layer are kept by those of some new one."""
+    denies = _denies(new)
+    return all(
+        any(_Pair.of(layer, other, denies).holds() for layer in new if layer.tiers is not None)
+        for other in old
+        if other.tiers is not None
+    )
+
+
+def _refuses(fit: Fit) -> bool:
+    return fit.tier.then.refuse or fit.tier.then.freeze
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """New tiers and old ones; of each list the first that fits decides.
+
+    As many tiers as `alike` begin both lists, and `places` finds a new one by its name: both only save work.
+    """
+
+    new: tuple[Fit, ...]
+    old: tuple[Fit, ...]
+    denies: list[tuple[Deny, Ground]]
+    alike: int
+    places: dict[str, int]
+
+    @classmethod
+    def of(cls, new: Layer, old: Layer, denies: list[tuple[Deny, Ground]]) -> _Pair:
+        """Both with their grounds."""
+        mine = tuple(Fit(tier, new.ground) for tier in new.tiers or ())
+        theirs = tuple(Fit(tier, old.ground) for tier in old.tiers or ())
+        alike = next(
+            (place for place, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b),
+            min(len(mine), len(theirs)),
+        )
+        return cls(mine, theirs, denies, alike, {fit.tier.name: at for at, fit in enumerate(mine)})
+
+    def holds(self) -> bool:
+        """Whether the new list is surely at least as strict: its words, and what it tells and freezes."""
+        return all(self._kept(place) for place in range(self.alike, len(self.new))) and all(
+            self._noticed(place) for place in range(self.alike, len(self.old))
+        )
+
+    def _kept(self, place: int) -> bool:
+        """Whether whatever this new tier decides was decided no more strictly by the first old one that fits.
+
+        The old tiers are gone through in order, until one that surely fits. Each before it that may be the first to
+        fit must be no stricter than the new one.
+        """
+        mine = self.new[place]
+        if _refuses(mine):
+            return True
+        for other, theirs in enumerate(self.old):
+            if mine == theirs:
+                return True
+            if self._stands_before(place, theirs):
+                continue
+            if not _at_least(mine, theirs) and not self._never_both(place, other):
+                return False
+            if fits(theirs, (mine,)):
+                return True
+        # No old tier need fit, and then it was refused.
+        return self._never_first(self.new, place, (mine,)) or denied(self.denies, (mine,))
+
+    def _stands_before(self, place: int, theirs: Fit) -> bool:
+        """Whether an old tier, unchanged, catches its spends before this new one can."""
+        at = self.places.get(theirs.tier.name, place)
+        return at < place and self.new[at] == theirs
+
+    def _noticed(self, place: int) -> bool:
+        """Whether whatever an old tier tells or freezes is told or frozen still.
+
+        One that lets spends pass tells of those; where they are refused now there is nothing to tell.
+        """
+        theirs = self.old[place]
+        notify, freeze = theirs.tier.notify, theirs.tier.then.freeze
+        if not (notify or freeze) or denied(self._as_loud(notify, freeze), (theirs,)):
+            return True
+        passes = not _refuses(theirs)
+        for other, mine in enumerate(self.new):
+            loud = (mine.tier.notify or not notify) and (mine.tier.then.freeze or not freeze)
+            enough = loud or (passes and _refuses(mine))
+            if not enough and not self._never_first_both(other, place):
+                return False
+            if fits(mine, (theirs,)):
+                return True
+        return passes
+
+    def _as_loud(self, notify: bool, freeze: bool) -> list[tuple[Deny, Ground]]:
+        return [
+            (rule, ground)
+            for rule, ground in self.denies
+            if (rule.notify or not notify) and (rule.freeze or not freeze)
+        ]
+
+    def _never_both(self, new: int, old: int) -> bool:
+        """Whether no spend that is not denied anyway has these two as the first tiers that fit."""
+        return self._never_first_both(new, old) or denied(self.denies, (self.new[new], self.old[old]))
+
+    def _never_first_both(self, new: int, old: int) -> bool:
+        both = (self.new[new], self.old[old])
+        return clash(both) or self._never_first(self.new, new, both) or self._never_first(self.old, old, both)
+
+    @staticmethod
+    def _never_first(tiers: tuple[Fit, ...], place: int, fitting: tuple[Fit, ...]) -> bool:
+        """Whether an earlier tier surely fits what fits these."""
+        return any(fits(tier, fitting) for tier in tiers[:place])
+
+
+PARTS: tuple[Callable[[Layers, Layers], bool], ...] = (
+    _network, _evil, _settings, _velocity, _receive_only, _frozen, _intents, _change, _deny, _tiers,
+)  # fmt: skip
+"""All that is compared, the cheapest first: is the new at least as strict in this?"""
