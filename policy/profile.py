@@ -8,6 +8,7 @@ from typing import Generic, TypeVar, cast
 
 from curve import tagged_hash
 from policy.actions import Action, plain_conditions
+from policy.cases import Case
 from policy.quorum import Conditions
 from policy.setting import SETTINGS, Setting
 from policy.values import NOBODY, CoinSet, Destinations, People, Plain, Value, encode, plain
@@ -116,6 +117,7 @@ class Profile:
     change: ChangeRule = ChangeRule()
     lists: Mapping[str, Destinations] = field(default_factory=dict)
     base: Profile | None = None
+    tests: tuple[Case, ...] = field(default=(), compare=False)
     digest: bytes = field(init=False, default=b"", compare=False)
 
     def __post_init__(self) -> None:

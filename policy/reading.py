@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from policy.profile import SCHEMA, ChangeRule, IntentRule, Profile, Written
+from policy.reading_cases import read_cases
 from policy.reading_limits import UNLIMITED, read_settings
 from policy.reading_rules import MAX_RULES, read_denies, read_tiers
 from policy.reading_values import (
@@ -18,6 +19,7 @@ from policy.reading_values import (
     read_whos,
     union,
 )
+from policy.registry import TAGS
 from policy.tree import Fields, Mapping, Node, ProfileError, Scalar, kind_of, need_items, need_text
 from policy.units import DURATION, NODES
 from policy.values import NOBODY, CoinSet, Destinations
@@ -64,6 +66,7 @@ def read_profile(tree: Node, readers: Readers, base: Profile | None = None) -> P
         change=_change(top.get("change")),
         lists=context.lists,
         base=base,
+        tests=read_cases(top.get("tests"), context, frozenset(tag.name for tag in TAGS)),
     )
 
 
