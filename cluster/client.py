@@ -125,10 +125,11 @@ class Client:
         entropy: bytes,
         *,
         life_ms: int = REQUEST_LIFE_MS,
+        intent: SignedLetter | None = None,
     ) -> tuple[bytes, Step]:
         """Ask for signatures; the request id (32 bytes) and what to say. Raises BadRequest when it makes no sense."""
         turn = self._turn(now, entropy)
-        body = Request(psbt, note, turn.random())
+        body = Request(psbt, note, turn.random(), intent)
         subject = describe(wallet, body, self._identity.public)
         outgoing = turn.tell(
             Kind.REQUEST,

@@ -170,6 +170,19 @@ class ThawedKept(Body, frozen=True):
     """The owner lets the wallet spend again at this node."""
 
 
+class GrantKept(Body, frozen=True):
+    """The owner granted something: the exact bytes of it, and the signature of this node's own identity key."""
+
+    grant: bytes
+    signature: Bytes64
+
+
+class GrantRevoked(Body, frozen=True):
+    """The owner ended a grant, from here on."""
+
+    grant_id: Bytes32
+
+
 class SignedKept(Body, frozen=True):
     """Partial signatures that may leave: the session, the nonces they used up, and when the budget counts them.
 
@@ -254,6 +267,8 @@ KINDS: dict[str, type[Body]] = {
     "notice": NoticeKept,
     "frozen": FrozenKept,
     "thawed": ThawedKept,
+    "grant": GrantKept,
+    "grant-revoked": GrantRevoked,
     "signed": SignedKept,
     "final": FinalKept,
     "closed": ClosedKept,

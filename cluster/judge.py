@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cluster.effects import Now
+from cluster.grants import Grants
+from cluster.intents import intended
 from cluster.journal import (
     Body,
     BootKept,
     ClockKept,
     FrozenKept,
+    GrantKept,
+    GrantRevoked,
     PolicyKept,
     RecoveredKept,
     SignedKept,
@@ -23,8 +27,11 @@ from cluster.judging import Judgement, Words
 from cluster.messages import NO_ID, Decision
 from cluster.records import NO_WALLET
 from cluster.roster import Roster
+from cluster.schemes import Wallet
 from cluster.subjects import Subject
 from policy import Book, Booking, Facts, OwnerSaid, PolicyClock, Profile, WalletFacts, judge
+from policy.granting import GrantLeft, left_of
+from policy.grants import Grant
 from taproot import Network, OutPoint
 
 CLOCK_EVERY_MS = 3_600_000
@@ -42,6 +49,7 @@ class PolicyJudge:
         self._profiles: dict[bytes, Profile] = {}
         self._listed: dict[bytes, dict[bytes, int]] = {}
         self._books: dict[bytes, Book] = {}
+        self.grants = Grants(me)
         self._frozen: dict[bytes, str] = {}
         self._exhausted_ms: int | None = None
         self._clock: PolicyClock | None = None
@@ -62,6 +70,8 @@ class PolicyJudge:
                 self._last_ms = max(self._last_ms or 0, policy_ms)
             case SignedKept(budget_ms=budget_ms):
                 self._last_ms = max(self._last_ms or 0, budget_ms)
+            case GrantKept() | GrantRevoked():
+                self.grants.restore(entry, wallet_id)
             case FrozenKept(why=why):
                 self._frozen[wallet_id] = why
             case ThawedKept():
@@ -170,34 +180,47 @@ class PolicyJudge:
         self._profiles[wallet_id] = profile
 
     def _facts(self, subject: Subject, words: Words, now: Now) -> Facts:
-        wallet, charter = subject.wallet, subject.wallet.charter
+        wallet = subject.wallet
         self.see_clock(now)
         owner = words.owner
         client = self._roster.client(subject.client)
         return Facts(
             spend=subject.spend,
             spend_id=subject.spend_id,
-            wallet=WalletFacts(
-                known=wallet.complete,
-                name=charter.name,
-                network=Network(charter.network),
-                n=charter.n,
-                t=charter.t,
-                gap_limit=wallet.public.gap_limit,
-                next_index=(wallet.next_receive, wallet.next_change),
-                roles=tuple(self._role(member.identity) for member in charter.members),
-                me=self._role(self._me),
-            ),
+            wallet=self._wallet(wallet),
             initiator=client.name if client is not None else "",
             clock=self._clock.reading if self._clock is not None else None,
             book=self.book_of(wallet.wallet_id),
             owner_said=None if owner is None else OwnerSaid(owner.yes, owner.at_ms, owner.matched),
             waiting_since_ms=words.waiting_since_ms,
             frozen=self.frozen(wallet.wallet_id),
+            grants=self.grants.of(wallet.wallet_id),
+            intent=None if subject.intent is None else intended(subject.intent, self._roster),
             listed_since_ms=self._listed.get(
                 wallet.wallet_id if wallet.wallet_id in self._profiles else NO_WALLET, {}
             ),
         )
+
+    def _wallet(self, wallet: Wallet) -> WalletFacts:
+        charter = wallet.charter
+        return WalletFacts(
+            known=wallet.complete,
+            name=charter.name,
+            network=Network(charter.network),
+            n=charter.n,
+            t=charter.t,
+            gap_limit=wallet.public.gap_limit,
+            next_index=(wallet.next_receive, wallet.next_change),
+            roles=tuple(self._role(member.identity) for member in charter.members),
+            me=self._role(self._me),
+        )
+
+    def left_of(self, grant: Grant, wallet: Wallet) -> GrantLeft | None:
+        """What is left of a grant at this node; None where there is no policy, so that nothing is signed under it."""
+        profile = self.profile_for(wallet.wallet_id)
+        if profile is None:
+            return None
+        return left_of(grant, profile, self._wallet(wallet), self.book_of(wallet.wallet_id))
 
     def _role(self, identity: bytes) -> str:
         node = self._roster.node(identity)

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cluster.effects import Now
+from cluster.grants import Grants
 from cluster.journal import Body, ClockKept, PolicyKept, SignedKept
 from cluster.messages import NO_ID, Decision
+from cluster.schemes import Wallet
 from cluster.subjects import Subject
 from policy import Seat
+from policy.granting import GrantLeft
+from policy.grants import Grant
 from policy.quorum import NO_DEMANDS, Conditions
 
 
@@ -127,6 +131,13 @@ class Judge(Protocol):
 
     def freeze(self, wallet_id: bytes, why: str) -> None:
         """Refuse everything of this wallet from now on; an empty `why` ends that."""
+
+    @property
+    def grants(self) -> Grants:
+        """The grants that its judgements go by."""
+
+    def left_of(self, grant: Grant, wallet: Wallet) -> GrantLeft | None:
+        """What is left of a grant at this node; None where there is no policy, so that nothing is signed under it."""
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one of the node's records into account; they come in the order in which they were written."""

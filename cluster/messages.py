@@ -13,6 +13,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from cluster.intent_letter import Intent
+
 PROTOCOL_VERSION = 1
 """The version of header and bodies; letters of another version are refused with both versions named."""
 
@@ -67,6 +69,7 @@ class Kind(IntEnum):
     FINAL = 12
     STATUS_QUERY = 13
     STATUS = 14
+    INTENT = 15
     KEYGEN_REQUEST = 20
     KEYGEN_PROPOSE = 21
     KEYGEN_CONSENT = 22
@@ -125,11 +128,15 @@ class Hello(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 
 
 class Request(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """A client asks for signatures on the inputs of a PSBT; `note` is its own unverified word."""
+    """A client asks for signatures on the inputs of a PSBT; `note` is its own unverified word.
+
+    `intent` is what a device signed that would be asked, where the policies of the nodes demand it.
+    """
 
     psbt: Annotated[bytes, Meta(max_length=MAX_PSBT_BYTES)]
     note: Note
     client_nonce: Bytes32
+    intent: SignedLetter | None = None
 
 
 class Propose(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -313,6 +320,7 @@ class KeygenFinal(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tr
 Body = (
     Hello
     | Request
+    | Intent
     | Propose
     | Verdict
     | NonceRequest
@@ -359,8 +367,9 @@ _SMALL, _MEDIUM, _LARGE = 4 * 1024, 64 * 1024, 1000 * 1024
 
 KINDS: dict[Kind, KindRule] = {
     Kind.HELLO: _rule(Hello, 16 * 1024, "node coordinator client", "nothing", "is heard again"),
-    Kind.REQUEST: _rule(Request, 520 * 1024, "client", "nothing", "the stored state of that request"),
-    Kind.PROPOSE: _rule(Propose, 524 * 1024, "coordinator", "the request", "the stored verdict"),
+    Kind.REQUEST: _rule(Request, 536 * 1024, "client", "nothing", "the stored state of that request"),
+    Kind.INTENT: _rule(Intent, 16 * 1024, "", "nothing", "is refused: only inside a request"),
+    Kind.PROPOSE: _rule(Propose, 540 * 1024, "coordinator", "the request", "the stored verdict"),
     Kind.VERDICT: _rule(Verdict, _SMALL, "node", "the request and the verdict", "replaces the older one"),
     Kind.NONCE_REQUEST: _rule(
         NonceRequest, _SMALL, "coordinator", "nothing", "the same live nonces, or Gone"

@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
 from cluster.effects import Now, Question, Step
-from cluster.journal import BootKept, FrozenKept, ThawedKept, WalletComplete, read
+from cluster.journal import (
+    BootKept,
+    FrozenKept,
+    GrantKept,
+    GrantRevoked,
+    ThawedKept,
+    WalletComplete,
+    read,
+)
 from cluster.judging import Judge
 from cluster.messages import KINDS, PROTOCOL_VERSION, Hello, Kind, WalletState
 from cluster.node_keygen import KeygenDesk
@@ -86,7 +94,22 @@ class Thaw:
     wallet_id: bytes
 
 
-OwnerSays = Answer | CopyShown | PolicyProposed | ClockConfirmed | Freeze | Thaw
+@dataclass(frozen=True, slots=True)
+class GrantGiven:
+    """The owner grants something: the exact bytes of it, and the signature of the node's identity key."""
+
+    grant: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GrantEnded:
+    """The owner ends a grant, at once."""
+
+    grant_id: bytes
+
+
+OwnerSays = Answer | CopyShown | PolicyProposed | ClockConfirmed | Freeze | Thaw | GrantGiven | GrantEnded
 """Everything an owner can say to a node."""
 
 
@@ -156,6 +179,8 @@ class Node:
                 self._judge.confirm_clock(now)
             elif isinstance(answer, Freeze | Thaw):
                 self._freeze(answer, turn)
+            elif isinstance(answer, GrantGiven | GrantEnded):
+                self._grant(answer, turn)
             elif answer.subject in self.keygen.plans:
                 self.keygen.answer(answer.subject, answer.yes, self._coordinators, turn)
             elif answer.subject in self.signing.tickets.ended:
@@ -201,6 +226,27 @@ class Node:
         self._judge.freeze(wallet_id, why)
         turn.note(FrozenKept(turn.now.wall_ms, why) if why else ThawedKept(turn.now.wall_ms), wallet_id)
         self.signing.verdicts.judge_all(self._coordinators, turn)
+
+    def _grant(self, said: GrantGiven | GrantEnded, turn: Turn) -> None:
+        """Take a grant or end one; what is open is judged again in the same step."""
+        grants, now_ms = self._judge.grants, turn.now.wall_ms
+        entry: GrantKept | GrantRevoked
+        if isinstance(said, GrantGiven):
+            wallet_id = grants.check_new(said.grant, said.signature, self.roles_of, now_ms).wallet_id
+            entry = GrantKept(now_ms, said.grant, said.signature)
+        else:
+            wallet_id = grants.find(said.grant_id).wallet_id
+            entry = GrantRevoked(now_ms, said.grant_id)
+        turn.note(entry, wallet_id)
+        self._judge.restore(entry, wallet_id)
+        self.signing.verdicts.judge_all(self._coordinators, turn)
+
+    def roles_of(self, wallet_id: bytes) -> tuple[str, ...]:
+        """The roles of a wallet's nodes; none where there is no such wallet here."""
+        wallet = self.keygen.wallets.get(wallet_id)
+        found = () if wallet is None else wallet.charter.members
+        nodes = [self.roster.node(member.identity) for member in found]
+        return tuple(node.role for node in nodes if node is not None)
 
     def _restore(self, record: Record) -> int:
         """Take one record into account; when it was written, in ms on the wall clock."""

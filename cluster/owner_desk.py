@@ -27,12 +27,15 @@ from cluster.node import (
     ClockConfirmed,
     CopyShown,
     Freeze,
+    GrantEnded,
+    GrantGiven,
     Node,
     NothingToAnswer,
     OwnerSays,
     PolicyProposed,
     Thaw,
 )
+from cluster.owner_grants import grants_facts
 from cluster.plans import Plan
 from cluster.roster import Roster
 from cluster.schemes import Wallet
@@ -123,6 +126,11 @@ class NodeDesk:
                 return self._copy(request, now, entropy)
             case "freeze" | "thaw":
                 return self._freeze(request, now, entropy)
+            case "give-grant":
+                return self._give_grant(request, now, entropy)
+            case "end-grant":
+                grant_id = _id(request, "id")
+                return {"id": grant_id.hex(), "ended": True}, self._say(GrantEnded(grant_id), now, entropy)
             case "set-policy":
                 return self._set_policy(request, now, entropy)
             case "confirm-clock":
@@ -143,6 +151,8 @@ class NodeDesk:
                 return {"policies": [self._policy(w, kept) for w, kept in self._policies.items()]}
             case "wallets":
                 return {"wallets": [self._wallet(plan) for plan in self._made()]}
+            case "grants":
+                return {"grants": grants_facts(self._node, self._judge, now)}
             case "backup":
                 return self._backup(_text(request, "wallet"))
             case _:
@@ -302,6 +312,12 @@ class NodeDesk:
         step = self._say(shown, now, entropy)
         plan = next(plan for plan in self._made() if plan.charter.wallet_id == wallet_id)
         return {"confirmed": True, "stage": plan.stage}, step
+
+    def _give_grant(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
+        self._challenges.check(request, now)
+        given = GrantGiven(_bytes(request, "grant"), _bytes(request, "signature"))
+        step = self._say(given, now, entropy)
+        return grants_facts(self._node, self._judge, now)[-1], step
 
     def _set_policy(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
         self._challenges.check(request, now)

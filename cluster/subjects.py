@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from cluster.codec import Letter
-from cluster.messages import MAX_INPUTS, MAX_NOTE_CHARS, MAX_PSBT_BYTES, Request
+from cluster.codec import BadLetter, Letter
+from cluster.intents import SignedIntent, read_intent
+from cluster.messages import MAX_INPUTS, MAX_NOTE_CHARS, MAX_PSBT_BYTES, NO_ID, Request, SignedLetter
 from cluster.schemes import Wallet
 from curve import tagged_hash
 from taproot import (
@@ -51,6 +52,7 @@ class Subject:
     client: bytes
     note: str
     psbt: bytes = field(repr=False)
+    intent: SignedIntent | None = field(default=None, repr=False)
 
     def finish(self, signatures: tuple[bytes, ...]) -> FinalTransaction:
         """The finished transaction, verified whole; BadRequest when these signatures do not finish it."""
@@ -105,6 +107,7 @@ def describe(wallet: Wallet, body: Request, client: bytes) -> Subject:
     if len(body.psbt) > MAX_PSBT_BYTES:
         raise BadRequest("psbt-too-large", f"the PSBT is over {MAX_PSBT_BYTES} bytes")
     note = _note_bytes(body.note)
+    intent = None if body.intent is None else _intent(body.intent, wallet)
     try:
         spend, tasks = _read(body.psbt, wallet)
     except PsbtRefused as refused:
@@ -113,9 +116,26 @@ def describe(wallet: Wallet, body: Request, client: bytes) -> Subject:
         raise BadRequest("psbt-inputs", f"more than {MAX_INPUTS} inputs")
     spend_key = spend_id(wallet.wallet_id, spend)
     request_key = tagged_hash(
-        "assent/request", spend_key, client, body.client_nonce, len(note).to_bytes(4, "big"), note
+        "assent/request",
+        spend_key,
+        client,
+        body.client_nonce,
+        NO_ID if intent is None else intent.id,
+        len(note).to_bytes(4, "big"),
+        note,
     )
-    return Subject(wallet, request_key, spend_key, spend, tasks, client, body.note, body.psbt)
+    return Subject(wallet, request_key, spend_key, spend, tasks, client, body.note, body.psbt, intent)
+
+
+def _intent(signed: SignedLetter, wallet: Wallet) -> SignedIntent:
+    """The intent that came with a request; one about another wallet is refused with it."""
+    try:
+        intent = read_intent(signed, wallet.charter.cluster_id)
+    except BadLetter as bad:
+        raise BadRequest(bad.code, str(bad)) from None
+    if intent.wallet_id != wallet.wallet_id:
+        raise BadRequest("intent-wallet", "the intent is about another wallet")
+    return intent
 
 
 def _note_bytes(note: str) -> bytes:

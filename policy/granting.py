@@ -81,9 +81,11 @@ def left_of(grant: Grant, profile: Profile, wallet: WalletFacts, book: Book) -> 
 
 
 def until(at_ms: int) -> str:
-    """A date in words, with its hour unless it is midnight."""
+    """Until when something is good, in words: its last day, or the moment at which it is over."""
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
-    return at.strftime("%Y-%m-%d" if (at.hour, at.minute, at.second) == (0, 0, 0) else "%Y-%m-%d %H:%M UTC")
+    if (at.hour, at.minute, at.second) == (0, 0, 0):
+        return (at - timedelta(days=1)).strftime("%Y-%m-%d")
+    return at.strftime("%Y-%m-%d %H:%M UTC")
 
 
 def covering(profile: Profile, facts: Facts) -> Covered:
@@ -113,7 +115,7 @@ def _faults(grant: Grant, profile: Profile, facts: Facts) -> list[tuple[str, str
         text = f"{named}: whether it has run out cannot be told while this node's clock is in doubt"
         return [(tags.GRANT_EXPIRED, text)]
     if facts.clock.now_ms >= grant.until_ms:
-        return [(tags.GRANT_EXPIRED, f"{named}: it ran out on {until(grant.until_ms)}")]
+        return [(tags.GRANT_EXPIRED, f"{named}: it was good until {until(grant.until_ms)}")]
     if facts.book is None or facts.book.is_exhausted(grant.made_at_ms):
         return [(tags.GRANT_SUM, f"{named}: this node cannot know what it used of it before its recovery")]
     left, used = left_of(grant, profile, facts.wallet, facts.book), _used_with(grant, facts.book, facts)

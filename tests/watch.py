@@ -12,11 +12,15 @@ import wallycore
 
 from cluster.codec import Letter, open_letter
 from cluster.effects import Now, Step
+from cluster.grants import Grants
 from cluster.journal import Body, ClockKept, FinalKept, PolicyKept, RequestKept, SignedKept, read
 from cluster.judging import Judge, Judgement, Words
 from cluster.messages import Kind, Nonces, PartialSignatures
 from cluster.records import Record
+from cluster.schemes import Wallet
 from cluster.subjects import Subject
+from policy import Grant
+from policy.granting import GrantLeft
 
 
 @dataclass
@@ -72,6 +76,15 @@ class WatchedJudge:
     def adopt(self, text: str, wallet_id: bytes, now: Now) -> PolicyKept:
         """The other's."""
         return self.inner.adopt(text, wallet_id, now)
+
+    @property
+    def grants(self) -> Grants:
+        """The other's."""
+        return self.inner.grants
+
+    def left_of(self, grant: Grant, wallet: Wallet) -> GrantLeft | None:
+        """The other's."""
+        return self.inner.left_of(grant, wallet)
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """For the other."""

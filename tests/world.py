@@ -21,10 +21,11 @@ from cluster.client import REQUEST_LIFE_MS, Client, KeygenView, SigningView
 from cluster.codec import encode
 from cluster.coordinator import Coordinator
 from cluster.effects import Now, Outgoing, Step
+from cluster.grants import Grants
 from cluster.journal import Body, ClockKept, PolicyKept, SignedKept
 from cluster.judging import Judge, Judgement, Words
-from cluster.messages import Decision
-from cluster.node import Answer, CopyShown, Node
+from cluster.messages import Decision, SignedLetter
+from cluster.node import Answer, CopyShown, Node, OwnerSays
 from cluster.records import Record
 from cluster.roster import (
     Charter,
@@ -39,7 +40,8 @@ from cluster.schemes import SCHEMES, Wallet
 from cluster.subjects import Subject
 from cluster.vault import Vault
 from curve import SecretScalar, tagged_hash
-from policy import Conditions
+from policy import Conditions, Grant
+from policy.granting import GrantLeft
 
 START_MS = 1_800_000_000_000
 
@@ -138,6 +140,15 @@ class ScriptedJudge:
 
     def see_clock(self, now: Now) -> None:
         """Nothing to see."""
+
+    @property
+    def grants(self) -> Grants:
+        """None, and none can be added: nobody signed any for this node."""
+        return Grants(bytes(32))
+
+    def left_of(self, grant: Grant, wallet: Wallet) -> GrantLeft | None:
+        """Nothing."""
+        return None
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Nothing but bookings, which the desk restores."""
@@ -354,7 +365,7 @@ class World:
         assert isinstance(machine, Client)
         return machine
 
-    def answer(self, name: str, answer: Answer | CopyShown) -> None:
+    def answer(self, name: str, answer: OwnerSays) -> None:
         """A node's owner speaks."""
         self.perform(name, self.node(name).answer(answer, self.now, self.entropy()))
 
@@ -391,11 +402,17 @@ class World:
         return view.wallet
 
     def request(
-        self, wallet: Wallet, psbt: bytes, note_text: str = "", *, life_ms: int = REQUEST_LIFE_MS
+        self,
+        wallet: Wallet,
+        psbt: bytes,
+        note_text: str = "",
+        *,
+        life_ms: int = REQUEST_LIFE_MS,
+        intent: SignedLetter | None = None,
     ) -> SigningView:
         """The client asks for signatures."""
         request_id, step = self.client.request(
-            wallet, psbt, note_text, self.now, self.entropy(), life_ms=life_ms
+            wallet, psbt, note_text, self.now, self.entropy(), life_ms=life_ms, intent=intent
         )
         self.perform("client", step)
         return self.client.signing[request_id]

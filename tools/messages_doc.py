@@ -48,7 +48,7 @@ def _table() -> str:
         "| no. | kind | from | at most | durable before it leaves | a repeat |\n|---|---|---|---|---|---|\n"
     ]
     for kind, rule in KINDS.items():
-        senders = ", ".join(sorted(rule.senders))
+        senders = ", ".join(sorted(rule.senders)) or "inside another"
         size = f"{rule.cap // 1024} KiB"
         rows.append(
             f"| {kind.value} | {_name(kind)} | {senders} | {size} | {rule.durable} | {rule.repeat} |\n"

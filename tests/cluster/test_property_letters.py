@@ -31,7 +31,7 @@ from cluster.messages import (
 from cluster.roster import digest
 
 SLOW_S = 2.0
-RARE = {Kind.GONE, Kind.BUSY, Kind.WITHDRAW, Kind.KEYGEN_FAULT, Kind.KEYGEN_INVESTIGATION}
+RARE = {Kind.GONE, Kind.BUSY, Kind.WITHDRAW, Kind.INTENT, Kind.KEYGEN_FAULT, Kind.KEYGEN_INVESTIGATION}
 INNER = (Kind.REQUEST, Kind.KEYGEN_REQUEST, Kind.VERDICT, Kind.NONCES, Kind.KEYGEN_CONSENT)
 WAYS = [("coord", "node0"), ("node1", "coord"), ("client", "coord"), ("coord", "client"), ("node1", "node0")]
 
