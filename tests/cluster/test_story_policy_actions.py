@@ -10,7 +10,7 @@ from spends import STRANGER, payment
 from cluster.client import SigningView
 from cluster.effects import Now
 from cluster.journal import Body, FrozenKept, NoticeKept, ThawedKept, WaitKept, read
-from cluster.messages import Decision, PartialSignatures, Verdict
+from cluster.messages import Decision, Kind, PartialSignatures, Verdict
 from cluster.node import Answer, ClockConfirmed, Freeze, NothingToAnswer, Thaw
 from cluster.schemes import Wallet
 from cluster.subjects import request_number
@@ -69,6 +69,12 @@ def all_say(view: SigningView, world: PolicedWorld, decision: Decision) -> bool:
     return all(said(view, world, name, decision) for name in world.node_names)
 
 
+def silent_clocks(world: PolicedWorld) -> None:
+    """From here on no node hears of another's clock, so that only the owner can confirm the time."""
+    kinds = {Kind.CLOCK_ASK, Kind.CLOCK_SAID, Kind.CLOCK_RELAY}
+    world.hook = lambda envelope: [] if envelope.kind in kinds else [envelope]
+
+
 # Waits.
 
 
@@ -89,6 +95,7 @@ def test_a_wait_goes_on_after_a_restart_and_no_clock_shortens_it() -> None:
     view = ask(world, wallet)
     assert world.run(lambda: all_say(view, world, Decision.WAIT))
     world.run(ms=UNIT_MS)
+    silent_clocks(world)
     for name in world.node_names:
         world.restart(name)
     world.now = Now(world.now.wall_ms + 3 * UNIT_MS, world.now.monotonic_ms)
@@ -101,6 +108,7 @@ def test_a_wait_with_an_end_goes_on_once_the_clock_is_confirmed() -> None:
     world, wallet = made(WAITS)
     view = ask(world, wallet)
     assert world.run(lambda: all_say(view, world, Decision.WAIT))
+    silent_clocks(world)
     for name in world.node_names:
         world.restart(name)
     assert not world.run(lambda: view.final is not None, ms=4 * UNIT_MS), "it may be over already"

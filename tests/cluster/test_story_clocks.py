@@ -1,0 +1,201 @@
+"""After a restart or a jump, budgets go by the wall clock again once enough peers say the same time; else not."""
+
+from __future__ import annotations
+
+import pytest
+from evil import EvilCoordinator
+from policed import PolicedWorld
+from spends import STRANGER
+from wire import Envelope
+from world import TestIdentity
+
+from cluster.clocks import ANSWER_EVERY_MS, FRESH_MS
+from cluster.codec import Letter, Mouth
+from cluster.effects import Now
+from cluster.messages import ClockAsk, ClockRelay, ClockSaid, Kind, SignedLetter
+
+HOUR_MS = 3_600_000
+POLICY = f"""\
+schema: 1
+name: timed
+network: regtest
+lists:
+  friends: ["script:{STRANGER.hex()}"]
+limits:
+  amount: {{sent: unlimited}}
+  velocity: unlimited
+tiers:
+  - name: friends
+    when: {{pays_only: [friends, own]}}
+    then: approve
+"""
+
+
+def made(t: int = 2, n: int = 3) -> PolicedWorld:
+    world = PolicedWorld(POLICY, t, n)
+    world.make_wallet()
+    return world
+
+
+def in_doubt(world: PolicedWorld, name: str = "node0") -> bool:
+    return world.watch.judges[name].clock_in_doubt
+
+
+def jump(world: PolicedWorld, ms: int) -> None:
+    world.now = Now(world.now.wall_ms + ms, world.now.monotonic_ms)
+
+
+def test_a_restarted_node_believes_its_peers() -> None:
+    world = made()
+    world.run(ms=10_000)
+    world.restart("node0")
+    assert in_doubt(world)
+    assert world.run(lambda: not in_doubt(world), ms=30_000)
+
+
+def test_a_cluster_that_was_switched_off_agrees_by_itself() -> None:
+    world = made()
+    for name in world.node_names:
+        world.stop(name)
+    world.advance(5 * HOUR_MS)
+    for name in world.node_names:
+        world.restart(name)
+    assert world.run(lambda: not any(in_doubt(world, name) for name in world.node_names), ms=60_000)
+
+
+def test_without_enough_peers_the_owner_is_needed() -> None:
+    world = made()
+    world.stop("node2")
+    world.restart("node0")
+    assert not world.run(lambda: not in_doubt(world), ms=5 * 60_000), "one peer of two could be evil"
+    world.restart("node2")
+    assert world.run(lambda: not in_doubt(world), ms=60_000)
+
+
+def test_nobody_vouches_through_a_coordinator_that_drops_the_letters() -> None:
+    world = made()
+    kinds = {Kind.CLOCK_ASK, Kind.CLOCK_SAID, Kind.CLOCK_RELAY}
+
+    def dropping(envelope: Envelope) -> list[Envelope]:
+        return [] if envelope.kind in kinds else [envelope]
+
+    world.hook = dropping
+    world.restart("node0")
+    assert not world.run(lambda: not in_doubt(world), ms=5 * 60_000)
+
+
+class Liar:
+    """A coordinator that writes clock letters for node0, in the names of those whose keys it has."""
+
+    def __init__(self, world: PolicedWorld) -> None:
+        self.world = world
+        world.restart("node0")
+        self.evil = EvilCoordinator(world)
+        self.boot_id = next(
+            decoded.header.boot_id
+            for decoded in self.evil.tell("node0", Kind.CLOCK_RELAY, self.asked("node1"))
+        )
+
+    def inner(self, signer: str, body: ClockAsk | ClockSaid, cluster_id: bytes | None = None) -> SignedLetter:
+        seat = self.world.seats.get(signer)
+        identity = TestIdentity(signer) if seat is None else seat.identity
+        mouth = Mouth(identity, cluster_id or self.world.roster.cluster_id, b"life" * 4)
+        kind = Kind.CLOCK_ASK if isinstance(body, ClockAsk) else Kind.CLOCK_SAID
+        coord = self.world.seats["coord"].identity.public
+        return mouth.say(kind, coord, body, expires_at_ms=self.world.now.wall_ms + 60_000)
+
+    def asked(self, signer: str) -> ClockRelay:
+        return ClockRelay(int(Kind.CLOCK_ASK), self.inner(signer, ClockAsk(1)))
+
+    def said(
+        self,
+        signer: str,
+        *,
+        off_ms: int = 0,
+        boot_id: bytes | None = None,
+        asker: str = "node0",
+        cluster_id: bytes | None = None,
+    ) -> list[Letter]:
+        body = ClockSaid(
+            self.world.seats[asker].identity.public,
+            self.boot_id if boot_id is None else boot_id,
+            self.world.now.wall_ms + off_ms,
+        )
+        relay = ClockRelay(int(Kind.CLOCK_SAID), self.inner(signer, body, cluster_id))
+        return self.evil.tell("node0", Kind.CLOCK_RELAY, relay)
+
+
+def test_two_genuine_answers_are_enough() -> None:
+    world = made()
+    liar = Liar(world)
+    liar.said("node1")
+    assert in_doubt(world)
+    liar.said("node2", off_ms=-60_000)
+    assert not in_doubt(world)
+
+
+@pytest.mark.parametrize("second", ["node1", "node0", "client", "coord", "nobody"])
+def test_one_voice_repeated_or_a_stranger_s_is_no_second_peer(second: str) -> None:
+    world = made()
+    liar = Liar(world)
+    liar.said("node1")
+    liar.said(second)
+    assert in_doubt(world)
+    complaints = world.node("node0").complaints.counts
+    assert bool(complaints) is (second != "node1")
+
+
+def test_answers_to_another_life_node_or_cluster_say_nothing() -> None:
+    world = made()
+    liar = Liar(world)
+    liar.said("node1")
+    liar.said("node2", boot_id=b"then" * 4)
+    liar.said("node2", asker="node1")
+    liar.said("node2", cluster_id=bytes(32))
+    assert in_doubt(world)
+
+
+def test_a_clock_set_forwards_finds_no_peer_that_agrees() -> None:
+    world = made()
+    liar = Liar(world)
+    jump(world, 3 * HOUR_MS)
+    for peer in ("node1", "node2"):
+        liar.said(peer, off_ms=-3 * HOUR_MS)
+    assert in_doubt(world)
+    for peer in ("node1", "node2"):
+        liar.said(peer, off_ms=-121_000)
+    assert in_doubt(world), "two minutes and a second off"
+
+
+def test_answers_kept_back_count_for_a_minute_only() -> None:
+    world = made()
+    liar = Liar(world)
+    liar.said("node1")
+    world.advance(FRESH_MS + 1)
+    liar.said("node2")
+    assert in_doubt(world)
+    liar.said("node1")
+    assert not in_doubt(world)
+
+
+def test_a_node_is_not_made_to_answer_without_end() -> None:
+    world = made()
+    liar = Liar(world)
+
+    def answers() -> int:
+        told = liar.evil.tell("node0", Kind.CLOCK_RELAY, liar.asked("node2"))
+        return sum(letter.header.kind is Kind.CLOCK_SAID for letter in told)
+
+    assert [answers() for _ in range(5)] == [1, 0, 0, 0, 0]
+    world.advance(ANSWER_EVERY_MS)
+    assert answers() == 1
+
+
+def test_a_three_of_five_needs_three_peers() -> None:
+    world = made(3, 5)
+    world.stop("node3")
+    world.stop("node4")
+    world.restart("node0")
+    assert not world.run(lambda: not in_doubt(world), ms=2 * 60_000)
+    world.restart("node3")
+    assert world.run(lambda: not in_doubt(world), ms=60_000)
