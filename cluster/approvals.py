@@ -11,10 +11,11 @@ from cluster.messages import (
     Kind,
     Nonces,
     OrderEntry,
+    PersonSays,
     SignedLetter,
     Verdict,
 )
-from cluster.roster import Charter
+from cluster.roster import Charter, Roster
 from policy import Conditions
 
 VERDICT_LIFE_MS = 15 * 60_000
@@ -22,6 +23,9 @@ VERDICT_LIFE_MS = 15 * 60_000
 
 NONCE_LIFE_MS = 60_000
 """Nonces are good for this long."""
+
+PERSON_LIFE_MS = 7 * 24 * 3_600_000
+"""What a person says of a request counts for at most this long."""
 
 CLOCK_SKEW_MS = 2 * 60_000
 """How far two honest clocks may differ."""
@@ -122,6 +126,38 @@ def read_approval(
         nonces_letter.header.boot_id,
         entry.nonces.letter,
     )
+
+
+def read_person(signed: SignedLetter, roster: Roster, wall_ms: int) -> Letter:
+    """What a person of the roster says of a request, good now; BadLetter says what is wrong with any other."""
+    letter = open_inner(signed, Kind.PERSON_SAYS)
+    header, body = letter.header, letter.body
+    assert isinstance(body, PersonSays)
+    if roster.person(header.sender) is None:
+        raise BadLetter("person-stranger", "it is not from a person of the roster")
+    if header.cluster_id != roster.cluster_id:
+        raise BadLetter("person-cluster", "it is about another cluster")
+    if not body.said_at_ms < header.expires_at_ms <= body.said_at_ms + PERSON_LIFE_MS:
+        raise BadLetter(
+            "person-life", "a word that claims to count for more than a week, or for no time at all"
+        )
+    if header.expires_at_ms < wall_ms:
+        raise BadLetter("person-expired", "it expired before it came")
+    if body.said_at_ms > wall_ms + CLOCK_SKEW_MS:
+        raise BadLetter("person-clock", "it was said in the future; compare the clocks")
+    return letter
+
+
+def check_person_about(letter: Letter, *, request_id: bytes, wallet_id: bytes, spend_id: bytes) -> None:
+    """Raises BadLetter unless a person's word is about exactly this request, its wallet and its spend."""
+    header, body = letter.header, letter.body
+    assert isinstance(body, PersonSays)
+    if header.request_id != request_id:
+        raise BadLetter("person-request", "it is about another request")
+    if header.wallet_id != wallet_id:
+        raise BadLetter("person-wallet", "it is about another wallet")
+    if body.spend_id != spend_id:
+        raise BadLetter("person-spend", "it is about another spend")
 
 
 def _about(letter: Letter, charter: Charter, request_id: bytes) -> Letter:

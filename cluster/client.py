@@ -263,19 +263,7 @@ class Client:
         if view.final is not None:
             return
         view.state, view.codes = status.state, status.codes
-        charter = view.subject.wallet.charter
-        for node in status.nodes:
-            if charter.participant(node.node) is None:
-                raise BadLetter("status-stranger", "a status about somebody who is no member")
-            shown = view.nodes.setdefault(node.node, NodeView(node.reach))
-            shown.reach = node.reach
-            if node.verdict is None or node.verdict == shown.signed:
-                continue  # nothing said, or what was checked before
-            letter = read_verdict(node.verdict, charter, view.subject.request_id, now.wall_ms)
-            if letter.header.sender != node.node:
-                raise BadLetter("status-verdict", "a verdict under another node's name")
-            assert isinstance(letter.body, Verdict)
-            shown.verdict, shown.signed = letter.body, node.verdict
+        hear_nodes(view.nodes, status, view.subject.wallet.charter, view.subject.request_id, now.wall_ms)
 
     def _final(self, view: SigningView, final: Final) -> None:
         try:
@@ -295,6 +283,24 @@ class Client:
             raise BadLetter("keygen-acks", "an acknowledgement is missing")
         view.state, view.acks = "complete", final.acks
         view.wallet = replace(wallet, complete=True)
+
+
+def hear_nodes(
+    nodes: dict[bytes, NodeView], status: Status, charter: Charter, request_id: bytes, wall_ms: int
+) -> None:
+    """Take what a status says of each node: a verdict only with that node's signature. BadLetter for any other."""
+    for node in status.nodes:
+        if charter.participant(node.node) is None:
+            raise BadLetter("status-stranger", "a status about somebody who is no member")
+        shown = nodes.setdefault(node.node, NodeView(node.reach))
+        shown.reach = node.reach
+        if node.verdict is None or node.verdict == shown.signed:
+            continue  # nothing said, or what was checked before
+        letter = read_verdict(node.verdict, charter, request_id, wall_ms)
+        if letter.header.sender != node.node:
+            raise BadLetter("status-verdict", "a verdict under another node's name")
+        assert isinstance(letter.body, Verdict)
+        shown.verdict, shown.signed = letter.body, node.verdict
 
 
 def _is_unheard(view: SigningView | KeygenView, wall_ms: int) -> bool:

@@ -216,7 +216,7 @@ class Mouth:
         return seal_letter(header, body, self._identity)
 
 
-IDEMPOTENT = frozenset({Kind.REQUEST, Kind.KEYGEN_REQUEST})
+IDEMPOTENT = frozenset({Kind.REQUEST, Kind.KEYGEN_REQUEST, Kind.PERSON_SAYS})
 """Bound by their ids: the very same letter may come again, by another way or after others, and changes nothing."""
 
 

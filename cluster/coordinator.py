@@ -1,4 +1,4 @@
-"""The coordinator: carries letters between clients and nodes and gathers quorums. Nobody needs to trust it.
+"""The coordinator: carries letters between clients, people and nodes and gathers quorums. Nobody needs to trust it.
 
 A pure machine with three doors, `receive`, `submit` and `tick`; each returns one Step.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
 from cluster.coordinator_keygen import KeygenDesk
+from cluster.coordinator_people import PeopleDesk
 from cluster.coordinator_signing import SigningDesk
 from cluster.effects import Now, Step
 from cluster.journal import BootKept, read
@@ -44,6 +45,9 @@ class Coordinator:
         self._presence = Presence(SCHEMES)
         self.keygen = KeygenDesk(roster, self._presence)
         self.signing = SigningDesk(roster, self._presence, self.keygen.wallets)
+        self.people = PeopleDesk(
+            roster, self._presence, self.signing.jobs, self.keygen.wallets, self.keygen.makings
+        )
         self.complaints = Complaints(roster)
         self.head = Head()
         for record in records:
@@ -51,6 +55,7 @@ class Coordinator:
                 entry = read(record)
                 self.keygen.restore(entry, record.wallet_id)
                 self.signing.jobs.restore(entry, record.wallet_id)
+                self.people.restore(entry)
                 self.head = self.head.after([record])
         self.signing.jobs.settle()
 
@@ -83,7 +88,8 @@ class Coordinator:
         return Turn(now, entropy, self.head, self._mouth)
 
     def _end(self, turn: Turn) -> Step:
-        wakes = [wake for wake in (self.keygen.tick(turn), self.signing.tick(turn)) if wake is not None]
+        ticks = (self.keygen.tick(turn), self.signing.tick(turn), self.people.tick(turn))
+        wakes = [wake for wake in ticks if wake is not None]
         self.head = turn.head
         return turn.step(min(wakes, default=None))
 
@@ -99,6 +105,7 @@ class Coordinator:
         if started and role == "node":
             self.keygen.greeted(sender, turn)
             self.signing.greeted(sender, turn)
+            self.people.greeted(sender)
         self._handle(opened, role, turn)
 
     def _handle(self, letter: Letter, role: str, turn: Turn) -> None:
@@ -110,7 +117,11 @@ class Coordinator:
         elif kind is Kind.KEYGEN_REQUEST:
             self.keygen.request(letter, turn)
         elif kind is Kind.STATUS_QUERY:
-            self._query(letter, turn)
+            self.people.query(letter, turn) if role == "person" else self._query(letter, turn)
+        elif kind is Kind.PERSON_SAYS:
+            self.people.says(letter, turn)
+        elif kind is Kind.PERSON_RECEIPT:
+            self.people.receipt(letter, turn)
         elif role == "node" and kind in _KEYGEN_KINDS:
             self.keygen.receive(letter, turn)
         elif role == "node":

@@ -146,6 +146,13 @@ class AnswerKept(Body, frozen=True):
     matched: bool
 
 
+class PersonSaidKept(Body, frozen=True):
+    """What a person signed about a spend, as they signed it; in a node, also for when the policy's clock counts it."""
+
+    word: SignedLetter
+    policy_ms: Millis
+
+
 class WaitKept(Body, frozen=True):
     """The policy let a spend wait for the first time: since when, by the policy clock."""
 
@@ -263,6 +270,7 @@ KINDS: dict[str, type[Body]] = {
     "request": RequestKept,
     "judged": JudgedKept,
     "answer": AnswerKept,
+    "person-said": PersonSaidKept,
     "wait": WaitKept,
     "notice": NoticeKept,
     "frozen": FrozenKept,

@@ -29,7 +29,7 @@ from cluster.records import NO_WALLET
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
-from policy import Book, Booking, Facts, OwnerSaid, PolicyClock, Profile, WalletFacts, judge
+from policy import Book, Booking, Facts, OwnerSaid, PersonSaid, PolicyClock, Profile, WalletFacts, judge
 from policy.granting import GrantLeft, left_of
 from policy.grants import Grant
 from taproot import Network, OutPoint
@@ -183,15 +183,18 @@ class PolicyJudge:
         wallet = subject.wallet
         self.see_clock(now)
         owner = words.owner
-        client = self._roster.client(subject.client)
+        client, initiator = self._roster.client(subject.client), self._roster.person_of(subject.client)
         return Facts(
             spend=subject.spend,
             spend_id=subject.spend_id,
             wallet=self._wallet(wallet),
             initiator=client.name if client is not None else "",
+            initiator_person=initiator.name if initiator is not None else "",
+            initiator_roles=initiator.roles if initiator is not None else (),
             clock=self._clock.reading if self._clock is not None else None,
             book=self.book_of(wallet.wallet_id),
             owner_said=None if owner is None else OwnerSaid(owner.yes, owner.at_ms, owner.matched),
+            people=self._people(words),
             waiting_since_ms=words.waiting_since_ms,
             frozen=self.frozen(wallet.wallet_id),
             grants=self.grants.of(wallet.wallet_id),
@@ -221,6 +224,15 @@ class PolicyJudge:
         if profile is None:
             return None
         return left_of(grant, profile, self._wallet(wallet), self.book_of(wallet.wallet_id))
+
+    def _people(self, words: Words) -> tuple[PersonSaid, ...]:
+        """What people said, in the roster's terms; whoever is in it no more does not count."""
+        known = [(self._roster.person(word.identity), word) for word in words.people]
+        return tuple(
+            PersonSaid(person.name, person.roles, word.yes, word.at_ms)
+            for person, word in known
+            if person is not None
+        )
 
     def _role(self, identity: bytes) -> str:
         node = self._roster.node(identity)

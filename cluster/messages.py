@@ -14,6 +14,31 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from cluster.intent_letter import Intent
+from cluster.people_letters import OpenList, OpenRequest, PersonReceipt, PersonRelay, PersonSays, WalletShown
+from cluster.wire_types import (
+    MAX_NOTE_CHARS,
+    Bytes16,
+    Bytes32,
+    Bytes33,
+    Bytes64,
+    Bytes66,
+    Code,
+    Count,
+    Millis,
+    Note,
+    SignedLetter,
+)
+
+__all__ = [
+    "PROTOCOL_VERSION", "MAX_INPUTS", "MAX_PSBT_BYTES", "MAX_NOTE_CHARS", "MAX_NODES", "MAX_CODES",
+    "MAX_FINAL_BYTES", "MAX_LETTER_BYTES", "NO_ID", "KINDS", "Kind", "KindRule",
+    "Bytes16", "Bytes32", "Bytes33", "Bytes64", "Bytes66", "Code", "Count", "Millis", "Note", "Header", "Body",
+    "SignedLetter", "WalletState", "Hello", "Request", "Propose", "Decision", "Roles", "Digests", "Verdict",
+    "NonceRequest", "Nonces", "OrderEntry", "Order", "PartialSignatures", "Gone", "Busy", "Withdraw", "Final",
+    "StatusQuery", "NodeStatus", "Status", "KeygenRequest", "KeygenPropose", "KeygenConsent", "KeygenStart",
+    "KeygenMessage", "KeygenCertificate", "KeygenFault", "RecoveryAck", "KeygenFinal", "PersonSays", "PersonRelay",
+    "PersonReceipt", "OpenRequest", "OpenList", "WalletShown", "Intent",
+]  # fmt: skip
 
 PROTOCOL_VERSION = 1
 """The version of header and bodies; letters of another version are refused with both versions named."""
@@ -24,23 +49,8 @@ MAX_INPUTS = 250
 MAX_PSBT_BYTES = 512 * 1024
 """The largest PSBT a request may carry, in bytes."""
 
-MAX_NOTE_CHARS = 500
-"""The longest note, in characters."""
-
 MAX_NODES = 128
 """The most members a wallet may have (a security bound of BIP 445)."""
-
-Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
-Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
-Bytes33 = Annotated[bytes, Meta(min_length=33, max_length=33)]
-Bytes64 = Annotated[bytes, Meta(min_length=64, max_length=64)]
-Bytes66 = Annotated[bytes, Meta(min_length=66, max_length=66)]
-Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-Millis = Annotated[int, Meta(ge=0, le=2**53)]
-Code = Annotated[
-    str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+\Z")
-]  # `$` would let a newline in
-Note = Annotated[str, Meta(max_length=MAX_NOTE_CHARS)]
 
 MAX_CODES = 32
 """The most codes a verdict may give."""
@@ -82,6 +92,11 @@ class Kind(IntEnum):
     KEYGEN_INVESTIGATION = 29
     RECOVERY_ACK = 30
     KEYGEN_FINAL = 31
+    PERSON_SAYS = 40
+    PERSON_RELAY = 41
+    PERSON_RECEIPT = 42
+    OPEN_LIST = 43
+    WALLET_SHOWN = 44
 
 
 class Header(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -98,13 +113,6 @@ class Header(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     boot_id: Bytes16
     sequence: Millis
     expires_at_ms: Millis
-
-
-class SignedLetter(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """Another's letter, passed on exactly as it was received, with its signature."""
-
-    letter: bytes
-    signature: Bytes64
 
 
 class WalletState(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -236,17 +244,24 @@ class Final(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 
 
 class StatusQuery(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """A client asks how its request, its keygen (header's request id) or the cluster (no id) stands."""
+    """A client asks how its request, its keygen (header's request id) or the cluster (no id) stands.
+
+    A person asks for what is open (no id), for a request or a wallet (its id), and how a request stands.
+    """
 
     want: Code
 
 
 class NodeStatus(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """What the coordinator knows of one node: `reach` and, where there is one, its newest signed verdict."""
+    """What the coordinator knows of one node: `reach` and, where there is one, its newest signed verdict.
+
+    `heard`, for a person who asks, is the node's receipt for what this person said.
+    """
 
     node: Bytes32
     reach: Code
     verdict: SignedLetter | None
+    heard: SignedLetter | None = None
 
 
 class Status(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -342,10 +357,13 @@ Body = (
     | KeygenFault
     | RecoveryAck
     | KeygenFinal
+    | PersonSays
+    | PersonRelay
+    | PersonReceipt
+    | OpenList
+    | WalletShown
 )
 """Any body."""
-
-NODE, COORDINATOR, CLIENT = "node", "coordinator", "client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +384,7 @@ def _rule(body: type[Body], cap: int, senders: str, durable: str, repeat: str) -
 _SMALL, _MEDIUM, _LARGE = 4 * 1024, 64 * 1024, 1000 * 1024
 
 KINDS: dict[Kind, KindRule] = {
-    Kind.HELLO: _rule(Hello, 16 * 1024, "node coordinator client", "nothing", "is heard again"),
+    Kind.HELLO: _rule(Hello, 16 * 1024, "node coordinator client person", "nothing", "is heard again"),
     Kind.REQUEST: _rule(Request, 536 * 1024, "client", "nothing", "the stored state of that request"),
     Kind.INTENT: _rule(Intent, 16 * 1024, "", "nothing", "is refused: only inside a request"),
     Kind.PROPOSE: _rule(Propose, 540 * 1024, "coordinator", "the request", "the stored verdict"),
@@ -383,7 +401,7 @@ KINDS: dict[Kind, KindRule] = {
     Kind.BUSY: _rule(Busy, _SMALL, "node coordinator", "nothing", "is ignored"),
     Kind.WITHDRAW: _rule(Withdraw, _SMALL, "node", "the owner's no", "is ignored"),
     Kind.FINAL: _rule(Final, 560 * 1024, "coordinator", "the final transaction", "is ignored"),
-    Kind.STATUS_QUERY: _rule(StatusQuery, _SMALL, "client", "nothing", "the newest state"),
+    Kind.STATUS_QUERY: _rule(StatusQuery, _SMALL, "client person", "nothing", "the newest state"),
     Kind.STATUS: _rule(Status, _LARGE, "coordinator", "the request", "replaces the older one"),
     Kind.KEYGEN_REQUEST: _rule(
         KeygenRequest, _MEDIUM, "client", "nothing", "the stored state of that keygen"
@@ -405,6 +423,13 @@ KINDS: dict[Kind, KindRule] = {
     Kind.KEYGEN_INVESTIGATION: _rule(KeygenMessage, 80 * 1024, "coordinator", "nothing", "the same answer"),
     Kind.RECOVERY_ACK: _rule(RecoveryAck, _SMALL, "node", "the owner's confirmation of a copy", "is ignored"),
     Kind.KEYGEN_FINAL: _rule(KeygenFinal, 80 * 1024, "coordinator", "the acknowledgements", "is ignored"),
+    Kind.PERSON_SAYS: _rule(PersonSays, 1024, "person", "what was said", "the stored state of that request"),
+    Kind.PERSON_RELAY: _rule(
+        PersonRelay, 2 * 1024, "coordinator", "what the person said", "the stored receipt"
+    ),
+    Kind.PERSON_RECEIPT: _rule(PersonReceipt, 1024, "node", "what the person said", "replaces the older one"),
+    Kind.OPEN_LIST: _rule(OpenList, _MEDIUM, "coordinator", "nothing", "replaces the older one"),
+    Kind.WALLET_SHOWN: _rule(WalletShown, 108 * 1024, "coordinator", "the acknowledgements", "is ignored"),
 }
 """Every kind of letter: cap on the whole letter in bytes, senders, what is durable before it leaves, a repeat."""
 

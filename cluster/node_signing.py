@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from cluster.codec import BadLetter, Letter
 from cluster.judging import Judge
-from cluster.messages import Busy, Final, Gone, NonceRequest, Order, Propose
+from cluster.messages import Busy, Final, Gone, NonceRequest, Order, PersonRelay, Propose
 from cluster.node_orders import Orders
+from cluster.node_people import People
 from cluster.node_verdicts import Verdicts
 from cluster.roster import Roster
 from cluster.schemes import Wallet
@@ -23,6 +24,7 @@ class SigningDesk:
         self.tickets = Tickets(wallets, judge)
         self.verdicts = Verdicts(roster, vault, judge, wallets, self.tickets)
         self._orders = Orders(roster, me, vault, judge, self.tickets, self.verdicts)
+        self._people = People(roster, judge, self.tickets, self.verdicts)
 
     def receive(self, letter: Letter, turn: Turn) -> None:
         """Handle one signing letter from a coordinator; raises BadLetter when it makes no sense."""
@@ -39,6 +41,8 @@ class SigningDesk:
                 self._orders.order(letter, letter.body, turn)
             case Final():
                 self._orders.final(letter, letter.body, turn)
+            case PersonRelay(word=word):
+                self._people.hear(letter, word, turn)
             case Busy() | Gone():
                 pass
             case _:

@@ -300,26 +300,28 @@ class Verdicts:
         now_ms, until_ms = turn.now.wall_ms, ticket.judgement.wait_until_ms
         if until_ms is not None:
             if self._judge.budget_time(turn.now) >= until_ms:
-                self._again(ticket, coordinators, turn)
+                self.again(ticket, coordinators, turn)
             until_ms = ticket.judgement.wait_until_ms
         elif ticket.judgement.approves and (
             ticket.verdict_until_ms - RENEW_BEFORE_MS <= now_ms < ticket.expires_at_ms - RENEW_BEFORE_MS
         ):
-            self._again(ticket, coordinators, turn)
+            self.again(ticket, coordinators, turn)
         due = [] if until_ms is None else [now_ms + max(1, until_ms - self._judge.budget_time(turn.now))]
         if ticket.judgement.approves:
             due.append(max(now_ms + 1000, ticket.verdict_until_ms - RENEW_BEFORE_MS))
         return due
 
-    def _again(self, ticket: Ticket, coordinators: Iterable[bytes], turn: Turn) -> None:
-        """Judge again and say so; an approval that is none any more is withdrawn, with its nonces."""
+    def again(
+        self, ticket: Ticket, coordinators: Iterable[bytes], turn: Turn, why: str = "policy-changed"
+    ) -> None:
+        """Judge again and say so; an approval that is none any more is withdrawn, with its nonces, and with `why`."""
         was_approved, asked = ticket.judgement.approves, ticket.judgement.asks_owner
         self.judge_again(ticket, turn)
         if was_approved and not ticket.judgement.approves:
             self.drop_nonces(ticket)
         for coordinator in coordinators:
             if was_approved and not ticket.judgement.approves:
-                tell(Kind.WITHDRAW, Withdraw("policy-changed"), ticket, coordinator, turn)
+                tell(Kind.WITHDRAW, Withdraw(why), ticket, coordinator, turn)
             self.say_verdict(ticket, coordinator, turn)
         if ticket.judgement.asks_owner and not asked:
             turn.ask(self.question(ticket))
@@ -330,7 +332,7 @@ class Verdicts:
             before = ticket.judgement
             if before.decision is Decision.REFUSE:
                 continue
-            self._again(ticket, coordinators, turn)
+            self.again(ticket, coordinators, turn)
 
     def resume(self, turn: Turn) -> None:
         """After a start: judge what is open, so that the owner is asked again; anything else waits to be proposed."""

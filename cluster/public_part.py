@@ -16,11 +16,13 @@ from nacl.signing import VerifyKey
 from cluster.codec import Identity, decode, encode
 from cluster.messages import Bytes32, Bytes33
 from cluster.roster import (
+    MAX_ROLES,
     ROSTER_VERSION,
     ClientEntry,
     CoordinatorEntry,
     Entry,
     Name,
+    NameOrNone,
     NodeEntry,
     PersonEntry,
     Roster,
@@ -62,8 +64,9 @@ class PublicPart(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tru
     identity: Bytes32
     transport: bytes
     host_pubkeys: Annotated[tuple[Bytes33, ...], Meta(max_length=HOST_KEYS)]
-    roles: Annotated[tuple[Name, ...], Meta(max_length=8)]
+    roles: Annotated[tuple[Name, ...], Meta(max_length=MAX_ROLES)]
     endpoint: Annotated[str, Meta(max_length=255)]
+    person: NameOrNone
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -78,6 +81,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     signature: str
     transport: str = ""
     endpoint: str = ""
+    person: str = ""
     roles: tuple[str, ...] = ()
     host_pubkeys: tuple[str, ...] = ()
 
@@ -94,6 +98,7 @@ def write_public_part(part: PublicPart, identity: Identity) -> bytes:
         signature=identity.sign(_DOMAIN + encode(part)).hex(),
         transport=part.transport.hex(),
         endpoint=part.endpoint,
+        person=part.person,
         roles=part.roles,
         host_pubkeys=tuple(key.hex() for key in part.host_pubkeys),
     )
@@ -121,6 +126,7 @@ def read_public_part(data: bytes) -> PublicPart:
             host_pubkeys=tuple(map(bytes.fromhex, file.host_pubkeys)),
             roles=file.roles,
             endpoint=file.endpoint,
+            person=file.person,
         )
         decode(encode(part), PublicPart)
         entry_of(part)
@@ -147,9 +153,9 @@ def entry_of(part: PublicPart) -> NodeEntry | CoordinatorEntry | ClientEntry | P
                 CoordinatorEntry(part.name, part.identity, part.transport, part.endpoint), CoordinatorEntry
             )
         case "client":
-            return _checked(ClientEntry(part.name, part.identity, part.transport), ClientEntry)
+            return _checked(ClientEntry(part.name, part.identity, part.transport, part.person), ClientEntry)
         case "person":
-            return _checked(PersonEntry(part.name, part.identity, part.roles), PersonEntry)
+            return _checked(PersonEntry(part.name, part.identity, part.transport, part.roles), PersonEntry)
 
 
 def roster_of(parts: tuple[PublicPart, ...], cluster_id: bytes, epoch: int = 1) -> Roster:

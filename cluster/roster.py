@@ -23,10 +23,16 @@ ROSTER_VERSION = 1
 WORDS_MEMORY_BYTES = 256 * 1024 * 1024
 """Argon2id memory for match words; the time cost is 3."""
 
+MAX_ROLES = 8
+"""The most roles a person may hold."""
+
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 """What a node, a person or a wallet may be called."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=31, pattern=r"^[a-z0-9][a-z0-9-]{0,30}\Z")]
+
+NameOrNone = Annotated[str, Meta(max_length=31, pattern=r"^([a-z0-9][a-z0-9-]{0,30})?\Z")]
+"""A name, or "" for nobody's."""
 
 
 class RosterError(ValueError):
@@ -60,13 +66,18 @@ class CoordinatorEntry(Reachable, frozen=True):
 
 
 class ClientEntry(Reachable, frozen=True):
-    """A device that may ask for signatures and propose wallets."""
+    """A device that may ask for signatures and propose wallets, and whose it is: a person's, or nobody's ("").
+
+    What a person's own device asks for, that person never approves.
+    """
+
+    person: NameOrNone = ""
 
 
-class PersonEntry(Entry, frozen=True):
-    """A person whose signed approvals count, and the roles they hold."""
+class PersonEntry(Reachable, frozen=True):
+    """A person whose signed yes or no counts, given on a device of their own, and the roles they hold."""
 
-    roles: Annotated[tuple[Name, ...], Meta(max_length=8)]
+    roles: Annotated[tuple[Name, ...], Meta(max_length=MAX_ROLES)]
 
 
 class Roster(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +105,7 @@ class Roster(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     @property
     def reachable(self) -> tuple[Reachable, ...]:
         """All who speak over the wire."""
-        return (*self.nodes, *self.coordinators, *self.clients)
+        return (*self.nodes, *self.coordinators, *self.clients, *self.people)
 
     def node(self, identity: bytes) -> NodeEntry | None:
         """The node with this identity key, if there is one."""
@@ -103,6 +114,16 @@ class Roster(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     def client(self, identity: bytes) -> ClientEntry | None:
         """The client with this identity key, if there is one."""
         return next((entry for entry in self.clients if entry.identity == identity), None)
+
+    def person(self, identity: bytes) -> PersonEntry | None:
+        """The person with this identity key, if there is one."""
+        return next((entry for entry in self.people if entry.identity == identity), None)
+
+    def person_of(self, client: bytes) -> PersonEntry | None:
+        """The person whose device a client (identity key) is; None for nobody's."""
+        entry = self.client(client)
+        whose = entry.person if entry is not None else ""
+        return next((person for person in self.people if person.name == whose), None)
 
     def coordinator(self, identity: bytes) -> CoordinatorEntry | None:
         """The coordinator with this identity key, if there is one."""
@@ -116,7 +137,7 @@ class Roster(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
             return "coordinator"
         if self.client(identity):
             return "client"
-        return "person" if any(entry.identity == identity for entry in self.people) else ""
+        return "person" if self.person(identity) else ""
 
 
 class CharterMember(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -151,7 +172,7 @@ class Charter(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 
 
 def check_roster(roster: Roster) -> None:
-    """Raises RosterError unless the version is ours, no name or key stands twice, and host keys are points."""
+    """Raises RosterError unless the version is ours, no name or key stands twice, and all of it fits together."""
     if roster.version != ROSTER_VERSION:
         raise RosterError(f"roster version {roster.version}; this program reads version {ROSTER_VERSION}")
     _distinct("name", (entry.name for entry in roster.everyone))
@@ -161,6 +182,14 @@ def check_roster(roster: Roster) -> None:
     for node in roster.nodes:
         for key in node.host_pubkeys:
             _check_point(node, key)
+    people = {person.name for person in roster.people}
+    for client in roster.clients:
+        if client.person and client.person not in people:
+            raise RosterError(
+                f"client {client.name} is {client.person}'s, and nobody of that name is a person here"
+            )
+    for person in roster.people:
+        _distinct(f"role of {person.name}", person.roles)
 
 
 def check_charter(charter: Charter, roster: Roster) -> None:

@@ -48,6 +48,7 @@ class _Coordinator(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Client(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
+    person: str
     identity: Hex
     transport: Hex
 
@@ -56,6 +57,7 @@ class _Person(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     roles: tuple[str, ...]
     identity: Hex
+    transport: Hex
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,8 +87,8 @@ def write_roster_file(roster: Roster) -> bytes:
         coordinators=tuple(
             _Coordinator(e.name, e.endpoint, e.identity.hex(), e.transport.hex()) for e in roster.coordinators
         ),
-        clients=tuple(_Client(e.name, e.identity.hex(), e.transport.hex()) for e in roster.clients),
-        people=tuple(_Person(e.name, e.roles, e.identity.hex()) for e in roster.people),
+        clients=tuple(_Client(e.name, e.person, e.identity.hex(), e.transport.hex()) for e in roster.clients),
+        people=tuple(_Person(e.name, e.roles, e.identity.hex(), e.transport.hex()) for e in roster.people),
     )
     return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
 
@@ -128,6 +130,10 @@ def _roster(file: _File) -> Roster:
             CoordinatorEntry(e.name, unhex(e.identity), unhex(e.transport), e.endpoint)
             for e in file.coordinators
         ),
-        clients=tuple(ClientEntry(e.name, unhex(e.identity), unhex(e.transport)) for e in file.clients),
-        people=tuple(PersonEntry(e.name, unhex(e.identity), e.roles) for e in file.people),
+        clients=tuple(
+            ClientEntry(e.name, unhex(e.identity), unhex(e.transport), e.person) for e in file.clients
+        ),
+        people=tuple(
+            PersonEntry(e.name, unhex(e.identity), unhex(e.transport), e.roles) for e in file.people
+        ),
     )

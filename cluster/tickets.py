@@ -1,4 +1,4 @@
-"""The requests of a node, one ticket each, what its owner said of them, and what records say of both.
+"""The requests of a node, one ticket each, what its owner and people said of them, and what records say of both.
 
 Life of a request: `open` (judged; the verdict may change with the owner's answer, the budget or the clock), then
 `refused` (for good: whoever still wants the spend must ask anew), `closed` (expired unsigned), or `may-be-signed`
@@ -20,6 +20,7 @@ from cluster.journal import (
     FinalKept,
     JudgedKept,
     NoticeKept,
+    PersonSaidKept,
     RequestKept,
     SignedKept,
     UsedKept,
@@ -37,6 +38,7 @@ from cluster.messages import (
     Verdict,
     Withdraw,
 )
+from cluster.people_words import PeopleWords
 from cluster.requests import FAILED_WINDOW_MS, Shelf, Trace
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
@@ -107,6 +109,7 @@ class Tickets(Shelf[Ticket, TicketTrace]):
     def __init__(self, wallets: dict[bytes, Wallet], judge: Judge) -> None:
         super().__init__(wallets, _trace)
         self._judge = judge
+        self.people = PeopleWords()
         self._answers: dict[bytes, Said] = {}
         self._waits: dict[bytes, int] = {}
         self._told: dict[tuple[bytes, str], None] = {}
@@ -149,7 +152,8 @@ class Tickets(Shelf[Ticket, TicketTrace]):
         stands = said is not None and (
             not said.word.yes or ticket.state == "may-be-signed" or wall_ms <= said.until_ms
         )
-        return Words(said.word if said is not None and stands else None, (), self._waits.get(spend_id))
+        people = self.people.of(spend_id, wall_ms, begun=ticket.state == "may-be-signed")
+        return Words(said.word if said is not None and stands else None, people, self._waits.get(spend_id))
 
     # Waits and notices.
 
@@ -181,6 +185,9 @@ class Tickets(Shelf[Ticket, TicketTrace]):
         match entry:
             case RequestKept(request=request):
                 self._restore_request(open_inner(request, Kind.REQUEST), wallet_id, entry.at_ms)
+            case PersonSaidKept():
+                letter = open_inner(entry.word, Kind.PERSON_SAYS)
+                self.people.keep(letter, entry.policy_ms, self.ended[letter.header.request_id].expires_at_ms)
             case WaitKept(spend_id=spend_id, since_ms=since_ms):
                 self._waits[spend_id] = since_ms
             case NoticeKept(request_id=request_id, text=text):

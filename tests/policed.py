@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from world import World
 
 from cluster.judge import PolicyJudge
@@ -13,8 +15,17 @@ from cluster.settings import profile_of_text
 class PolicedWorld(World):
     """Every node has the judge of a real one, and this policy; an empty text leaves it without any."""
 
-    def __init__(self, policy: str, t: int = 2, n: int = 3, *, seed: int = 1) -> None:
-        super().__init__(t, n, seed=seed)
+    def __init__(
+        self,
+        policy: str,
+        t: int = 2,
+        n: int = 3,
+        *,
+        seed: int = 1,
+        people: Mapping[str, tuple[str, ...]] | None = None,
+        client_of: str = "",
+    ) -> None:
+        super().__init__(t, n, seed=seed, people=people, client_of=client_of)
         for name in self.node_names if policy else ():
             self.adopt(name, policy)
 

@@ -8,7 +8,7 @@ wants to remember is in its `disk` before any of its letters is on the `wire`, s
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypedDict
@@ -26,6 +26,7 @@ from cluster.journal import Body, ClockKept, PolicyKept, SignedKept
 from cluster.judging import Judge, Judgement, Words
 from cluster.messages import Decision, SignedLetter
 from cluster.node import Answer, CopyShown, Node, OwnerSays
+from cluster.people import Person
 from cluster.records import Record
 from cluster.roster import (
     Charter,
@@ -33,6 +34,7 @@ from cluster.roster import (
     ClientEntry,
     CoordinatorEntry,
     NodeEntry,
+    PersonEntry,
     Roster,
     digest,
 )
@@ -85,7 +87,7 @@ class Seat:
     name: str
     identity: TestIdentity
     disk: list[Record] = field(default_factory=list)
-    machine: Node | Coordinator | Client | None = None
+    machine: Node | Coordinator | Client | Person | None = None
     boots: int = 0
     steps: int = 0
     wake_at_ms: int | None = None
@@ -170,7 +172,10 @@ class ScriptedJudge:
 
 
 class World:
-    """n nodes, one coordinator, one client (and more on demand) that share a clock and a wire."""
+    """n nodes, one coordinator, one client (and more on demand) that share a clock and a wire.
+
+    `people` are those of the roster, with their roles; `client_of` is whose device the client is.
+    """
 
     def __init__(
         self,
@@ -181,6 +186,8 @@ class World:
         judges: Callable[[str], Judge] | None = None,
         hook: Hook = honest,
         crash: Crash | None = None,
+        people: Mapping[str, tuple[str, ...]] | None = None,
+        client_of: str = "",
     ) -> None:
         self.crash = crash
         self.watch = Watch()
@@ -191,7 +198,9 @@ class World:
         self._wire: list[tuple[int, int, Envelope]] = []
         self._count = 0
         self.node_names = tuple(f"node{i}" for i in range(n))
-        self.seats = {name: Seat(name, TestIdentity(name)) for name in (*self.node_names, "coord", "client")}
+        self.people, self.client_of = dict(people or {}), client_of
+        names = (*self.node_names, "coord", "client", *self.people)
+        self.seats = {name: Seat(name, TestIdentity(name)) for name in names}
         self._judges = judges or ScriptedJudge
         self.roster = self._roster()
         self.roster_digest = digest(encode(self.roster))
@@ -222,9 +231,18 @@ class World:
             "tcp://127.0.0.1:5555",
         )
         client = ClientEntry(
-            "client", self.seats["client"].identity.public, tagged_hash("test/transport", b"client")
+            "client",
+            self.seats["client"].identity.public,
+            tagged_hash("test/transport", b"client"),
+            self.client_of,
         )
-        return Roster(1, "regtest", tagged_hash("test/cluster"), 1, nodes, (coordinator,), (client,), ())
+        people = tuple(
+            PersonEntry(
+                name, self.seats[name].identity.public, tagged_hash("test/transport", name.encode()), roles
+            )
+            for name, roles in self.people.items()
+        )
+        return Roster(1, "regtest", tagged_hash("test/cluster"), 1, nodes, (coordinator,), (client,), people)
 
     def charter(self, index: int = 0, name: str = "vault") -> Charter:
         """A charter for all nodes, t of n."""
@@ -271,6 +289,9 @@ class World:
             seat.machine = Node(vault=seat.vault, judge=watched, records=list(seat.disk), **common)
         elif name == "coord":
             seat.machine = Coordinator(records=list(seat.disk), **common)
+        elif name in self.people:
+            coordinator = self.seats["coord"].identity.public
+            seat.machine = Person(records=list(seat.disk), coordinator=coordinator, **common)
         else:
             seat.machine = Client(coordinator=self.seats["coord"].identity.public, **common)
         self.perform(name, seat.machine.start(self.now, self.entropy()))
@@ -364,6 +385,21 @@ class World:
         machine = self.seats["client"].machine
         assert isinstance(machine, Client)
         return machine
+
+    def person(self, name: str) -> Person:
+        """A person's running device."""
+        machine = self.seats[name].machine
+        assert isinstance(machine, Person)
+        return machine
+
+    def says(self, name: str, request_id: bytes, yes: bool) -> None:
+        """A person looks at what is listed, finds the request, and signs a yes or no."""
+        self.perform(name, self.person(name).look(None, self.now, self.entropy()))
+        if not self.run(lambda: request_id in self.person(name).views):
+            raise AssertionError(
+                f"{name} cannot read it: {self.person(name).trouble} {self.person(name).unread}"
+            )
+        self.perform(name, self.person(name).says(request_id, yes, self.now, self.entropy()))
 
     def answer(self, name: str, answer: OwnerSays) -> None:
         """A node's owner speaks."""

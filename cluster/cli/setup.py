@@ -25,7 +25,7 @@ from cluster.public_part import (
     write_public_part,
 )
 from cluster.records import Record
-from cluster.roster import NAME, ROSTER_VERSION, Roster, RosterError, match_words
+from cluster.roster import MAX_ROLES, NAME, ROSTER_VERSION, Roster, RosterError, match_words
 from cluster.roster_file import read_roster_file, write_roster_file
 from cluster.sealed import DEFAULT_COST, MINIMUM_COST, KdfCost
 from cluster.settings import profile_of_text, read_settings_text
@@ -53,6 +53,15 @@ __all__ = [
 @click.option(
     "--quorum-role", "quorum_roles", multiple=True, help="Its role in a quorum (default: its name)."
 )
+@click.option(
+    "--person-role",
+    "person_roles",
+    multiple=True,
+    help="Person: a role they hold, such as treasurer (repeat it).",
+)
+@click.option(
+    "--person", default="", help="Client: the person whose device this is; they never approve what it asks."
+)
 @click.option("--policy", type=click.Path(path_type=Path), help="Node: the profile to put in force.")
 @click.option(
     "--kdf-memory", type=int, help="MiB for the passphrase's key derivation (default 256, at least 19)."
@@ -65,6 +74,8 @@ def init(
     listen: str,
     bind: str,
     quorum_roles: tuple[str, ...],
+    person_roles: tuple[str, ...],
+    person: str,
     policy: Path | None,
     kdf_memory: int | None,
 ) -> None:
@@ -75,6 +86,7 @@ def init(
     network = call.network or "regtest"
     config = Config(role, name, network, bind=bind)
     _check_init(config, listen, quorum_roles, policy)
+    _check_people(config, person_roles, person)
     place = DataDir.locate(call.datadir, network)
     for file in (place.seed_file, place.database, place.config_file):
         if file.exists():
@@ -84,7 +96,7 @@ def init(
     passphrase = call.passphrase.read("New passphrase", confirm=True)
     call.output.talk("Making the seed and sealing it...")
     seed = Seed(os.urandom(32))
-    part = make_part(config, seed, listen, quorum_roles)
+    part = make_part(config, seed, listen, quorum_roles or person_roles, person)
     make_datadir(place, config, seed, part, passphrase, cost, records=records)
     show_words(call, seed)
     seed.wipe()
@@ -131,10 +143,23 @@ def _check_init(config: Config, listen: str, quorum_roles: tuple[str, ...], poli
         raise UsageError("only a coordinator listens: --listen and --bind are for --role coordinator")
     if policy is not None and config.role != "node":
         raise UsageError("only a node has a policy: --policy is for --role node")
-    if quorum_roles and config.role not in {"node", "person"}:
-        raise UsageError("only nodes and people have a role in a quorum")
-    if config.role == "node" and len(quorum_roles) > 1:
+    if quorum_roles and config.role != "node":
+        raise UsageError("only nodes have a role in a quorum; a person's roles are --person-role")
+    if len(quorum_roles) > 1:
         raise UsageError("a node has one role in a quorum")
+
+
+def _check_people(config: Config, roles: tuple[str, ...], person: str) -> None:
+    """What can be wrong with the words about people."""
+    for word in (*roles, *([person] if person else ())):
+        if not NAME.fullmatch(word):
+            raise UsageError(f"a name is a-z, 0-9 and -, starts with a letter or digit, at most 31: {word!r}")
+    if roles and config.role != "person":
+        raise UsageError("--person-role is for --role person")
+    if len(set(roles)) != len(roles) or len(roles) > MAX_ROLES:
+        raise UsageError(f"--person-role: each role once, and at most {MAX_ROLES}")
+    if person and config.role != "client":
+        raise UsageError("--person says whose device a client is: it is for --role client")
 
 
 def read_profile_file(path: Path, network: str) -> str:
@@ -150,8 +175,10 @@ def _policy_kept(text: str) -> PolicyKept:
     return PolicyKept(time.time_ns() // 1_000_000, text, profile_of_text(text).digest)
 
 
-def make_part(config: Config, seed: Seed, listen: str, quorum_roles: tuple[str, ...]) -> PublicPart:
-    """The public part of a party with this seed."""
+def make_part(
+    config: Config, seed: Seed, listen: str, roles: tuple[str, ...], person: str = ""
+) -> PublicPart:
+    """The public part of a party with this seed; `roles` are a node's one or a person's, `person` a client's."""
     keys = seed.keys(config.network)
     is_node = config.role == "node"
     default_roles = (config.name,) if is_node else ()
@@ -161,10 +188,11 @@ def make_part(config: Config, seed: Seed, listen: str, quorum_roles: tuple[str, 
         role=config.role,  # type: ignore[arg-type]  # the option's choices are exactly these
         name=config.name,
         identity=keys.identity().public,
-        transport=b"" if config.role == "person" else keys.transport().public,
+        transport=keys.transport().public,
         host_pubkeys=tuple(keys.host_key(i).point().to_bytes() for i in range(HOST_KEYS)) if is_node else (),
-        roles=quorum_roles or default_roles,
+        roles=roles or default_roles,
         endpoint=listen,
+        person=person,
     )
 
 
@@ -292,7 +320,7 @@ def _give_roster(
             "epoch": shown.epoch,
             "nodes": [{"name": node.name, "role": node.role} for node in shown.nodes],
             "coordinators": [{"name": c.name, "endpoint": c.endpoint} for c in shown.coordinators],
-            "clients": [{"name": client.name} for client in shown.clients],
+            "clients": [{"name": client.name, "person": client.person} for client in shown.clients],
             "people": [{"name": person.name, "roles": list(person.roles)} for person in shown.people],
             "words": list(words),
         },
@@ -304,6 +332,9 @@ def _roster_text(shown: Roster, words: tuple[str, ...]) -> str:
     rows = [f"cluster {shown.cluster_id.hex()[:16]} on {shown.network}, epoch {shown.epoch}"]
     rows += [f"  node         {node.name} (role {node.role})" for node in shown.nodes]
     rows += [f"  coordinator  {entry.name} at {entry.endpoint}" for entry in shown.coordinators]
-    rows += [f"  client       {entry.name}" for entry in shown.clients]
+    rows += [
+        f"  client       {entry.name}{f' (device of {entry.person})' if entry.person else ''}"
+        for entry in shown.clients
+    ]
     rows += [f"  person       {entry.name} ({', '.join(entry.roles) or 'no role'})" for entry in shown.people]
     return "\n".join([*rows, "its words, to be compared by all parties:", words_table(words)])

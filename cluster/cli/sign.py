@@ -38,7 +38,9 @@ _MAGIC = b"psbt\xff"
 @click.option("--wallet", default="", help="The wallet (only needed if there are several).")
 @click.option("--note", default="", help="A word to the owners; they see it marked as unverified.")
 @click.option(
-    "--intent", type=click.Path(path_type=Path), help="The intent that a device signed (`assent intent make`)."
+    "--intent",
+    type=click.Path(path_type=Path),
+    help="The intent that a device signed (`assent intent make`).",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write the signed PSBT.")
 @click.option("--tx", is_flag=True, help="Print the finished transaction as hex; a PSBT only with --out.")

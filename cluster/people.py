@@ -1,0 +1,355 @@
+"""A person's own device: it looks at what is open, reads each request itself, and says yes or no under its own key.
+
+A pure machine like the others, which dials the coordinator as a client does and believes of the answers only what
+it can check: a wallet with its recovery data and every member's acknowledgement, a request with its client's
+signature and its id computed anew from the PSBT, verdicts and receipts with their node's signature. What it says is
+in `remember` of the same Step, so that a later word is always newer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from cluster.approvals import PERSON_LIFE_MS
+from cluster.client import REPEAT_MS, NodeView, hear_nodes
+from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, decode, open_inner, open_letter
+from cluster.effects import Now, Outgoing, Step
+from cluster.errors import one_line
+from cluster.journal import PersonSaidKept, WalletComplete, WalletKept, read
+from cluster.messages import (
+    NO_ID,
+    PROTOCOL_VERSION,
+    Busy,
+    Hello,
+    Kind,
+    OpenList,
+    OpenRequest,
+    PersonReceipt,
+    PersonSays,
+    Propose,
+    SignedLetter,
+    Status,
+    StatusQuery,
+    WalletShown,
+)
+from cluster.records import Head, Record
+from cluster.restoring import sense_made_of
+from cluster.roster import Charter, Roster, RosterError, check_charter
+from cluster.schemes import SCHEMES, KeygenTrouble, Wallet, read_wallet
+from cluster.subjects import BadRequest, Subject, understand
+from cluster.turn import Turn
+
+MAX_FETCHED = 8
+"""How many letters are asked for at once: each may have half a megabyte."""
+
+MAX_INDEX = 100_000
+"""As far as the coordinator is believed about the addresses that are used; each of them is derived here."""
+
+
+@dataclass(slots=True)
+class RequestView:
+    """One request, read from its client's own letter; `state` and reach are the coordinator's word."""
+
+    subject: Subject
+    letter: Letter
+    state: str
+    codes: tuple[str, ...] = ()
+    nodes: dict[bytes, NodeView] = field(default_factory=dict)
+    receipts: dict[bytes, PersonReceipt] = field(default_factory=dict)
+    said: SignedLetter | None = None
+    body: PersonSays | None = None
+    taken: bool = False
+    fault: str = ""
+
+    @property
+    def expires_at_ms(self) -> int:
+        """Until when its client wants it."""
+        return self.letter.header.expires_at_ms
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to say: it has ended, or the coordinator did not take the word."""
+        return bool(self.fault) or self.state in {"final", "expired", "closed"}
+
+    def kept_by(self) -> tuple[bytes, ...]:
+        """The nodes whose receipt says that they have what was said last."""
+        body = self.body
+        return tuple(
+            node
+            for node, receipt in self.receipts.items()
+            if body is not None and (receipt.said_at_ms, receipt.yes) == (body.said_at_ms, body.yes)
+        )
+
+
+class Person:
+    """One person's device, over the records of its earlier runs, and over one coordinator at a time."""
+
+    def __init__(
+        self,
+        *,
+        roster: Roster,
+        roster_digest: bytes,
+        identity: Identity,
+        boot_id: bytes,
+        coordinator: bytes,
+        records: Iterable[Record],
+    ) -> None:
+        """Read the records again, in order; raises ValueError when one of them makes no sense."""
+        self.roster = roster
+        self._roster_digest = roster_digest
+        self._coordinator = coordinator
+        self._mouth = Mouth(identity, roster.cluster_id, boot_id)
+        self._ear = Ear.of(roster.cluster_id, identity.public)
+        self._said_at_ms: int | None = None
+        self._last_said: dict[bytes, int] = {}
+        self._charters: dict[bytes, bytes] = {}
+        self.wallets: dict[bytes, Wallet] = {}
+        self._asked_ms: dict[tuple[str, bytes, bytes], int] = {}
+        self.listed: tuple[OpenRequest, ...] | None = None
+        self._named: tuple[bytes, ...] = ()
+        self.views: dict[bytes, RequestView] = {}
+        self.unread: dict[bytes, str] = {}
+        self.wanted: set[bytes] | None = None
+        self.trouble = ""
+        for height, record in enumerate(records):
+            with sense_made_of(record, height):
+                self._restore(record)
+
+    def start(self, now: Now, entropy: bytes) -> Step:
+        """Say Hello, and ask what is open."""
+        turn = self._turn(now, entropy)
+        hello = Hello(PROTOCOL_VERSION, SCHEMES, self._roster_digest, 0, NO_ID, now.wall_ms, ())
+        turn.tell(Kind.HELLO, self._coordinator, hello)
+        return self._end(turn)
+
+    def look(self, wanted: Iterable[bytes] | None, now: Now, entropy: bytes) -> Step:
+        """Ask anew what is open, and from here on read only these requests of it; None for all."""
+        self.wanted = None if wanted is None else set(wanted)
+        self.listed = None
+        self.unread.clear()
+        self._asked_ms.clear()
+        turn = self._turn(now, entropy)
+        self._fetch(turn)
+        return self._end(turn)
+
+    def says(self, request_id: bytes, yes: bool, now: Now, entropy: bytes) -> Step:
+        """Sign a yes or no to a request that was read here; ValueError when it can no longer be answered."""
+        view = self.views[request_id]
+        turn = self._turn(now, entropy)
+        spend_id, wallet_id = view.subject.spend_id, view.subject.wallet.wallet_id
+        said_at_ms = max(now.wall_ms, self._last_said.get(spend_id, 0) + 1)
+        until_ms = min(view.expires_at_ms, said_at_ms + PERSON_LIFE_MS)
+        if until_ms <= said_at_ms:
+            raise ValueError("the request has expired")
+        body = PersonSays(spend_id, yes, said_at_ms)
+        signed = self._mouth.say(
+            Kind.PERSON_SAYS,
+            self._coordinator,
+            body,
+            wallet_id=wallet_id,
+            request_id=request_id,
+            expires_at_ms=until_ms,
+        )
+        self._last_said[spend_id] = said_at_ms
+        view.said, view.body, view.taken, view.fault = signed, body, False, ""
+        turn.note(PersonSaidKept(now.wall_ms, signed, 0), wallet_id)
+        self._said_at_ms = None
+        return self._end(turn)
+
+    def receive(self, sender: bytes, letter: bytes, signature: bytes, now: Now, entropy: bytes) -> Step:
+        """A letter arrived; one that proves nothing changes nothing, and `trouble` says what was wrong with it."""
+        turn = self._turn(now, entropy)
+        try:
+            if sender != self._coordinator:
+                raise BadLetter("letter-stranger", "a person listens only to their coordinator")
+            opened = open_letter(letter, signature, sender)
+            self._ear.check(opened.header, now.wall_ms)
+            self._handle(opened, turn)
+        except BadLetter as bad:
+            self.trouble = one_line(str(bad))
+        return self._end(turn)
+
+    def tick(self, now: Now, entropy: bytes) -> Step:
+        """Ask again about whatever has not come, and say again what was not taken."""
+        return self._end(self._turn(now, entropy))
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether everything that is listed, or is wanted of it, was read, or was found to be unreadable."""
+        return self.listed is not None and not self._missing_wallets() and not self._missing_requests()
+
+    # Inside.
+
+    def _turn(self, now: Now, entropy: bytes) -> Turn:
+        return Turn(now, entropy, Head(), self._mouth)
+
+    def _restore(self, record: Record) -> None:
+        entry = read(record)
+        match entry:
+            case WalletKept(charter=exact, recovery_data=recovery_data):
+                wallet = read_wallet(decode(exact, Charter), recovery_data)
+                self._charters[wallet.wallet_id] = exact
+                self.wallets[wallet.wallet_id] = replace(wallet, complete=True)
+            case PersonSaidKept(word=word):
+                body = open_inner(word, Kind.PERSON_SAYS).body
+                assert isinstance(body, PersonSays)
+                self._last_said[body.spend_id] = max(self._last_said.get(body.spend_id, 0), body.said_at_ms)
+            case _:
+                pass
+
+    def _end(self, turn: Turn) -> Step:
+        now_ms = turn.now.monotonic_ms
+        again: tuple[Outgoing, ...] = ()
+        if self._said_at_ms is None or now_ms - self._said_at_ms >= REPEAT_MS:
+            self._said_at_ms = now_ms
+            self._ask(turn)
+            again = tuple(
+                Outgoing(self._coordinator, view.said.letter, view.said.signature)
+                for view in self.views.values()
+                if view.said is not None and not view.over and not view.kept_by()
+            )
+        step = turn.step(now_ms + REPEAT_MS)
+        return replace(step, say=(*step.say, *again))
+
+    def _ask(self, turn: Turn) -> None:
+        """For what is missing, and for how those stand that something was said of."""
+        self._fetch(turn)
+        for request_id, view in self.views.items():
+            if view.said is not None and view.state != "final":
+                wallet_id = view.subject.wallet.wallet_id
+                self._query("state", turn, wallet_id=wallet_id, request_id=request_id)
+
+    def _fetch(self, turn: Turn) -> None:
+        """Ask for the list, or for what of it is missing; each again after a while, and only so many at once."""
+        wanted: list[tuple[str, bytes, bytes]] = [("wallet", one, NO_ID) for one in self._missing_wallets()]
+        wanted += [("request", entry.wallet_id, entry.request_id) for entry in self._missing_requests()]
+        if self.listed is None:
+            wanted = [("open", NO_ID, NO_ID)]
+        for want, wallet_id, request_id in wanted[:MAX_FETCHED]:
+            asked_ms = self._asked_ms.get((want, wallet_id, request_id))
+            if asked_ms is None or turn.now.monotonic_ms - asked_ms >= REPEAT_MS:
+                self._asked_ms[want, wallet_id, request_id] = turn.now.monotonic_ms
+                self._query(want, turn, wallet_id=wallet_id, request_id=request_id)
+
+    def _query(self, want: str, turn: Turn, *, wallet_id: bytes = NO_ID, request_id: bytes = NO_ID) -> None:
+        turn.tell(
+            Kind.STATUS_QUERY,
+            self._coordinator,
+            StatusQuery(want),
+            wallet_id=wallet_id,
+            request_id=request_id,
+        )
+
+    def _missing_wallets(self) -> list[bytes]:
+        return [one for one in self._named if one not in self.wallets and one not in self.unread]
+
+    def _missing_requests(self) -> list[OpenRequest]:
+        return [
+            entry
+            for entry in self.listed or ()
+            if entry.request_id not in self.views
+            and entry.request_id not in self.unread
+            and (self.wanted is None or entry.request_id in self.wanted)
+        ]
+
+    def _handle(self, letter: Letter, turn: Turn) -> None:
+        request_id = letter.header.request_id
+        match letter.body:
+            case Hello() as hello:
+                self._hello(hello)
+            case OpenList() as found:
+                self.listed, self._named = found.requests, found.wallets
+            case WalletShown() as shown:
+                self._wallet(letter.header.wallet_id, shown, turn)
+            case Propose(request=request):
+                self._request(request_id, request)
+            case Status() as status if request_id in self.views:
+                self._status(self.views[request_id], status, turn.now)
+            case Status() as status:
+                if status.state == "rejected" and request_id in {e.request_id for e in self.listed or ()}:
+                    self.unread[request_id] = next(iter(status.codes), "rejected")
+            case Busy():
+                self.trouble = "the coordinator is busy; what was asked is repeated"
+            case _:
+                raise BadLetter("letter-kind", f"a person has no use for a {letter.header.kind.name}")
+        self._fetch(turn)
+
+    def _hello(self, hello: Hello) -> None:
+        if hello.protocol != PROTOCOL_VERSION or hello.schemes != SCHEMES:
+            raise BadLetter(
+                "version-mismatch",
+                f"the coordinator speaks protocol {hello.protocol}, {', '.join(hello.schemes)}; "
+                f"this program {PROTOCOL_VERSION}, {', '.join(SCHEMES)}",
+            )
+
+    def _wallet(self, wallet_id: bytes, shown: WalletShown, turn: Turn) -> None:
+        """A wallet counts with every member's acknowledgement; what was kept of it once is never replaced."""
+        known = self.wallets.get(wallet_id)
+        if known is None:
+            try:
+                charter = decode(shown.charter, Charter)
+                check_charter(charter, self.roster)
+                wallet = read_wallet(charter, shown.recovery_data)
+            except (ValueError, RosterError, KeygenTrouble):
+                raise self._unreadable(wallet_id, "wallet-invalid") from None
+            if wallet.wallet_id != wallet_id or not wallet.acknowledged(shown.acks):
+                raise self._unreadable(wallet_id, "wallet-acks")
+            known = self.wallets[wallet_id] = replace(wallet, complete=True)
+            self._charters[wallet_id] = shown.charter
+            at_ms = turn.now.wall_ms
+            turn.note(WalletKept(at_ms, shown.charter, shown.recovery_data), wallet_id)
+            turn.note(WalletComplete(at_ms, shown.acks), wallet_id)
+        elif self._charters[wallet_id] != shown.charter:
+            raise BadLetter("wallet-changed", "another charter under the id of a wallet that is known here")
+        used = (min(shown.next_receive, MAX_INDEX), min(shown.next_change, MAX_INDEX))
+        self.wallets[wallet_id] = known.having_used(*used)
+
+    def _unreadable(self, what: bytes, code: str) -> BadLetter:
+        self.unread[what] = code
+        return BadLetter(code, "it proves nothing, and is left out")
+
+    def _request(self, request_id: bytes, request: SignedLetter) -> None:
+        """A client's own letter, read as a node reads it."""
+        inner = open_inner(request, Kind.REQUEST)
+        header = inner.header
+        if header.request_id != request_id:
+            raise BadLetter("request-id", "it is not the request that was asked for")
+        if self.roster.client(header.sender) is None or header.cluster_id != self.roster.cluster_id:
+            raise self._unreadable(request_id, "request-stranger")
+        wallet = self.wallets.get(header.wallet_id)
+        if wallet is None:
+            if header.wallet_id in self._named and header.wallet_id not in self.unread:
+                return  # asked for again once the wallet is here
+            raise self._unreadable(request_id, "request-wallet")
+        try:
+            subject = understand(wallet, inner)
+        except BadRequest as bad:
+            raise self._unreadable(request_id, bad.code) from None
+        if request_id not in self.views:
+            state = next((e.state for e in self.listed or () if e.request_id == request_id), "open")
+            self.views[request_id] = RequestView(subject, inner, state)
+
+    def _status(self, view: RequestView, status: Status, now: Now) -> None:
+        if status.state == "rejected":
+            if view.said is not None and not view.taken:
+                view.fault = next(iter(status.codes), "rejected")
+            return
+        view.state, view.codes = status.state, status.codes
+        view.taken = view.taken or view.said is not None
+        charter, request_id = view.subject.wallet.charter, view.subject.request_id
+        hear_nodes(view.nodes, status, charter, request_id, now.wall_ms)
+        for node in status.nodes:
+            if node.heard is not None:
+                view.receipts[node.node] = self._receipt(node.heard, node.node, view)
+
+    def _receipt(self, signed: SignedLetter, node: bytes, view: RequestView) -> PersonReceipt:
+        """A node's receipt for a word of mine about this request; BadLetter for any other."""
+        letter = open_inner(signed, Kind.PERSON_RECEIPT)
+        header, body = letter.header, letter.body
+        assert isinstance(body, PersonReceipt)
+        about = (header.sender, header.cluster_id, header.request_id, body.spend_id, body.person)
+        mine = (node, self.roster.cluster_id, view.subject.request_id, view.subject.spend_id)
+        if about != (*mine, self._mouth.public):
+            raise BadLetter("status-receipt", "a receipt that is not this node's for a word of mine")
+        return body
