@@ -6,11 +6,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from cluster.wire_types import Bytes32, Millis
+
 MAX_PAYMENTS = 250
 """The most payments of one intent."""
 
-Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
-Millis = Annotated[int, Meta(ge=0, le=2**53)]
 Sats = Annotated[int, Meta(ge=0, le=2**53)]
 
 

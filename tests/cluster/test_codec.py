@@ -185,7 +185,8 @@ def test_the_largest_honest_letters_are_below_their_caps() -> None:
     def say(kind: Kind, body: object) -> SignedLetter:
         return me.say(kind, BOB.public, body, expires_at_ms=2**53)  # type: ignore[arg-type]
 
-    request = say(Kind.REQUEST, Request(bytes(MAX_PSBT_BYTES), "\U0001f4b0" * MAX_NOTE_CHARS, NO_ID))
+    intent = SignedLetter(bytes(KINDS[Kind.INTENT].cap), bytes(64))
+    request = say(Kind.REQUEST, Request(bytes(MAX_PSBT_BYTES), "\U0001f4b0" * MAX_NOTE_CHARS, NO_ID, intent))
     say(Kind.PROPOSE, Propose(request))
     verdict = say(
         Kind.VERDICT,
