@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from policy_house import FRIEND, NOW_MS, SPEND_ID, STRANGER, change, coin, facts, output, spend, wallet
 
 from cluster.settings import parse_settings
@@ -290,3 +294,42 @@ def test_each_grant_that_does_not_cover_says_why() -> None:
     why = covering(profile(), under(expired, small, other)).why
     assert [tag for tag, _ in why] == ["policy-grant-expired", "policy-grant-sum"]
     assert all(SPEND_ID.hex() not in text for _, text in why)
+
+
+TRY = st.tuples(
+    st.integers(1, 6).map(lambda units: units * 100_000),
+    st.frozensets(st.integers(0, 4), min_size=1, max_size=3),
+    st.sampled_from([0, 500, 1_000]),
+)
+
+
+def most(booked: list[tuple[int, frozenset[int]]], worth: Callable[[int], int]) -> int:
+    """The most that can confirm together: over all sets of spends that share no coin."""
+    best = 0
+    for size in range(1, len(booked) + 1):
+        for some in combinations(booked, size):
+            coins = [number for _, used_coins in some for number in used_coins]
+            if len(set(coins)) == len(coins):
+                best = max(best, sum(worth(amount) for amount, _ in some))
+    return best
+
+
+@given(st.lists(TRY, max_size=8), st.integers(1, 10), st.integers(1, 4), st.booleans())
+def test_whatever_confirms_is_within_the_grant(
+    tries: list[tuple[int, frozenset[int], int]], units: int, payments: int, whole: bool
+) -> None:
+    """Replacements and all: no set of spends signed under a grant that can all confirm is above it, or above N."""
+    made = grant(sum_sats=units * 100_000, payments=payments, must_sign="home" if whole else "")
+    share = share_of(made, profile(evil=1), wallet())
+    book, booked = Book(), []
+    for number, (amount, coins, fee) in enumerate(tries):
+        ins = tuple(coin(each) for each in sorted(coins))
+        back = len(ins) * 1_000_000 - amount - fee - 1_000
+        asked = spend(inputs=ins, outputs=(output(amount=amount), change(amount=back)), fee_sats=fee + 1_000)
+        judgement = said(under(made, spend=asked, spend_id=bytes([number + 1]) * 32, book=book), evil=1)
+        if judgement.booking is not None:
+            assert judgement.booking.grant == GRANT_ID
+            book = book.with_booking(judgement.booking)
+            booked.append((amount, coins))
+    assert most(booked, lambda amount: amount) <= share.sum_sats
+    assert most(booked, lambda _: 1) <= share.payments
