@@ -11,8 +11,8 @@ from policy.granting import Covered, covering
 from policy.profile import Profile, Tier
 from policy.quorum import NO_DEMANDS, Conditions
 from policy.verdict import Outcome, Reason
-from policy.when_people import approvers, missing
-from policy.wording import duration, remaining
+from policy.when_people import approvers, missing, unknown
+from policy.wording import duration, remaining, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ def decide(tier: Tier, profile: Profile, facts: Facts) -> Decided:
         tag, word = (tags.FREEZE, "freezes the wallet") if action.freeze else (tags.TIER, "refuses")
         reason = Reason(tag, tier.line, f"tier `{tier.name}` {word}", Outcome.REFUSE)
         return Decided((reason,), demands, freezes=action.freeze)
-    covered = covering(profile, facts) if action.grant or action.ask is not None else Covered()
+    wanted = action.grant or (action.ask is not None and action.ask.owner)
+    covered = covering(profile, facts) if wanted else Covered()
     if action.grant and covered.grant is None:
         return Decided(
             tuple(
@@ -50,7 +51,9 @@ def decide(tier: Tier, profile: Profile, facts: Facts) -> Decided:
         demands = demands.with_these(covered.conditions)
         text = f"tier `{tier.name}`: {covered.text}"
         reasons.append(Reason(tags.GRANT, tier.line, text, Outcome.APPROVE))
-    asked = [] if action.ask is None or covered.grant is not None else _asked(tier, action.ask, facts)
+    # A grant is the owner's yes given beforehand: it answers for nobody else, and not where the tier asks for both.
+    answered = covered.grant is not None and not action.grant
+    asked = [] if action.ask is None else _asked(tier, action.ask, facts, answered=answered)
     waited, until_ms = ([], None) if action.wait is None else _waited(tier, action.wait, facts)
     reasons += [*asked, *waited]
     if not reasons:
@@ -70,28 +73,46 @@ def decide(tier: Tier, profile: Profile, facts: Facts) -> Decided:
     )
 
 
-def _asked(tier: Tier, ask: Ask, facts: Facts) -> list[Reason]:
-    """The yes of all who must give it, a reason each."""
+_IN_DOUBT = "how old a yes is cannot be told before the clock is confirmed"
+
+
+def _in_doubt(facts: Facts) -> bool:
+    return facts.clock is None or facts.clock.in_doubt
+
+
+def _asked(tier: Tier, ask: Ask, facts: Facts, *, answered: bool) -> list[Reason]:
+    """The yes of all who must give it, a reason each; of the owner none where a grant answered already."""
     found = []
-    asked = {role for role, _ in ask.people.groups}
-    no = next((said for said in facts.people if not said.yes and asked & set(said.roles)), None)
-    if no is not None:
-        found.append(Reason(tags.PERSON_NO, tier.line, f"{no.name} said no to this spend", Outcome.REFUSE))
-    if ask.owner:
+    if ask.owner and not answered:
         found.append(_owner(tier, ask, facts))
-    counted = approvers(facts, ask.within_ms)
+    return found if not ask.people.groups and not ask.distinct else found + _people(tier, ask, facts)
+
+
+def _people(tier: Tier, ask: Ask, facts: Facts) -> list[Reason]:
+    """The people's part: those of the roles named, or everyone of the roster where only a number is named."""
+    found = []
+    roles = {role for role, _ in ask.people.groups}
+    no = next(
+        (said for said in facts.people if not said.yes and (not roles or roles & set(said.roles))), None
+    )
+    if no is not None:
+        found.append(
+            Reason(tags.PERSON_NO, tier.line, f"{shown(no.name)} said no to this spend", Outcome.REFUSE)
+        )
+    counted = tuple(said for said in approvers(facts, ask.within_ms) if not roles or roles & set(said.roles))
+    why = unknown(facts) or (_IN_DOUBT if ask.within_ms is not None and _in_doubt(facts) else "")
     lacking = missing(ask.people, counted)
     if lacking:
         found.append(
             Reason(
                 tags.ASK_PEOPLE,
                 tier.line,
-                f"tier `{tier.name}` asks people: {'; '.join(lacking)}",
+                f"tier `{tier.name}` asks people: {'; '.join(lacking)}{why and f' ({why})'}",
                 Outcome.ASK,
             )
         )
     if len(counted) < ask.distinct:
-        text = f"tier `{tier.name}` asks {ask.distinct} different people; {len(counted)} said yes"
+        text = f"tier `{tier.name}` asks {ask.distinct} different people; {len(counted)} said yes{why and f' ({why})'}"
         found.append(Reason(tags.ASK_DISTINCT, tier.line, text, Outcome.ASK))
     if not found:
         found.append(
@@ -109,6 +130,9 @@ def _owner(tier: Tier, ask: Ask, facts: Facts) -> Reason:
     said = facts.owner_said
     if said is None or not said.yes:
         return Reason(tags.ASK, tier.line, f"tier `{tier.name}` asks the owner", Outcome.ASK)
+    if ask.within_ms is not None and _in_doubt(facts):
+        text = f"tier `{tier.name}` asks the owner again: {_IN_DOUBT}"
+        return Reason(tags.ASK, tier.line, text, Outcome.ASK)
     if ask.within_ms is not None and (facts.clock is None or facts.clock.now_ms > said.at_ms + ask.within_ms):
         text = f"tier `{tier.name}` asks the owner again: the yes is older than {duration(ask.within_ms)}"
         return Reason(tags.ASK, tier.line, text, Outcome.ASK)
@@ -122,7 +146,9 @@ def _waited(tier: Tier, wait: Wait, facts: Facts) -> tuple[list[Reason], int | N
     """How far the delay is, and when to look again."""
     no = next((said for said in facts.people if not said.yes and set(said.roles) & set(wait.cancel)), None)
     if no is not None:
-        return [Reason(tags.WAIT_CANCELLED, tier.line, f"{no.name} cancelled it", Outcome.REFUSE)], None
+        return [
+            Reason(tags.WAIT_CANCELLED, tier.line, f"{shown(no.name)} cancelled it", Outcome.REFUSE)
+        ], None
     if facts.clock is None:
         return [Reason(tags.WAIT, tier.line, "this node has no clock to wait by", Outcome.REFUSE)], None
     now_ms = facts.clock.now_ms
@@ -131,6 +157,10 @@ def _waited(tier: Tier, wait: Wait, facts: Facts) -> tuple[list[Reason], int | N
     if wait.expires_ms is not None and now_ms >= since_ms + wait.expires_ms:
         text = f"tier `{tier.name}` gave it {duration(wait.expires_ms)}, and they are over"
         return [Reason(tags.WAIT_EXPIRED, tier.line, text, Outcome.REFUSE)], None
+    if wait.expires_ms is not None and now_ms >= until_ms and facts.clock.in_doubt:
+        # The policy clock may lie behind. A refusal would end the request, and the owner may yet confirm the time.
+        text = f"tier `{tier.name}` let it wait; whether its time is over cannot be told before the clock is confirmed"
+        return [Reason(tags.WAIT, tier.line, text, Outcome.WAIT)], None
     if now_ms < until_ms:
         text = (
             f"tier `{tier.name}` lets it wait {duration(wait.delay_ms)}: {remaining(until_ms - now_ms)} more"

@@ -1,22 +1,24 @@
 """The judgement itself: every rule is run, the strictest outcome wins, and every reason is kept.
 
 Whatever fails, fails closed: a rule that raises refuses, a deny rule that cannot be decided holds, a tier that
-cannot be decided does not fit, and where nothing says yes the answer is no. A profile with a base is judged with
-it: both give their reasons, and the stricter wins.
+cannot be decided lets nothing pass, and what it would demand is demanded beside what the tier after it says: so less
+knowledge never makes a judgement milder. Where nothing says yes the answer is no. A profile with a base is judged
+with it: both give their reasons, and the stricter wins.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from policy import tags
 from policy.condition import Said
 from policy.conditions import CONDITIONS, said_of
 from policy.deciding import Decided, decide
-from policy.facts import Facts
+from policy.facts import Facts, WalletFacts
 from policy.profile import Clause, Deny, Profile, Tier
-from policy.quorum import Conditions
+from policy.quorum import NO_DEMANDS, Conditions
 from policy.registry import RULES
 from policy.verdict import Judgement, Outcome, Reason, strictest
 from policy.wording import describe
@@ -24,12 +26,12 @@ from policy.wording import describe
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """What one profile, without its base, says."""
+    """What one profile, without its base, says; `decided` holds what each tier that counts leads to."""
 
     reasons: tuple[Reason, ...]
-    decided: Decided
-    notices: tuple[str, ...]
-    freezes: bool
+    decided: tuple[Decided, ...] = ()
+    notices: tuple[str, ...] = ()
+    freezes: bool = False
 
 
 def judge(profile: Profile, facts: Facts) -> Judgement:
@@ -38,48 +40,57 @@ def judge(profile: Profile, facts: Facts) -> Judgement:
     A yes, whoever's, answers the question a tier asks, about destination and amount, and nothing else: every other
     rule runs with it.
     """
-    layers = [_layer(each, facts) for each in _with_bases(profile)]
-    reasons = [*(reason for layer in layers for reason in layer.reasons), *_owner(facts)]
-    conditions = reduce(
-        Conditions.with_these, (layer.decided.conditions for layer in layers), Conditions(facts.wallet.t)
-    )
-    reasons += _hopeless(conditions, facts)
-    reasons.sort(key=lambda reason: -reason.outcome)
+    layers = [_layer(profile, facts), *(_told(_layer(base, facts), base) for base in _bases(profile))]
+    decided = [one for layer in layers for one in layer.decided]
+    conditions, hopeless = _conditions(decided, profile, facts)
+    reasons = [*(reason for layer in layers for reason in layer.reasons), *hopeless]
+    reasons += [reason for one in decided for reason in one.reasons]
+    reasons += [*_owner(facts), *_one_grant(decided)]
     outcome = strictest(reason.outcome for reason in reasons)
-    refused = outcome is Outcome.REFUSE
-    asks = not refused and any(layer.decided.asks_owner for layer in layers)
+    asks = outcome is not Outcome.REFUSE and any(one.asks_owner for one in decided)
     question: tuple[str, ...] = ()
     booking = None
     try:
         if outcome is Outcome.APPROVE and facts.clock is not None:
-            grant = next((layer.decided.grant for layer in layers if layer.decided.grant), b"")
-            booking = facts.booking(facts.clock.now_ms, grant)
+            booking = facts.booking(
+                facts.clock.now_ms, next((one.grant for one in decided if one.grant), b"")
+            )
         question = describe(facts.spend) if asks else ()
     except Exception as fault:
-        outcome, refused = Outcome.REFUSE, True
-        reasons.insert(0, _fault(tags.ASK, fault))
-    waits = [layer.decided.wait_until_ms for layer in layers if layer.decided.wait_until_ms is not None]
+        outcome, asks = Outcome.REFUSE, False
+        reasons.append(_fault(tags.ASK, fault))
+    refused = outcome is Outcome.REFUSE
+    waits = [one.wait_until_ms for one in decided if one.wait_until_ms is not None]
     return Judgement(
         outcome,
-        tuple(reasons),
+        tuple(sorted(reasons, key=lambda reason: -reason.outcome)),
         conditions,
         profile.digest,
         booking,
         question,
         asks_owner=asks,
-        asks_people=() if refused else tuple(who for layer in layers for who in layer.decided.asks_people),
-        number=not refused and any(layer.decided.number for layer in layers),
+        asks_people=() if refused else tuple(who for one in decided for who in one.asks_people),
+        number=asks and any(one.number for one in decided),
         wait_until_ms=None if refused else max(waits, default=None),
         notices=tuple(notice for layer in layers for notice in layer.notices),
         freezes=any(layer.freezes for layer in layers),
     )
 
 
-def _with_bases(profile: Profile) -> list[Profile]:
-    found = [profile]
-    while found[-1].base is not None:
-        found.append(found[-1].base)
-    return found
+def _bases(profile: Profile) -> Iterator[Profile]:
+    while profile.base is not None:
+        profile = profile.base
+        yield profile
+
+
+def _told(layer: _Layer, base: Profile) -> _Layer:
+    """What a base says, each reason with its name: the lines are of another file."""
+
+    def named(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+        return tuple(replace(reason, text=f"{base.name}: {reason.text}") for reason in reasons)
+
+    decided = tuple(replace(one, reasons=named(one.reasons)) for one in layer.decided)
+    return replace(layer, reasons=named(layer.reasons), decided=decided)
 
 
 def _fault(tag: str, fault: Exception, line: int = 0) -> Reason:
@@ -88,19 +99,23 @@ def _fault(tag: str, fault: Exception, line: int = 0) -> Reason:
 
 
 def _layer(profile: Profile, facts: Facts) -> _Layer:
-    reasons = _rules(profile, facts)
-    denied = [(rule, said) for rule in profile.deny if (said := _hit(rule, profile, facts))]
-    reasons += [Reason(tags.DENY, rule.line, _denial(rule, said), Outcome.REFUSE) for rule, said in denied]
-    fitting, missed = _fitting(profile, facts)
-    decided = Decided(missed) if fitting is None else _decided(fitting, profile, facts)
+    denied = [(rule, hit) for rule in profile.deny if (hit := _hit(rule, profile, facts)) is not None]
+    tiers = _tiers(profile, facts)
+    fitting = tiers.fitting
     noted = [rule.name for rule, _ in denied if rule.notify]
     noted += [fitting.name] if fitting is not None and fitting.notify else []
+    decided = () if fitting is None else (_decided(fitting, profile, facts),)
+    perhaps = tuple(_perhaps(tier, profile, facts) for tier in tiers.undecided)
     return _Layer(
-        (*reasons, *decided.reasons),
-        decided,
+        (
+            *_rules(profile, facts),
+            *(Reason(tags.DENY, rule.line, hit.text, Outcome.REFUSE) for rule, hit in denied),
+            *tiers.missed,
+        ),
+        (*decided, *perhaps),
         tuple(f"rule `{name}` of {profile.name} holds for a spend" for name in noted),
         # What cannot be decided refuses, but is no ground to freeze a wallet.
-        decided.freezes or any(rule.freeze and all(one.holds for one in said) for rule, said in denied),
+        any(one.freezes for one in decided) or any(rule.freeze and hit.surely for rule, hit in denied),
     )
 
 
@@ -116,34 +131,67 @@ def _rules(profile: Profile, facts: Facts) -> list[Reason]:
     return reasons
 
 
-def _hit(rule: Deny, profile: Profile, facts: Facts) -> tuple[Said, ...]:
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A deny rule that holds: why, and whether surely, or only because it cannot be decided."""
+
+    text: str
+    surely: bool
+
+
+def _all(said: tuple[Said, ...]) -> bool | None:
+    """Whether all hold; None where that cannot be decided."""
+    if any(one.holds is False for one in said):
+        return False
+    return None if any(one.holds is None for one in said) else True
+
+
+def _hit(rule: Deny, profile: Profile, facts: Facts) -> _Hit | None:
     """What a deny rule that holds says; nothing when it surely does not, or when all of its `unless` surely hold."""
     said = tuple(said_of(clause, profile, facts) for clause in rule.clauses)
-    if any(one.holds is False for one in said):
-        return ()
-    if rule.unless and all(said_of(clause, profile, facts).holds is True for clause in rule.unless):
-        return ()
-    return said
+    holds = _all(said)
+    if holds is False:
+        return None
+    excuse = tuple(said_of(clause, profile, facts) for clause in rule.unless)
+    excused = _all(excuse) if excuse else False
+    if excused is True:
+        return None
+    text = f"rule `{rule.name}`: {' and '.join(one.text for one in said)}"
+    lacking = [one.text for one in excuse if one.holds is not True]
+    return _Hit(f"{text}; and {', '.join(lacking)}" if lacking else text, holds is True and excused is False)
 
 
-def _denial(rule: Deny, said: tuple[Said, ...]) -> str:
-    return f"rule `{rule.name}`: {' and '.join(one.text for one in said)}"
+@dataclass(frozen=True, slots=True)
+class _Tiers:
+    """The first tier that surely fits; without one, why each does not; and those before it that might fit."""
+
+    fitting: Tier | None
+    missed: tuple[Reason, ...] = ()
+    undecided: tuple[Tier, ...] = ()
 
 
-def _fitting(profile: Profile, facts: Facts) -> tuple[Tier | None, tuple[Reason, ...]]:
-    """The first tier that fits; without one, why each does not. An overlay without tiers leaves them to its base."""
+def _tiers(profile: Profile, facts: Facts) -> _Tiers:
+    """Which tiers count. An overlay without tiers leaves them to its base."""
     if not profile.tiers and profile.base is not None:
-        return None, ()
+        return _Tiers(None)
     if not profile.tiers:
         text = "the profile has no tiers, so nothing says yes"
-        return None, (Reason(tags.NO_TIER, profile.tiers_line, text, Outcome.REFUSE),)
+        return _Tiers(None, (Reason(tags.NO_TIER, profile.tiers_line, text, Outcome.REFUSE),))
     missed: list[Reason] = []
+    undecided: list[Tier] = []
     for tier in profile.tiers:
-        misses = _misses(tier, tier.clauses, "does not fit", profile, facts) or _excused(tier, profile, facts)
-        if not misses:
-            return tier, ()
-        missed += misses
-    return None, tuple(missed)
+        fits = _all(tuple(said_of(clause, profile, facts) for clause in tier.clauses))
+        excuse = tuple(said_of(clause, profile, facts) for clause in tier.unless)
+        excused = _all(excuse) if excuse else False
+        if fits is True and excused is False:
+            return _Tiers(tier, (), tuple(undecided))
+        if fits is not False and excused is not True:
+            undecided.append(tier)
+        missed += _misses(tier, tier.clauses, "does not fit", profile, facts)
+        if fits is True:
+            text = f"tier `{tier.name}` does not fit: {' and '.join(one.text for one in excuse)}"
+            missed.append(Reason(tags.UNLESS, tier.unless[0].line, text, Outcome.REFUSE))
+    return _Tiers(None, tuple(missed), tuple(undecided))
 
 
 def _misses(
@@ -156,15 +204,6 @@ def _misses(
         for clause in clauses
         if (said := said_of(clause, profile, facts)).holds is not True
     ]
-
-
-def _excused(tier: Tier, profile: Profile, facts: Facts) -> list[Reason]:
-    """Why a tier does not fit after all: no clause of its `unless` surely fails."""
-    said = [said_of(clause, profile, facts) for clause in tier.unless]
-    if not said or any(one.holds is False for one in said):
-        return []
-    text = f"tier `{tier.name}` does not fit: {' and '.join(one.text for one in said)}"
-    return [Reason(tags.UNLESS, tier.unless[0].line, text, Outcome.REFUSE)]
 
 
 def _decided(tier: Tier, profile: Profile, facts: Facts) -> Decided:
@@ -181,23 +220,61 @@ def _decided(tier: Tier, profile: Profile, facts: Facts) -> Decided:
     )
 
 
+def _perhaps(tier: Tier, profile: Profile, facts: Facts) -> Decided:
+    """What a tier demands that might fit: it lets nothing pass, but a milder tier after it must not be had instead."""
+    decided = _decided(tier, profile, facts)
+    demands = tuple(
+        replace(reason, text=f"{reason.text}; whether that tier fits cannot be decided")
+        for reason in decided.reasons
+        if reason.outcome is not Outcome.APPROVE
+    )
+    return replace(decided, reasons=demands, freezes=False)
+
+
+# What holds for all of it.
+
+
 def _owner(facts: Facts) -> list[Reason]:
-    if facts.owner_said is not None and not facts.owner_said.yes:
-        return [Reason(tags.OWNER_NO, 0, "the owner said no to this spend", Outcome.REFUSE)]
+    try:
+        if facts.owner_said is not None and not facts.owner_said.yes:
+            return [Reason(tags.OWNER_NO, 0, "the owner said no to this spend", Outcome.REFUSE)]
+    except Exception as fault:
+        return [_fault(tags.OWNER_NO, fault)]
     return []
 
 
-def _hopeless(conditions: Conditions, facts: Facts) -> list[Reason]:
-    """Demands that not even all nodes of the wallet together could meet."""
-    wallet = facts.wallet
-    reasons = []
+def _one_grant(decided: list[Decided]) -> list[Reason]:
+    """A spend is booked under one grant; a second one that it needs as well would never be used up."""
+    if len({one.grant for one in decided if one.grant}) < 2:
+        return []
+    return [Reason(tags.GRANT, 0, "it would need two different grants at once", Outcome.REFUSE)]
+
+
+def _conditions(decided: list[Decided], profile: Profile, facts: Facts) -> tuple[Conditions, list[Reason]]:
+    """What is demanded of the quorum, and which of it no quorum of this wallet can meet."""
+    try:
+        demands = (one.conditions for one in decided)
+        conditions = reduce(Conditions.with_these, demands, Conditions(facts.wallet.t))
+        if conditions.too_many:
+            text = "more is demanded of the quorum than a verdict can tell"
+            return NO_DEMANDS, [Reason(tags.QUORUM_NODES, 0, text, Outcome.REFUSE)]
+        return conditions, list(_hopeless(conditions, profile, facts.wallet))
+    except Exception as fault:
+        return NO_DEMANDS, [_fault(tags.QUORUM_NODES, fault)]
+
+
+def _hopeless(conditions: Conditions, profile: Profile, wallet: WalletFacts) -> Iterator[Reason]:
+    """Demands that not even all nodes of the wallet together could meet, or that this node's own signature breaks."""
     if conditions.need_nodes > wallet.n:
         text = f"{conditions.need_nodes} nodes are needed, and the wallet has {wallet.n}"
-        reasons.append(Reason(tags.QUORUM_NODES, 0, text, Outcome.REFUSE))
+        yield Reason(tags.QUORUM_NODES, 0, text, Outcome.REFUSE)
     if wallet.roles:
-        lost = sorted(set(conditions.roles) - set(wallet.roles))
-        reasons += [Reason(tags.QUORUM_ROLES, 0, f"no node has role {role}", Outcome.REFUSE) for role in lost]
-        if any(set(wallet.roles) <= never for never in conditions.never_only):
+        for role in sorted(set(conditions.roles) - set(wallet.roles)):
+            yield Reason(tags.QUORUM_ROLES, 0, f"no node has role {role}", Outcome.REFUSE)
+        if any(set(wallet.roles) <= {"", *never} for never in conditions.never_only):
             text = "the wallet has only roles that must not sign alone"
-            reasons.append(Reason(tags.QUORUM_NEVER, 0, text, Outcome.REFUSE))
-    return reasons
+            yield Reason(tags.QUORUM_NEVER, 0, text, Outcome.REFUSE)
+    for role, digests in conditions.policies:
+        if role == wallet.me and profile.digest not in digests:
+            text = f"this node has role {role} itself, and its policy is not one of those named for it"
+            yield Reason(tags.QUORUM_POLICY, 0, text, Outcome.REFUSE)

@@ -11,6 +11,9 @@ MAX_SETS = 2
 MAX_ROLES = 7
 """The most roles that one tier may demand, or a set may hold."""
 
+MAX_TOLD_ROLES, MAX_TOLD_SETS = 16, 4
+"""What a verdict can tell of roles, and of sets or roles with policies, where several tiers or profiles demand some."""
+
 MAX_DIGESTS = 4
 """The most policies that a tier may accept of one role."""
 
@@ -45,6 +48,13 @@ class Conditions:
             tuple(dict.fromkeys((*self.policies, *other.policies))),
         )
 
+    @property
+    def too_many(self) -> bool:
+        """Whether these are more than a verdict can tell."""
+        return (
+            len(self.roles) > MAX_TOLD_ROLES or max(len(self.never_only), len(self.policies)) > MAX_TOLD_SETS
+        )
+
     def faults(self, quorum: Sequence[Seat]) -> Iterator[tuple[str, str]]:
         """What a quorum lacks: a tag and the words, each."""
         roles = {seat.role for seat in quorum}
@@ -54,7 +64,7 @@ class Conditions:
             if role not in roles:
                 yield "policy-quorum-roles", f"nobody with role {role}"
         for never in self.never_only:
-            if roles <= never:
+            if roles <= never | {""}:  # a node whose role is not known is no way around it
                 yield "policy-quorum-never", f"never only {' and '.join(sorted(never))}"
         for role, digests in self.policies:
             if any(seat.role == role and seat.policy_digest not in digests for seat in quorum):

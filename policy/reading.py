@@ -7,6 +7,7 @@ from policy.reading_cases import read_cases
 from policy.reading_limits import UNLIMITED, read_settings
 from policy.reading_rules import MAX_RULES, read_denies, read_tiers
 from policy.reading_values import (
+    FROZEN,
     NAME,
     RESERVED,
     Context,
@@ -44,13 +45,14 @@ def read_profile(tree: Node, readers: Readers, base: Profile | None = None) -> P
     network_node = top.need("network", "write mainnet, testnet4, signet or regtest")
     network = _network(network_node)
     _base(top, network, base)
-    context = _context(top, network, readers)
+    context = _context(top, network, readers, base)
     evil, receive_only, tiers = top.get("evil_nodes"), top.get("receive_only"), top.get("tiers")
     limits = _limits(top, base)
+    written_lists, written_coins = _keys(top.get("lists")), _keys(top.get("coins"))
     return Profile(
         name=name,
         network=network,
-        evil_nodes=None if evil is None else NODES.read(evil),
+        evil_nodes=_evil_nodes(evil, base),
         written=read_settings(top, limits, required=base is None),
         velocity=_velocity(limits, context, required=base is None),
         deny=read_denies(top.get("deny"), context),
@@ -61,10 +63,10 @@ def read_profile(tree: Node, readers: Readers, base: Profile | None = None) -> P
         receive_only=Written(False)
         if receive_only is None
         else Written(read_bool(receive_only), receive_only.line),
-        coins=context.coins,
+        coins={name: coins for name, coins in context.coins.items() if name in written_coins},
         intents=_intents(top.get("intents")),
         change=_change(top.get("change")),
-        lists=context.lists,
+        lists={name: places for name, places in context.lists.items() if name in written_lists},
         base=base,
         tests=read_cases(top.get("tests"), context, frozenset(tag.name for tag in TAGS)),
     )
@@ -115,15 +117,37 @@ def extends(tree: Node) -> str | None:
     return None if node is None else read_name(node)
 
 
-def _context(top: Fields, network: Network, readers: Readers) -> Context:
-    context = Context(network, readers, zone=_zone(top.get("zone"), readers))
-    context = Context(network, readers, _lists(top.get("lists"), context), zone=context.zone)
-    return Context(network, readers, context.lists, _coins(top.get("coins"), context), context.zone)
-
-
-def _zone(node: Node | None, readers: Readers) -> Zone | None:
+def _evil_nodes(node: Node | None, base: Profile | None) -> int | None:
     if node is None:
-        return None
+        return None if base is None else base.evil_nodes
+    return NODES.read(node)
+
+
+def _context(top: Fields, network: Network, readers: Readers, base: Profile | None) -> Context:
+    """What the rules are read by: the zone, lists and coins of this file and of those that it extends."""
+    zone, lists, coins = _zone(top.get("zone"), readers, base), *_inherited(base)
+    lists = _lists(top.get("lists"), Context(network, readers, lists, zone=zone))
+    return Context(
+        network, readers, lists, _coins(top.get("coins"), Context(network, readers, coins=coins)), zone
+    )
+
+
+def _inherited(base: Profile | None) -> tuple[dict[str, Destinations], dict[str, CoinSet]]:
+    if base is None:
+        return {}, {}
+    lists, coins = _inherited(base.base)
+    # Each file freezes its own coins; what `frozen` names is always this file's.
+    named = {name: some for name, some in base.coins.items() if name != FROZEN}
+    return {**lists, **base.lists}, {**coins, **named}
+
+
+def _keys(node: Node | None) -> frozenset[str]:
+    return frozenset(entry.key for entry in node.entries) if isinstance(node, Mapping) else frozenset()
+
+
+def _zone(node: Node | None, readers: Readers, base: Profile | None) -> Zone | None:
+    if node is None:
+        return None if base is None else base.zone
     name = need_text(node, "write a time zone such as Europe/Berlin or UTC")
     try:
         return readers.zone(name)
@@ -135,8 +159,8 @@ def _zone(node: Node | None, readers: Readers) -> Zone | None:
 
 
 def _lists(node: Node | None, context: Context) -> dict[str, Destinations]:
-    lists: dict[str, Destinations] = {}
-    for name, items in _named(node, "`NAME: [ADDRESS, ...]`", "write at least one address"):
+    lists = dict(context.lists)
+    for name, items in _named(node, "`NAME: [ADDRESS, ...]`", "write at least one address", frozenset(lists)):
         so_far = Context(context.network, context.readers, lists)
         found = union(read_destination(item, so_far) for item in items)
         lists[name] = Destinations(found.scripts, found.own, words=(name,))
@@ -144,8 +168,9 @@ def _lists(node: Node | None, context: Context) -> dict[str, Destinations]:
 
 
 def _coins(node: Node | None, context: Context) -> dict[str, CoinSet]:
-    coins: dict[str, CoinSet] = {}
-    for name, items in _named(node, "`NAME: [TXID:INDEX, ...]`", "write at least one coin", reserved=False):
+    coins, known = dict(context.coins), frozenset(context.coins)
+    hint = "write at least one coin"
+    for name, items in _named(node, "`NAME: [TXID:INDEX, ...]`", hint, known, reserved=False):
         so_far = Context(context.network, context.readers, coins=coins)
         found = [read_coins(item, so_far) for item in items]
         coins[name] = CoinSet(
@@ -157,7 +182,7 @@ def _coins(node: Node | None, context: Context) -> dict[str, CoinSet]:
 
 
 def _named(
-    node: Node | None, form: str, hint: str, *, reserved: bool = True
+    node: Node | None, form: str, hint: str, inherited: frozenset[str], *, reserved: bool = True
 ) -> list[tuple[str, tuple[Node, ...]]]:
     """The named lists of a group: each name with its items."""
     if node is None:
@@ -169,7 +194,14 @@ def _named(
             raise ProfileError(
                 entry.line,
                 f"{node.path}.{shown(entry.key, 40)}",
-                "is not a name for a list; use small letters, digits, - and _ (not own, anyone, unlimited)",
+                "is not a name for a list; use small letters, digits, - and _ "
+                f"(not {', '.join(sorted(RESERVED))})",
+            )
+        if entry.key in inherited:
+            raise ProfileError(
+                entry.line,
+                f"{node.path}.{entry.key}",
+                "names a list of the file it extends; take another name",
             )
     return [(entry.key, need_items(entry.node, hint)) for entry in node.entries]
 

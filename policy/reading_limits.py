@@ -41,7 +41,7 @@ def _group(
             written[setting.key] = Written(_value(node, setting), node.line)
         elif setting.required and required:
             raise ProfileError(fields.node.line, setting.key, _required(setting))
-    _ranges(fields, settings, written)
+    _ranges(fields, settings, written, required=required)
     return written
 
 
@@ -68,7 +68,11 @@ def _value(node: Node, setting: Setting[int]) -> int | None:
 
 
 def _ranges(
-    fields: Fields, settings: tuple[Setting[int], ...], written: dict[str, Written[int | None]]
+    fields: Fields,
+    settings: tuple[Setting[int], ...],
+    written: dict[str, Written[int | None]],
+    *,
+    required: bool,
 ) -> None:
     """A minimum above its maximum lets nothing pass, which nobody means."""
     by_name = {setting.name: setting for setting in settings}
@@ -76,8 +80,9 @@ def _ranges(
         low, high = by_name.get(low_name), by_name.get(high_name)
         if low is None or high is None:
             continue
-        least = written[low.key].value if low.key in written else low.default
-        most = written[high.key].value if high.key in written else high.default
+        # Where it extends another, what is not written here is that file's, and its default is not this one's.
+        least = written[low.key].value if low.key in written else low.default if required else None
+        most = written[high.key].value if high.key in written else high.default if required else None
         if least is not None and most is not None and least > most:
             line = max(written[key].line for key in (low.key, high.key) if key in written)
             raise ProfileError(

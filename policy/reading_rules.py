@@ -10,6 +10,7 @@ from policy.conditions import CONDITIONS
 from policy.profile import Clause, Deny, Tier
 from policy.quorum import MAX_DIGESTS, MAX_ROLES, MAX_SETS, NO_DEMANDS, Conditions
 from policy.reading_values import (
+    WHO,
     Context,
     one_or_more,
     read_bool,
@@ -165,6 +166,8 @@ def _ask(node: Node) -> Ask:
     if isinstance(node, Scalar) and node.value == "owner":
         return Ask()
     fields = Fields(node, ("owner", "people", "distinct", "within", "match"))
+    if not fields.node.entries:
+        raise ProfileError(node.line, node.path, "says nothing; write `ask: owner`, or whom to ask")
     owner, people, distinct = fields.get("owner"), fields.get("people"), fields.get("distinct")
     within = fields.get("within")
     asked = Ask(
@@ -199,6 +202,8 @@ def _quorum(node: Node) -> Conditions:
     fields = Fields(node, ("nodes", "roles", "never_only", "policies"))
     nodes, roles = fields.get("nodes"), fields.get("roles")
     never, policies = fields.get("never_only"), fields.get("policies")
+    if isinstance(nodes, Scalar) and nodes.value == 0 and not isinstance(nodes.value, bool):
+        raise ProfileError(nodes.line, nodes.path, "asks nothing; leave it out, or write how many must sign")
     found = Conditions(
         0 if nodes is None else NODES.read(nodes),
         () if roles is None else tuple(sorted(read_whos(roles).words)),
@@ -235,6 +240,10 @@ def _policies(node: Node) -> tuple[tuple[str, frozenset[bytes]], ...]:
         raise ProfileError(node.line, node.path, f"is {kind_of(node)}; {hint}")
     found = []
     for entry in node.entries:
+        if not WHO.fullmatch(entry.key):
+            raise ProfileError(
+                entry.line, f"{node.path}.{shown(entry.key, 40)}", "is not a role of the roster; " + hint
+            )
         digests = set()
         for item in one_or_more(entry.node, hint):
             text = need_text(item, hint)

@@ -27,7 +27,12 @@ from taproot import Network, OutPoint, WalletPath
 AddressToScript = Callable[[str, Network], bytes]
 """Decodes an address of one network to its script; raises ValueError for anything else."""
 
-RESERVED = frozenset({"own", "anyone", "unlimited", "frozen"})
+FROZEN = "frozen"
+"""The list of coins that must not be spent."""
+
+RESERVED = frozenset({"own", "anyone", "unlimited", FROZEN})
+"""What no list of destinations may be called."""
+
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 WHO = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 MAX_RANGE = 1_000

@@ -59,18 +59,33 @@ def _leaves(_profile: Profile, facts: Facts) -> int | str:
 
 
 def _bump(_profile: Profile, facts: Facts) -> Said:
-    """A higher fee for a spend that this node signed before: one coin at least in common, and the same payments."""
+    """A higher fee for a spend that this node signed before: all of its coins again, and the same payments.
+
+    All of its coins: were one enough, a chain of replacements could shed the first coin, and pay twice.
+    """
     if facts.book is None:
         return Said(None, "this node has no record of earlier spends")
     mine = facts.booking(0)
     for earlier in facts.book.conflicting(mine.outpoints):
-        if earlier.spend_id != mine.spend_id and sorted(earlier.payments) == sorted(mine.payments):
+        if (
+            earlier.spend_id != mine.spend_id
+            and set(earlier.outpoints) <= set(mine.outpoints)
+            and sorted(earlier.payments) == sorted(mine.payments)
+            and earlier.fee_sats < mine.fee_sats
+        ):
             return Said(True, f"it raises the fee of an earlier spend from {sats(earlier.fee_sats)}")
-    return Said(False, "it is no replacement with the same payments of a spend that this node signed")
+    return Said(
+        False, "it is no replacement, with its coins, payments and more fee, of a spend that this node signed"
+    )
 
 
 def _velocity(rule: Velocity, profile: Profile, facts: Facts) -> Said:
+    if facts.clock is None or facts.book is None:
+        return Said(None, "this node has no clock or no record of earlier spends")
     text = velocity.kept(rule, profile, facts)
+    start_ms = rule.window.start_ms(facts.clock.now_ms, in_doubt=facts.clock.in_doubt)
+    if text is not None and (facts.clock.in_doubt or facts.book.is_exhausted(start_ms)):
+        return Said(None, text)  # there may be room; the rules of `limits:` refuse all the same
     return Said(text is None, text or "there is room in the window")
 
 
@@ -113,7 +128,8 @@ AMOUNTS = (
     ),
     flag(
         "bump", "policy-bump",
-        "it replaces a spend that this node signed, with the same payments to others", _BOOK, _bump,
+        "it replaces a spend that this node signed: all of its coins, the same payments to others, a higher fee",
+        _BOOK, _bump,
     ),
     Condition(
         "velocity", "policy-tier-velocity", "with this spend, the window stays within this node's part of the limit",

@@ -8,7 +8,7 @@ from policy.profile import Profile
 from policy.reading_values import read_destinations, read_unit, read_words
 from policy.units import COUNT, DURATION
 from policy.values import Destinations, Words
-from policy.wording import duration, place, remaining
+from policy.wording import duration, place, remaining, shown
 from taproot import SpendOutput
 
 _SPEND, _WALLET = "the transaction", "the transaction and this node's own derivation of the wallet's scripts"
@@ -62,6 +62,8 @@ def _paid_before(_profile: Profile, facts: Facts) -> Said:
         for output in facts.spend.outputs_to_others
         if output.script_type != "nulldata" and not book.paid_before(output.script_pubkey, facts.spend_id)
     ]
+    if new and book.exhausted_since_ms is not None:
+        return Said(None, f"this node was recovered and cannot know whether it paid {_and_more(new)} before")
     if new:
         return Said(False, f"{_and_more(new)} was never paid by this node before")
     return Said(True, "every recipient was paid by this node before")
@@ -86,7 +88,7 @@ def _listed_for(least_ms: int, _profile: Profile, facts: Facts) -> Said:
 def _script_types(wanted: Words, _profile: Profile, facts: Facts) -> Said:
     odd = [output for output in facts.spend.outputs_to_others if output.script_type not in wanted.words]
     if odd:
-        return Said(False, f"{place(odd[0])} is {odd[0].script_type}, and not of: {wanted}")
+        return Said(False, f"{place(odd[0])} is {shown(odd[0].script_type, 20)}, and not of: {wanted}")
     return Said(True, f"every output to others is of: {wanted}")
 
 

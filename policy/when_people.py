@@ -13,16 +13,27 @@ _LETTERS = "the signed letters of the roster's people about this very spend"
 
 
 def approvers(facts: Facts, within_ms: int | None = None) -> tuple[PersonSaid, ...]:
-    """Everyone whose yes counts now: never the initiator's own, and each person once."""
-    if facts.clock is None:
+    """Everyone whose yes counts now: never the initiator's own, each person once, and nobody who said no too.
+
+    While the clock is in doubt nobody can tell how old a yes is.
+    """
+    if unknown(facts) or facts.clock is None or (within_ms is not None and facts.clock.in_doubt):
         return ()
     since_ms = None if within_ms is None else facts.clock.now_ms - within_ms
+    out = {facts.initiator, facts.initiator_person, *(said.name for said in facts.people if not said.yes)}
     found: dict[str, PersonSaid] = {}
     for said in facts.people:
         too_old = since_ms is not None and said.at_ms < since_ms
-        if said.yes and not too_old and said.name not in {facts.initiator, facts.initiator_person}:
+        if said.yes and not too_old and said.name not in out:
             found[said.name] = said
     return tuple(found.values())
+
+
+def unknown(facts: Facts) -> str:
+    """Why it cannot be known whose yes counts; empty where it can."""
+    if facts.clock is None:
+        return "this node has no clock"
+    return "" if facts.initiator else "it is not known who asks, and their own yes must not count"
 
 
 def missing(people: People, approved: tuple[PersonSaid, ...]) -> list[str]:
@@ -38,6 +49,8 @@ def _asked_by(wanted: Words, _profile: Profile, facts: Facts) -> Said:
 
 
 def _asked_by_role(wanted: Words, _profile: Profile, facts: Facts) -> Said:
+    if not facts.initiator_person:
+        return Said(None, "it is not known whose client asks")
     hit = sorted(wanted.words & set(facts.initiator_roles))
     return Said(
         bool(hit),
@@ -46,6 +59,9 @@ def _asked_by_role(wanted: Words, _profile: Profile, facts: Facts) -> Said:
 
 
 def _approved_by(wanted: People, _profile: Profile, facts: Facts) -> Said:
+    why = unknown(facts)
+    if why:
+        return Said(None, why)
     lacking = missing(wanted, approvers(facts))
     return Said(not lacking, f"approved by {'; '.join(lacking)}" if lacking else f"approved by {wanted}")
 

@@ -19,15 +19,20 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = "the policy clock, in the profile's time zone"
 _SPEND = "the transaction"
 _CHAIN = "the chain (this program has no source of it yet)"
+NO_CLOCK = "this node has no clock"
+IN_DOUBT = "the clock jumped, or the node restarted, and nobody has confirmed the time"
+"""While that is so the policy clock may lie behind, and what is old would seem fresh."""
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 
 
 def _local(profile: Profile, facts: Facts) -> datetime | str:
     """The policy's time in the profile's zone, or why it is not known."""
-    if facts.clock is None or profile.zone is None:
-        return "this node has no clock"
+    if profile.zone is None:
+        return "the profile names no time zone"
+    if facts.clock is None:
+        return NO_CLOCK
     if facts.clock.in_doubt:
-        return "the clock jumped, or the node restarted, and nobody has confirmed the time"
+        return IN_DOUBT
     return datetime.fromtimestamp(facts.clock.now_ms // 1000, UTC).astimezone(profile.zone.tz)
 
 
@@ -115,15 +120,17 @@ def _coin_age(_profile: Profile, facts: Facts) -> int | str:
     known = _coins(facts)
     if isinstance(known, str):
         return known
-    if facts.clock is None:
-        return "this node has no clock"
+    if facts.clock is None or facts.clock.in_doubt:
+        return NO_CLOCK if facts.clock is None else IN_DOUBT
     now_ms = facts.clock.now_ms
     return min((0 if c.at_ms is None else max(0, now_ms - c.at_ms) for c in known[1]), default=0)
 
 
 def _tip(most_ms: int, _profile: Profile, facts: Facts) -> Said:
-    if facts.chain is None or facts.clock is None:
+    if facts.chain is None:
         return Said(None, NO_CHAIN)
+    if facts.clock is None or facts.clock.in_doubt:
+        return Said(None, NO_CLOCK if facts.clock is None else IN_DOUBT)
     age_ms = max(0, facts.clock.now_ms - facts.chain.tip_at_ms)
     return Said(
         age_ms <= most_ms, f"the newest block is {remaining(age_ms)} old; the most is {duration(most_ms)}"

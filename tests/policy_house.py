@@ -6,10 +6,27 @@ from dataclasses import replace
 from typing import Any
 
 from cluster.settings import parse_settings
-from policy import Book, ClockReading, Facts, Profile, WalletFacts, read_profile
-from taproot import Network, OutPoint, Spend, SpendInput, SpendOutput, WalletPath
+from cluster.time_zones import zone_of
+from policy import (
+    Book,
+    Booking,
+    ChainFacts,
+    ClockReading,
+    CoinFacts,
+    Facts,
+    OwnerSaid,
+    PersonSaid,
+    Profile,
+    Readers,
+    WalletFacts,
+    read_profile,
+)
+from taproot import Network, OutPoint, Spend, SpendInput, SpendOutput, WalletPath, descriptor_scripts
 
+HOUR_MS = 3_600_000
 NOW_MS = 1_900_000_000_000
+"""Sunday, 2030-03-17, 17:46:40 UTC; 18:46:40 in Berlin."""
+ROLES = ("home", "phone", "offline")
 FRIEND = b"\x51\x20" + b"\x11" * 32
 STRANGER = b"\x51\x20" + b"\x22" * 32
 OURS = b"\x51\x20" + b"\x33" * 32
@@ -39,8 +56,18 @@ def decode(text: str, network: Network) -> bytes:
     return known[text]
 
 
-def profile(text: str = PROFILE) -> Profile:
-    return read_profile(parse_settings(text, "test.yaml"), decode)
+READERS = Readers(decode, zone_of, descriptor_scripts)
+
+
+def profile(text: str = PROFILE, base: str = "") -> Profile:
+    """The profile of a text, perhaps over the base that another text describes."""
+    below = profile(base) if base else None
+    return read_profile(parse_settings(text, "test.yaml"), READERS, below)
+
+
+def overlay(rest: str) -> str:
+    """The text of a profile that extends the usual one."""
+    return f"schema: 1\nname: mine\nnetwork: regtest\nextends: home\n{rest}"
 
 
 def coin(number: int = 0, **changes: Any) -> SpendInput:
@@ -89,3 +116,44 @@ def facts(made: Spend | None = None, **changes: Any) -> Facts:
         book=Book(),
     )
     return replace(base, **changes)
+
+
+YES = OwnerSaid(True, NOW_MS)
+NO = OwnerSaid(False, NOW_MS)
+
+
+def person(name: str, *roles: str, yes: bool = True, at_ms: int = NOW_MS) -> PersonSaid:
+    """What one person said of the spend."""
+    return PersonSaid(name, roles, yes, at_ms)
+
+
+def chain(balance_sats: int = 10_000_000, *, confirmed: int = 6, tip_age_ms: int = HOUR_MS) -> ChainFacts:
+    """A chain whose newest block is so old, in which the usual coin was confirmed an hour for each block ago."""
+    height = 1_000
+    at = (
+        CoinFacts(height - confirmed + 1, NOW_MS - confirmed * HOUR_MS)
+        if confirmed
+        else CoinFacts(None, None)
+    )
+    return ChainFacts(height, NOW_MS - tip_age_ms, balance_sats, {coin().outpoint: at})
+
+
+def booked(number: int = 0x44, ago_ms: int = HOUR_MS, leaving_sats: int = 600_000, **changes: Any) -> Booking:
+    """A spend that was signed before, with a coin of its own."""
+    made = Booking(bytes([number]) * 32, NOW_MS - ago_ms, leaving_sats, (OutPoint(bytes([number]) * 32, 0),))
+    return replace(made, **changes)
+
+
+def book(*bookings: Booking) -> Book:
+    """What this node signed before."""
+    return Book.of(bookings)
+
+
+class Broken:
+    """Whatever is done with it fails, with a text that nobody may read."""
+
+    def _fail(self, *_: object) -> Any:
+        raise RuntimeError("\x1b[2J a hostile text")
+
+    __bool__ = __eq__ = __lt__ = __gt__ = __le__ = __ge__ = __contains__ = __hash__ = _fail
+    __getattr__ = __iter__ = __len__ = __call__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = _fail
