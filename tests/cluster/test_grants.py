@@ -14,7 +14,7 @@ from cluster.codec import decode, encode
 from cluster.errors import AuthenticationError, StateError, UsageError
 from cluster.grants import MAX_LIVE, GrantBody, Grants, sign_grant
 from cluster.journal import GrantKept, GrantRevoked, RecoveredKept, note, read
-from cluster.messages import Decision
+from cluster.messages import Decision, Kind
 from cluster.node import ClockConfirmed, GrantGiven, NothingToAnswer
 from cluster.owner_desk import NodeDesk, proof_of
 
@@ -91,7 +91,10 @@ def test_its_end_is_immediate() -> None:
     ids = {node: q.grant(node, 50_000, must_sign="role0") for node in NODES}
     subject, request = q.request(q.psbt(1_000, 1))
     entries = tuple(q.evil.entry(node, request) for node in PAIRS[0])
+    before = len(q.world.seats["node0"].said)
     q.end("node0", ids["node0"])
+    said = q.evil.opened("node0", q.world.seats["node0"].said[before:])
+    assert Kind.WITHDRAW in {letter.header.kind for letter in said}
     given = q.ordered(PAIRS[0], subject, entries)
     assert "node0" not in given
     assert q.codes("node0", q.psbt(1_000, 2)) == ("policy-grant",)
