@@ -177,6 +177,27 @@ class ThawedKept(Body, frozen=True):
     """The owner lets the wallet spend again at this node."""
 
 
+class ShadowKept(Body, frozen=True):
+    """The owner put a draft in the shadow of the policy: its text, and the text of the profile that it extends."""
+
+    text: str
+    base: str
+
+
+class ShadowEnded(Body, frozen=True):
+    """The draft in the shadow is there no more."""
+
+
+class ShadowSaid(Body, frozen=True):
+    """The draft would have decided otherwise than the policy did (`said`); `note` says why it could not judge."""
+
+    request_id: Bytes32
+    decision: Count
+    said: Count
+    codes: tuple[Code, ...]
+    note: Text
+
+
 class GrantKept(Body, frozen=True):
     """The owner granted something: the exact bytes of it, and the signature of this node's own identity key."""
 
@@ -275,6 +296,9 @@ KINDS: dict[str, type[Body]] = {
     "notice": NoticeKept,
     "frozen": FrozenKept,
     "thawed": ThawedKept,
+    "shadow": ShadowKept,
+    "shadow-ended": ShadowEnded,
+    "shadow-said": ShadowSaid,
     "grant": GrantKept,
     "grant-revoked": GrantRevoked,
     "signed": SignedKept,
