@@ -1,4 +1,4 @@
-"""A client's line to the coordinator, for as long as one command waits: dial, say, listen, say again."""
+"""A client's or a person's line to the coordinator, while one command waits: dial, say, listen, say again."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Self
 
 from cluster.client import Client
-from cluster.driver import Driver, system_clock
+from cluster.driver import Driver, Machine, Memory, system_clock
 from cluster.effects import Step
-from cluster.errors import AuthenticationError, PeerError
+from cluster.errors import AuthenticationError, PeerError, StateError
 from cluster.keys import Keys
 from cluster.party import Party
+from cluster.people import Person
 from cluster.records import Record
+from cluster.roster import CoordinatorEntry
 from cluster.transport import NodeEndpoint, NodeLinks
 from cluster.transport.dialer import LinkState
 
-__all__ = ["CONNECT_S", "ClientLine"]
+__all__ = ["CONNECT_S", "ClientLine", "PersonLine"]
 
 CONNECT_S = 15.0
 """How long to dial before the coordinator counts as unreachable."""
@@ -30,28 +33,15 @@ class _NoMemory:
         assert not records
 
 
-class ClientLine:
-    """The client machine and its one connection."""
+class _Line:
+    """One machine and its one connection."""
 
-    def __init__(self, party: Party, keys: Keys, coordinator: str = "") -> None:
-        """Start to dial the coordinator of this name, or the roster's first; PeerError for an unknown name."""
-        roster = party.need_roster()
-        found = [entry for entry in roster.coordinators if coordinator in {"", entry.name}]
-        if not found:
-            raise PeerError(f"no coordinator {coordinator} in the roster")
-        entry = found[0]
+    def __init__(self, machine: Machine, memory: Memory, keys: Keys, entry: CoordinatorEntry) -> None:
         self.where = f"coordinator {entry.name} at {entry.endpoint}"
-        self.client = Client(
-            roster=roster,
-            roster_digest=party.roster_digest,
-            identity=keys.identity(),
-            boot_id=os.urandom(16),
-            coordinator=entry.identity,
-        )
         self._endpoint = NodeEndpoint(entry.endpoint, entry.transport, keys.transport().secret)
-        self._driver = Driver(self.client, _NoMemory(), NodeLinks({entry.identity: self._endpoint}))
+        self._driver = Driver(machine, memory, NodeLinks({entry.identity: self._endpoint}))
 
-    def __enter__(self) -> ClientLine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -68,7 +58,7 @@ class ClientLine:
 
         Raises:
             PeerError: the coordinator cannot be reached at all.
-            AuthenticationError: it does not let this client in.
+            AuthenticationError: it does not let this device in.
             KeyboardInterrupt: the person, or the system, wants to stop.
         """
         started = time.monotonic()
@@ -78,7 +68,7 @@ class ClientLine:
             nonlocal connected
             connected = connected or self._endpoint.connected()
             if self._endpoint.state is LinkState.REFUSED:
-                raise AuthenticationError(f"{self.where} does not know this client; is the roster the same?")
+                raise AuthenticationError(f"{self.where} does not know this device; is the roster the same?")
             waited_s = time.monotonic() - started
             if not connected and waited_s > CONNECT_S:
                 raise PeerError(f"{self.where} cannot be reached; does it run, and is the address right?")
@@ -89,6 +79,49 @@ class ClientLine:
         if not connected:
             raise PeerError(f"{self.where} cannot be reached; does it run, and is the address right?")
         return until()
+
+
+class ClientLine(_Line):
+    """The client machine and its one connection."""
+
+    def __init__(self, party: Party, keys: Keys, coordinator: str = "") -> None:
+        """Start to dial the coordinator of this name, or the roster's first; PeerError for an unknown name."""
+        entry = _coordinator(party, coordinator)
+        self.client = Client(
+            roster=party.need_roster(),
+            roster_digest=party.roster_digest,
+            identity=keys.identity(),
+            boot_id=os.urandom(16),
+            coordinator=entry.identity,
+        )
+        super().__init__(self.client, _NoMemory(), keys, entry)
+
+
+class PersonLine(_Line):
+    """A person's machine and its one connection; what it says is on the disk before it leaves."""
+
+    def __init__(self, party: Party, keys: Keys, coordinator: str = "") -> None:
+        """As a client's; StateError when a record makes no sense."""
+        entry = _coordinator(party, coordinator)
+        try:
+            self.person = Person(
+                roster=party.need_roster(),
+                roster_digest=party.roster_digest,
+                identity=keys.identity(),
+                boot_id=os.urandom(16),
+                coordinator=entry.identity,
+                records=party.records,
+            )
+        except ValueError as error:
+            raise StateError(f"{party.place.database}: {error}") from None
+        super().__init__(self.person, party.store, keys, entry)
+
+
+def _coordinator(party: Party, name: str) -> CoordinatorEntry:
+    found = [entry for entry in party.need_roster().coordinators if name in {"", entry.name}]
+    if not found:
+        raise PeerError(f"no coordinator {name} in the roster")
+    return found[0]
 
 
 now = system_clock

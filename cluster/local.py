@@ -59,12 +59,14 @@ class LocalCluster:
         root: where everything goes; one directory a party.
         profiles: the policy (YAML text) of each node, by its name.
         kdf_memory_mib: what the key derivation takes; the default is the real one.
+        people: the roles of each person, by name.
     """
 
     root: Path
     profiles: Mapping[str, str]
     kdf_memory_mib: int | None = None
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    people: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -124,6 +126,8 @@ class LocalCluster:
         orders = {name: ["--role", "node", "--policy", str(self._profile(name))] for name in self.nodes}
         orders[COORDINATOR] = ["--role", "coordinator", "--listen", endpoint]
         orders[CLIENT] = ["--role", "client"]
+        for name, roles in self.people.items():
+            orders[name] = ["--role", "person", *(word for role in roles for word in ("--person-role", role))]
         memory = [] if self.kdf_memory_mib is None else ["--kdf-memory", str(self.kdf_memory_mib)]
 
         def init(name: str) -> None:
@@ -135,7 +139,7 @@ class LocalCluster:
 
     def accept_roster(self) -> Sequence[str]:
         """One roster of all parties, accepted by each; its twelve words."""
-        parties = (*self.nodes, COORDINATOR, CLIENT)
+        parties = (*self.nodes, COORDINATOR, CLIENT, *self.people)
         file = self.root / "roster.json"
         parts = [str(self.datadir(name) / NETWORK / "public.json") for name in parties]
         typed = [*_program(), "roster", "build", "--out", str(file), *parts, "--json"]

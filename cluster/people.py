@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from cluster.approvals import PERSON_LIFE_MS
 from cluster.client import REPEAT_MS, NodeView, hear_nodes
-from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, decode, open_inner, open_letter
+from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, decode, encode, open_inner, open_letter
 from cluster.effects import Now, Outgoing, Step
 from cluster.errors import one_line
 from cluster.journal import PersonSaidKept, WalletComplete, WalletKept, read
@@ -102,9 +102,6 @@ class Person:
         self._mouth = Mouth(identity, roster.cluster_id, boot_id)
         self._ear = Ear.of(roster.cluster_id, identity.public)
         self._said_at_ms: int | None = None
-        self._last_said: dict[bytes, int] = {}
-        self._charters: dict[bytes, bytes] = {}
-        self.wallets: dict[bytes, Wallet] = {}
         self._asked_ms: dict[tuple[str, bytes, bytes], int] = {}
         self.listed: tuple[OpenRequest, ...] | None = None
         self._named: tuple[bytes, ...] = ()
@@ -112,9 +109,9 @@ class Person:
         self.unread: dict[bytes, str] = {}
         self.wanted: set[bytes] | None = None
         self.trouble = ""
-        for height, record in enumerate(records):
-            with sense_made_of(record, height):
-                self._restore(record)
+        kept = tuple(records)
+        self.wallets = known_wallets(kept)
+        self._last_said = _last_said(kept)
 
     def start(self, now: Now, entropy: bytes) -> Step:
         """Say Hello, and ask what is open."""
@@ -183,20 +180,6 @@ class Person:
 
     def _turn(self, now: Now, entropy: bytes) -> Turn:
         return Turn(now, entropy, Head(), self._mouth)
-
-    def _restore(self, record: Record) -> None:
-        entry = read(record)
-        match entry:
-            case WalletKept(charter=exact, recovery_data=recovery_data):
-                wallet = read_wallet(decode(exact, Charter), recovery_data)
-                self._charters[wallet.wallet_id] = exact
-                self.wallets[wallet.wallet_id] = replace(wallet, complete=True)
-            case PersonSaidKept(word=word):
-                body = open_inner(word, Kind.PERSON_SAYS).body
-                assert isinstance(body, PersonSays)
-                self._last_said[body.spend_id] = max(self._last_said.get(body.spend_id, 0), body.said_at_ms)
-            case _:
-                pass
 
     def _end(self, turn: Turn) -> Step:
         now_ms = turn.now.monotonic_ms
@@ -296,11 +279,10 @@ class Person:
             if wallet.wallet_id != wallet_id or not wallet.acknowledged(shown.acks):
                 raise self._unreadable(wallet_id, "wallet-acks")
             known = self.wallets[wallet_id] = replace(wallet, complete=True)
-            self._charters[wallet_id] = shown.charter
             at_ms = turn.now.wall_ms
             turn.note(WalletKept(at_ms, shown.charter, shown.recovery_data), wallet_id)
             turn.note(WalletComplete(at_ms, shown.acks), wallet_id)
-        elif self._charters[wallet_id] != shown.charter:
+        elif encode(known.charter) != shown.charter:
             raise BadLetter("wallet-changed", "another charter under the id of a wallet that is known here")
         used = (min(shown.next_receive, MAX_INDEX), min(shown.next_change, MAX_INDEX))
         self.wallets[wallet_id] = known.having_used(*used)
@@ -353,3 +335,28 @@ class Person:
         if about != (*mine, self._mouth.public):
             raise BadLetter("status-receipt", "a receipt that is not this node's for a word of mine")
         return body
+
+
+def known_wallets(records: Iterable[Record]) -> dict[bytes, Wallet]:
+    """The wallets that a person's records hold, by wallet id; ValueError when one makes no sense."""
+    found = {}
+    for height, record in enumerate(records):
+        with sense_made_of(record, height):
+            entry = read(record)
+            if isinstance(entry, WalletKept):
+                wallet = read_wallet(decode(entry.charter, Charter), entry.recovery_data)
+                found[wallet.wallet_id] = replace(wallet, complete=True)
+    return found
+
+
+def _last_said(records: Iterable[Record]) -> dict[bytes, int]:
+    """When this person said their newest word of each spend: the next one must be newer."""
+    found: dict[bytes, int] = {}
+    for height, record in enumerate(records):
+        with sense_made_of(record, height):
+            entry = read(record)
+            if isinstance(entry, PersonSaidKept):
+                body = open_inner(entry.word, Kind.PERSON_SAYS).body
+                assert isinstance(body, PersonSays)
+                found[body.spend_id] = max(found.get(body.spend_id, 0), body.said_at_ms)
+    return found

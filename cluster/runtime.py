@@ -142,7 +142,7 @@ def serve_coordinator(
             records=party.records,
         )
     desk = CoordinatorDesk(coordinator, entry.identity, party.roster_exact)
-    peers = {peer.identity: peer for peer in (*roster.nodes, *roster.clients)}
+    peers = {peer.identity: peer for peer in (*roster.nodes, *roster.clients, *roster.people)}
     with ExitStack() as stack:
         endpoint = CoordinatorEndpoint(
             party.config.bind or entry.endpoint,

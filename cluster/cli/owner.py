@@ -47,6 +47,9 @@ def pending(call: Call) -> None:
 def approve(call: Call, *, subject: str, yes: bool, number: str) -> None:
     """Say yes to the request or proposed wallet ID (at least 8 hex digits of it)."""
     place = call.place()
+    if read_config(place).role == "person":
+        _as_person(call, subject, yes=True, sure=yes)
+        return
     about = _with_words(_find(place, subject))
     call.output.talk(_shown(about))
     if not yes and call.passphrase.asks:
@@ -64,13 +67,24 @@ def approve(call: Call, *, subject: str, yes: bool, number: str) -> None:
 
 @click.command()
 @common
+@passphrase_options
 @click.argument("subject", metavar="ID")
 def refuse(call: Call, *, subject: str) -> None:
-    """Say no to the request or proposed wallet ID (at least 8 hex digits of it)."""
+    """Say no to the request or proposed wallet ID (at least 8 hex digits of it); a person's no is signed."""
     place = call.place()
+    if read_config(place).role == "person":
+        _as_person(call, subject, yes=False, sure=True)
+        return
     about = _find(place, subject)
     reply = ask_node(place, {"do": "answer", "id": about["id"], "yes": False})
     _answered(call, reply, "refused")
+
+
+def _as_person(call: Call, subject: str, *, yes: bool, sure: bool) -> None:
+    """Whoever is no node's owner, but a person of the roster, signs what they say."""
+    from cluster.cli.people import answer
+
+    answer(call, subject, yes=yes, sure=sure)
 
 
 @click.group()

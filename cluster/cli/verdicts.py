@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from cluster.cli.output import Facts
 from cluster.client import NodeView, SigningView
 from cluster.errors import ClusterError, Misbehaviour, NoQuorum, PeerError, Refused, Waiting
-from cluster.messages import Decision
+from cluster.messages import Decision, Verdict
 from cluster.roster import Roster
 
 __all__ = ["Verdicts", "outcome_error"]
@@ -18,6 +20,17 @@ _SAID = {
 }
 
 
+_PEOPLE = {"policy-ask-people", "policy-ask-distinct"}
+
+
+class _Seen(Protocol):
+    """A request whose nodes have spoken, or not."""
+
+    @property
+    def nodes(self) -> dict[bytes, NodeView]:
+        """By identity key."""
+
+
 class Verdicts:
     """Each node's newest word: a verdict only with its own signature, its reach as the coordinator says."""
 
@@ -26,7 +39,7 @@ class Verdicts:
         self._told: dict[bytes, str] = {}
         self._nodes: dict[bytes, NodeView] = {}
 
-    def news(self, view: SigningView) -> list[str]:
+    def news(self, view: _Seen) -> list[str]:
         """What has changed since the last call, a line each."""
         self._nodes = view.nodes
         lines = []
@@ -110,10 +123,19 @@ def _said(seen: NodeView) -> str:
     if seen.reach == "misbehaved":
         return "MISBEHAVED (an invalid partial signature)"
     if seen.verdict is not None:
-        return _SAID[Decision(seen.verdict.decision)] + _codes(seen)
+        return _decided(seen.verdict) + _codes(seen)
     return {"unreachable": "cannot be reached", "version-mismatch": "runs another version"}.get(
         seen.reach, ""
     )
+
+
+def _decided(verdict: Verdict) -> str:
+    """What a node decided, in words; asking, whom it asks."""
+    decision = Decision(verdict.decision)
+    if decision is not Decision.ASK or not _PEOPLE & set(verdict.codes):
+        return _SAID[decision]
+    alone = set(verdict.codes) <= _PEOPLE
+    return "waits for people of the roster" if alone else "asks its owner, and people of the roster"
 
 
 def _codes(seen: NodeView) -> str:

@@ -15,6 +15,7 @@ from cluster.errors import ConfigError, StateError, UsageError
 from cluster.journal import AddressKept
 from cluster.owner_desk import wallet_facts
 from cluster.party import opened, read_config
+from cluster.people import known_wallets
 from cluster.schemes import Wallet
 from cluster.storage import DataDir
 from taproot import RECEIVE, PublicWallet, WalletPath
@@ -35,6 +36,9 @@ def wallets(call: Call) -> None:
                 for one in book_of(party).wallets.values()
                 if one.wallet is not None
             ]
+    elif read_config(place).role == "person":
+        with opened(place, "person") as party:
+            found = [wallet_facts(wallet, "complete") for wallet in known_wallets(party.records).values()]
     else:
         found = cast("list[dict[str, object]]", ask_node(place, {"do": "wallets"})["wallets"])
     call.output.give(

@@ -1,0 +1,199 @@
+"""`assent requests`, and `approve` and `refuse` of a person: look at what clients ask for, and sign a yes or no.
+
+Everything that is shown of a request was read here, from its client's own letter and the wallet's public data; only
+a note and how far a request is are somebody else's word, and are marked so.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from cluster.cli.call import Call, common, passphrase_options
+from cluster.cli.output import Facts, foreign, words_table
+from cluster.cli.verdicts import Verdicts
+from cluster.client_line import PersonLine, now
+from cluster.errors import PeerError, Refused, UsageError, Waiting, one_line
+from cluster.party import Party, opened
+from cluster.people import Person, RequestView
+from cluster.roster import Roster, match_words
+from cluster.schemes import Wallet
+from policy import describe
+
+__all__ = ["answer", "requests"]
+
+LOOK_S = 30.0
+"""How long to wait for what is listed."""
+
+_REJECTED = {
+    "person-clock": "this machine's clock is ahead of the coordinator's: set it right",
+    "person-too-often": "you have changed your mind about this request too often; only a no is taken now",
+    "request-final": "it is signed already",
+    "request-expired": "it has expired",
+    "request-closed": "it has ended",
+    "request-unknown": "the coordinator knows no such request any more",
+}
+
+
+@click.command()
+@common
+@passphrase_options
+@click.option("--all", "everything", is_flag=True, help="Also those that were refused lately.")
+def requests(call: Call, *, everything: bool) -> None:
+    """Show what is open in the cluster, each request read here from its client's own letter (person)."""
+    with _as_person(call) as (line, roster):
+        _look(call, line, None)
+        person = line.person
+        listed = [entry for entry in person.listed or () if everything or entry.state == "open"]
+        views = [person.views[e.request_id] for e in listed if e.request_id in person.views]
+        unread = {e.request_id: person.unread[e.request_id] for e in listed if e.request_id in person.unread}
+    shown = [_text(view, roster) for view in views]
+    shown += [
+        f"request {one.hex()} CANNOT BE READ ({code}): do not approve it" for one, code in unread.items()
+    ]
+    call.output.give(
+        {
+            "requests": [_facts(view, roster) for view in views],
+            "unread": [{"id": one.hex(), "code": code} for one, code in unread.items()],
+        },
+        "\n\n".join(shown) or "nothing is open",
+    )
+
+
+def answer(call: Call, prefix: str, *, yes: bool, sure: bool) -> None:
+    """Sign a yes or no to the one request whose id starts so, and wait until the nodes have it."""
+    with _as_person(call) as (line, roster):
+        view = _find(call, line, prefix)
+        call.output.talk(_text(view, roster))
+        if yes and not sure and call.passphrase.asks:
+            said = click.prompt("Type yes", default="no", show_default=False, err=True)
+            if said.strip().lower() != "yes":
+                raise Refused("not approved; nothing was changed")
+        try:
+            line.say(line.person.says(view.subject.request_id, yes, now(), os.urandom(32)))
+        except ValueError as error:
+            raise Refused(f"{error}; nothing was said") from None
+        members = view.subject.wallet.charter.members
+        online = sum(node.reach != "unreachable" for node in view.nodes.values())
+        line.wait(lambda: view.over or len(view.kept_by()) >= max(1, min(online, len(members))), 10.0)
+        verdicts = Verdicts(roster)
+        for told in verdicts.news(view):
+            call.output.talk(f"  {told}")
+    _answered(call, view, roster, verdicts, yes=yes)
+
+
+def _answered(call: Call, view: RequestView, roster: Roster, verdicts: Verdicts, *, yes: bool) -> None:
+    """Tell who has it; a word that no node has, or too few to stop a spend, is not yet worth anything."""
+    said, charter = "approved" if yes else "refused", view.subject.wallet.charter
+    kept = sorted(roster.name_of(node) for node in view.kept_by())
+    call.output.give(
+        {
+            "id": view.subject.request_id.hex(),
+            "answer": said,
+            "state": view.state,
+            "kept_by": kept,
+            "verdicts": verdicts.facts(),
+        },
+        f"{said} {view.subject.request_id.hex()}; kept by {', '.join(kept) or 'no node yet'}",
+    )
+    if view.fault:
+        raise Refused(_REJECTED.get(view.fault, f"the coordinator did not take it ({view.fault})"))
+    enough = 1 if yes else charter.n - charter.t + 1
+    if len(kept) < enough and view.state != "final":
+        what = "counts" if yes else "can stop it"
+        raise Waiting(
+            f"{len(kept)} of {charter.n} nodes have it, and it {what} once {enough} do: the coordinator carries it "
+            "on, or give the same command again"
+        )
+
+
+@contextmanager
+def _as_person(call: Call) -> Iterator[tuple[PersonLine, Roster]]:
+    """A person's data directory, locked and unlocked, and the line to the coordinator, while the block runs."""
+    with opened(call.place(), "person") as party:
+        roster = party.need_roster()
+        keys = party.keys(call.unlock(party.place))
+        with PersonLine(party, keys) as line:
+            known = set(line.person.wallets)
+            try:
+                yield line, roster
+            finally:
+                _tell_new(call, party, line.person, known)
+
+
+def _tell_new(call: Call, party: Party, person: Person, known: set[bytes]) -> None:
+    """A wallet seen for the first time: its words tell it from one that a liar made."""
+    for wallet_id in person.wallets.keys() - known:
+        wallet = person.wallets[wallet_id]
+        call.output.talk(
+            f"{_title(wallet, party.need_roster())} is new here. Its words, to be compared with an owner's:"
+        )
+        call.output.talk(words_table(match_words("wallet", wallet.recovery_data)))
+
+
+def _look(call: Call, line: PersonLine, wanted: set[bytes] | None) -> None:
+    line.say(line.person.look(wanted, now(), os.urandom(32)))
+    if not line.wait(lambda: line.person.has_looked, LOOK_S):
+        if line.person.listed is None:
+            raise PeerError(f"{line.where} did not answer {line.person.trouble}".strip())
+        call.output.talk(f"not everything came: {line.person.trouble or 'the coordinator is slow'}")
+
+
+def _find(call: Call, line: PersonLine, prefix: str) -> RequestView:
+    """The one request whose id starts so, read; UsageError for none, or more than one."""
+    wanted = prefix.lower()
+    if not 8 <= len(wanted) <= 64 or set(wanted) - set("0123456789abcdef"):
+        raise UsageError("ID: give at least 8 hex digits of it; `assent requests` shows the ids")
+    person = line.person
+    _look(call, line, set())
+    found = [e.request_id for e in person.listed or () if e.request_id.hex().startswith(wanted)]
+    if len(found) != 1:
+        many = f"several ids start with {wanted}: give more of it"
+        raise UsageError(many if found else f"no request {wanted} is open; `assent requests` shows the ids")
+    _look(call, line, {found[0]})
+    if found[0] not in person.views:
+        code = person.unread.get(found[0], "no answer")
+        raise Refused(f"the request cannot be read here ({code}): nothing was said of it")
+    return person.views[found[0]]
+
+
+def _title(wallet: Wallet, roster: Roster) -> str:
+    charter = wallet.charter
+    members = ", ".join(roster.name_of(member.identity) for member in charter.members)
+    return f"wallet {charter.name} ({charter.t} of {charter.n}: {members})"
+
+
+def _text(view: RequestView, roster: Roster) -> str:
+    subject = view.subject
+    person = roster.person_of(subject.client)
+    whose = f", {person.name}'s device" if person is not None else ""
+    until = time.strftime("%Y-%m-%d %H:%M", time.localtime(view.expires_at_ms / 1000))
+    rows = [
+        f"request {subject.request_id.hex()}",
+        f"  {_title(subject.wallet, roster)}",
+        f"  from client {roster.name_of(subject.client)}{whose}, good until {until}",
+    ]
+    rows += [f"  {one_line(line)}" for line in describe(subject.spend)]
+    rows += [f"  note {foreign(subject.note)}"] if subject.note else []
+    return "\n".join([*rows, f"  state {view.state}, as the coordinator says"])
+
+
+def _facts(view: RequestView, roster: Roster) -> Facts:
+    subject = view.subject
+    person = roster.person_of(subject.client)
+    return {
+        "id": subject.request_id.hex(),
+        "wallet": subject.wallet.charter.name,
+        "client": roster.name_of(subject.client),
+        "client_of": person.name if person is not None else "",
+        "state": view.state,
+        "expires_at_ms": view.expires_at_ms,
+        "sent_sats": subject.spend.sent_sats,
+        "fee_sats": subject.spend.fee_sats,
+        "lines": list(describe(subject.spend)),
+        "note": subject.note,
+    }
