@@ -69,9 +69,7 @@ def sign(
     timeout_s, life_s = duration_s(timeout, "--timeout"), duration_s(expires, "--expires")
     psbt, form = read_psbt(file)
     signed = None if intent is None else read_intent_file(intent)
-    target = out or (None if tx else file.with_name(f"{file.stem}.signed{file.suffix or '.psbt'}"))
-    if target is not None and target.exists():
-        raise UsageError(f"{target}: this exists already, and is not overwritten; name another with --out")
+    target = _target(file, out, tx=tx)
     with as_client(call) as client:
         book = client.book()
         found = wallet_of(book, wallet).wallet
@@ -122,6 +120,14 @@ def read_psbt(path: Path) -> tuple[bytes, str]:
     if not psbt.startswith(_MAGIC):
         raise UsageError(f"{path}: this is not a PSBT (binary, base64 or hex)")
     return psbt, "base64"
+
+
+def _target(file: Path, out: Path | None, *, tx: bool) -> Path | None:
+    """Where the signed PSBT goes, if anywhere; UsageError when something is there already."""
+    target = out or (None if tx else file.with_name(f"{file.stem}.signed{file.suffix or '.psbt'}"))
+    if target is not None and target.exists():
+        raise UsageError(f"{target}: this exists already, and is not overwritten; name another with --out")
+    return target
 
 
 def _formed(psbt: bytes, form: str) -> bytes:
