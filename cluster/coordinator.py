@@ -9,8 +9,10 @@ from collections.abc import Iterable
 
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
+from cluster.coordinator_clocks import ClockCarrier
 from cluster.coordinator_keygen import KeygenDesk
 from cluster.coordinator_people import PeopleDesk
+from cluster.coordinator_policies import PolicyCarrier
 from cluster.coordinator_signing import SigningDesk
 from cluster.effects import Now, Step
 from cluster.journal import BootKept, read
@@ -45,6 +47,8 @@ class Coordinator:
         self._presence = Presence(SCHEMES)
         self.keygen = KeygenDesk(roster, self._presence)
         self.signing = SigningDesk(roster, self._presence, self.keygen.wallets)
+        self.policies = PolicyCarrier(roster)
+        self._clocks = ClockCarrier(roster)
         self.people = PeopleDesk(
             roster, self._presence, self.signing.jobs, self.keygen.wallets, self.keygen.makings
         )
@@ -122,6 +126,10 @@ class Coordinator:
             self.people.says(letter, turn)
         elif kind is Kind.PERSON_RECEIPT:
             self.people.receipt(letter, turn)
+        elif kind in {Kind.POLICY_CHANGE, Kind.POLICY_CONSENT, Kind.POLICY_ENDED}:
+            self.policies.carry(letter, turn)
+        elif kind in {Kind.CLOCK_ASK, Kind.CLOCK_SAID}:
+            self._clocks.carry(letter, turn)
         elif role == "node" and kind in _KEYGEN_KINDS:
             self.keygen.receive(letter, turn)
         elif role == "node":

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from cluster.codec import decode, encode
 from cluster.messages import Bytes16, Bytes32, Bytes64, Bytes66, Code, Count, Millis, SignedLetter
+from cluster.policy_letters import ProfileText
 from cluster.records import NO_WALLET, Record
 
 Ids = Annotated[tuple[Bytes32, ...], Meta(max_length=128)]
@@ -34,10 +35,68 @@ class RosterKept(Body, frozen=True):
 
 
 class PolicyKept(Body, frozen=True):
-    """The profile in force from here on, as the text the owner wrote, and its digest."""
+    """The profile in force from here on, as the text the owner wrote, with the text of the one that it extends.
 
-    text: str
+    Versions count from 1, for each wallet id; `previous` is the digest that held before (zeros: none), `policy_ms`
+    when it took force by the policy clock, and `listed` since when each script has stood in one of its lists.
+    """
+
+    version: Count
+    text: ProfileText
+    base: ProfileText
     digest: Bytes32
+    previous: Bytes32
+    policy_ms: Millis
+    listed: tuple[tuple[bytes, Millis], ...]
+
+
+class ChangeProposed(Body, frozen=True):
+    """The owner wants a looser profile: what binds its id, and the texts that would be in force."""
+
+    version: Count
+    base_digest: Bytes32
+    digest: Bytes32
+    since_ms: Millis
+    nonce: Bytes32
+    text: ProfileText
+    base: ProfileText
+
+
+class ChangeDelayed(Body, frozen=True):
+    """The clock was set anew while a change waited: its cooldown counts from `since_ms`, so it got no shorter."""
+
+    change_id: Bytes32
+    since_ms: Millis
+
+
+class ConsentKept(Body, frozen=True):
+    """Somebody agreed to a change of this node's, or cancelled it; their letter proves it."""
+
+    change_id: Bytes32
+    who: Bytes32
+    yes: bool
+    letter: SignedLetter
+
+
+class ChangeEnded(Body, frozen=True):
+    """A change ended (this node's own, or one it was told of): how, and by whom if by somebody."""
+
+    change_id: Bytes32
+    code: Code
+    by: Bytes32
+
+
+class ChangeHeard(Body, frozen=True):
+    """Another node announced a change of its policy, in the letter that it signed."""
+
+    letter: SignedLetter
+
+
+class ChangeAnswered(Body, frozen=True):
+    """This node's owner agreed to another node's change, or cancelled it."""
+
+    change_id: Bytes32
+    yes: bool
 
 
 class BootKept(Body, frozen=True):
@@ -277,6 +336,12 @@ class RecoveredKept(Body, frozen=True):
 KINDS: dict[str, type[Body]] = {
     "roster": RosterKept,
     "policy": PolicyKept,
+    "change-proposed": ChangeProposed,
+    "change-delayed": ChangeDelayed,
+    "consent": ConsentKept,
+    "change-ended": ChangeEnded,
+    "change-heard": ChangeHeard,
+    "change-answered": ChangeAnswered,
     "boot": BootKept,
     "clock": ClockKept,
     "charter": CharterKept,

@@ -6,8 +6,6 @@ and a node without any refuses everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cluster.effects import Now
 from cluster.grants import Grants
 from cluster.intents import intended
@@ -25,11 +23,11 @@ from cluster.journal import (
 )
 from cluster.judging import Judgement, Words
 from cluster.messages import NO_ID, Decision
-from cluster.records import NO_WALLET
+from cluster.profiles import Profiles, ReadTexts
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
-from policy import Book, Booking, Facts, OwnerSaid, PersonSaid, PolicyClock, Profile, WalletFacts, judge
+from policy import Book, Booking, Facts, OwnerSaid, PersonSaid, PolicyClock, WalletFacts, judge
 from policy.granting import GrantLeft, left_of
 from policy.grants import Grant
 from taproot import Network, OutPoint
@@ -39,15 +37,13 @@ CLOCK_EVERY_MS = 3_600_000
 
 
 class PolicyJudge:
-    """Judges by the profile in force; `read_text` types a profile's text (ValueError when it does not load)."""
+    """Judges by the profile in force, with the budgets, the clock and the freezes of one node."""
 
-    def __init__(self, roster: Roster, me: bytes, read_text: Callable[[str], Profile]) -> None:
-        """`me` is this node's identity key (32 bytes)."""
+    def __init__(self, roster: Roster, me: bytes, read: ReadTexts) -> None:
+        """`me` is this node's identity key (32 bytes); `read` types the texts of a profile."""
         self._roster = roster
         self._me = me
-        self._read_text = read_text
-        self._profiles: dict[bytes, Profile] = {}
-        self._listed: dict[bytes, dict[bytes, int]] = {}
+        self.profiles = Profiles(read, roster.network)
         self._books: dict[bytes, Book] = {}
         self.grants = Grants(me)
         self._frozen: dict[bytes, str] = {}
@@ -61,8 +57,8 @@ class PolicyJudge:
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one of the node's records into account; they come in the order in which they were written."""
         match entry:
-            case PolicyKept(text=text):
-                self._take(self._read_text(text), wallet_id, self._last_ms or entry.at_ms)
+            case PolicyKept():
+                self.profiles.restore(entry, wallet_id)
             case RecoveredKept(at_ms=at_ms):
                 self._exhausted_ms = at_ms
                 self._last_ms = max(self._last_ms or 0, at_ms)
@@ -120,20 +116,9 @@ class PolicyJudge:
 
     # Judging.
 
-    def profile_for(self, wallet_id: bytes) -> Profile | None:
-        """The profile in force for a wallet."""
-        return self._profiles.get(wallet_id, self._profiles.get(NO_WALLET))
-
     def digest_for(self, wallet_id: bytes) -> bytes:
         """The digest (32 bytes) of the policy in force for a wallet; zeros when there is none."""
-        profile = self.profile_for(wallet_id)
-        return profile.digest if profile is not None else NO_ID
-
-    def adopt(self, text: str, wallet_id: bytes, now: Now) -> PolicyKept:
-        """Put a profile in force; ValueError, with nothing changed, when its text does not load."""
-        profile = self._read_text(text)
-        self._take(profile, wallet_id, self.budget_time(now))
-        return PolicyKept(now.wall_ms, text, profile.digest)
+        return self.profiles.digest_for(wallet_id)
 
     def frozen(self, wallet_id: bytes) -> str:
         """Why a wallet is frozen at this node; "" where it is not."""
@@ -145,7 +130,7 @@ class PolicyJudge:
 
     def judge(self, subject: Subject, words: Words, now: Now) -> Judgement:
         """Judge with the policy, budget and clock of this moment; a node without a profile refuses."""
-        profile = self.profile_for(subject.wallet.wallet_id)
+        profile = self.profiles.profile_for(subject.wallet.wallet_id)
         if profile is None:
             return Judgement(
                 Decision.REFUSE,
@@ -172,13 +157,6 @@ class PolicyJudge:
             height=None if booking is None else booking.height,
         )
 
-    def _take(self, profile: Profile, wallet_id: bytes, policy_ms: int) -> None:
-        """Put a profile in force; what stood in a list before has stood there since then."""
-        before = self._listed.get(wallet_id, {})
-        scripts = profile.listed_scripts
-        self._listed[wallet_id] = {script: before.get(script, policy_ms) for script in scripts}
-        self._profiles[wallet_id] = profile
-
     def _facts(self, subject: Subject, words: Words, now: Now) -> Facts:
         wallet = subject.wallet
         self.see_clock(now)
@@ -199,9 +177,16 @@ class PolicyJudge:
             frozen=self.frozen(wallet.wallet_id),
             grants=self.grants.of(wallet.wallet_id),
             intent=None if subject.intent is None else intended(subject.intent, self._roster),
-            listed_since_ms=self._listed.get(
-                wallet.wallet_id if wallet.wallet_id in self._profiles else NO_WALLET, {}
-            ),
+            listed_since_ms=self.profiles.listed_since(wallet.wallet_id),
+        )
+
+    def _people(self, words: Words) -> tuple[PersonSaid, ...]:
+        """What people said, in the roster's terms; whoever is in it no more does not count."""
+        known = [(self._roster.person(word.identity), word) for word in words.people]
+        return tuple(
+            PersonSaid(person.name, person.roles, word.yes, word.at_ms)
+            for person, word in known
+            if person is not None
         )
 
     def _wallet(self, wallet: Wallet) -> WalletFacts:
@@ -220,19 +205,10 @@ class PolicyJudge:
 
     def left_of(self, grant: Grant, wallet: Wallet) -> GrantLeft | None:
         """What is left of a grant at this node; None where there is no policy, so that nothing is signed under it."""
-        profile = self.profile_for(wallet.wallet_id)
+        profile = self.profiles.profile_for(wallet.wallet_id)
         if profile is None:
             return None
         return left_of(grant, profile, self._wallet(wallet), self.book_of(wallet.wallet_id))
-
-    def _people(self, words: Words) -> tuple[PersonSaid, ...]:
-        """What people said, in the roster's terms; whoever is in it no more does not count."""
-        known = [(self._roster.person(word.identity), word) for word in words.people]
-        return tuple(
-            PersonSaid(person.name, person.roles, word.yes, word.at_ms)
-            for person, word in known
-            if person is not None
-        )
 
     def _role(self, identity: bytes) -> str:
         node = self._roster.node(identity)

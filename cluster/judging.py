@@ -11,8 +11,9 @@ from typing import Protocol
 
 from cluster.effects import Now
 from cluster.grants import Grants
-from cluster.journal import Body, ClockKept, PolicyKept, SignedKept
+from cluster.journal import Body, ClockKept, SignedKept
 from cluster.messages import NO_ID, Decision
+from cluster.profiles import Profiles
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
 from policy import Seat
@@ -110,6 +111,10 @@ NOTHING_SAID = Words()
 class Judge(Protocol):
     """Judges requests for one node, and keeps the books that its judgements depend on."""
 
+    @property
+    def profiles(self) -> Profiles:
+        """The profiles in force."""
+
     def judge(self, subject: Subject, words: Words, now: Now) -> Judgement:
         """Judge with the policy, budget and clock of this moment; total, and fails closed."""
 
@@ -150,6 +155,3 @@ class Judge(Protocol):
 
     def confirm_clock(self, now: Now) -> None:
         """The owner looked at the wall clock and says that it is right."""
-
-    def adopt(self, text: str, wallet_id: bytes, now: Now) -> PolicyKept:
-        """Put a profile in force; ValueError, with nothing changed, when its text does not load."""

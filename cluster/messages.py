@@ -13,8 +13,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from cluster.clock_letters import ClockAsk, ClockRelay, ClockSaid
 from cluster.intent_letter import Intent
 from cluster.people_letters import OpenList, OpenRequest, PersonReceipt, PersonRelay, PersonSays, WalletShown
+from cluster.policy_letters import PolicyChange, PolicyConsent, PolicyEnded, PolicyRelay
 from cluster.wire_types import (
     MAX_NOTE_CHARS,
     Bytes16,
@@ -36,8 +38,9 @@ __all__ = [
     "SignedLetter", "WalletState", "Hello", "Request", "Propose", "Decision", "Roles", "Digests", "Verdict",
     "NonceRequest", "Nonces", "OrderEntry", "Order", "PartialSignatures", "Gone", "Busy", "Withdraw", "Final",
     "StatusQuery", "NodeStatus", "Status", "KeygenRequest", "KeygenPropose", "KeygenConsent", "KeygenStart",
-    "KeygenMessage", "KeygenCertificate", "KeygenFault", "RecoveryAck", "KeygenFinal", "PersonSays", "PersonRelay",
-    "PersonReceipt", "OpenRequest", "OpenList", "WalletShown", "Intent",
+    "KeygenMessage", "KeygenCertificate", "KeygenFault", "RecoveryAck", "KeygenFinal", "PolicyChange",
+    "PolicyConsent", "PolicyEnded", "PolicyRelay", "PersonSays", "PersonRelay", "PersonReceipt",
+    "OpenRequest", "OpenList", "WalletShown", "ClockAsk", "ClockSaid", "ClockRelay",
 ]  # fmt: skip
 
 PROTOCOL_VERSION = 1
@@ -97,6 +100,13 @@ class Kind(IntEnum):
     PERSON_RECEIPT = 42
     OPEN_LIST = 43
     WALLET_SHOWN = 44
+    POLICY_CHANGE = 50
+    POLICY_CONSENT = 51
+    POLICY_ENDED = 52
+    POLICY_RELAY = 53
+    CLOCK_ASK = 60
+    CLOCK_SAID = 61
+    CLOCK_RELAY = 62
 
 
 class Header(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -116,11 +126,12 @@ class Header(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 
 
 class WalletState(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """What a node says of one wallet: how far its keygen is, and the policy in force."""
+    """What a node says of one wallet: how far its keygen is, and the policy in force with its version."""
 
     wallet_id: Bytes32
     stage: Code
     policy_digest: Bytes32
+    policy_version: Count
 
 
 class Hello(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -162,8 +173,9 @@ class Decision(IntEnum):
     REFUSE = 3
 
 
-Roles = Annotated[tuple[Code, ...], Meta(max_length=16)]
-Digests = Annotated[tuple[Bytes32, ...], Meta(max_length=16)]
+Role = Annotated[str, Meta(min_length=1, max_length=31, pattern=r"^[a-z0-9-]+\Z")]
+Roles = Annotated[tuple[Role, ...], Meta(max_length=8)]
+Digests = Annotated[tuple[Bytes32, ...], Meta(max_length=4)]
 
 
 class Verdict(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -179,9 +191,9 @@ class Verdict(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     policy_digest: Bytes32
     chain_head: Bytes32
     need_nodes: Count
-    roles: Annotated[tuple[Code, ...], Meta(max_length=16)]
-    never_only: Annotated[tuple[Roles, ...], Meta(max_length=16)]
-    policies: Annotated[tuple[tuple[Code, Digests], ...], Meta(max_length=16)]
+    roles: Annotated[tuple[Role, ...], Meta(max_length=16)]
+    never_only: Annotated[tuple[Roles, ...], Meta(max_length=4)]
+    policies: Annotated[tuple[tuple[Role, Digests], ...], Meta(max_length=4)]
     expires_at_ms: Millis
 
 
@@ -362,6 +374,13 @@ Body = (
     | PersonReceipt
     | OpenList
     | WalletShown
+    | PolicyChange
+    | PolicyConsent
+    | PolicyEnded
+    | PolicyRelay
+    | ClockAsk
+    | ClockSaid
+    | ClockRelay
 )
 """Any body."""
 
@@ -388,7 +407,7 @@ KINDS: dict[Kind, KindRule] = {
     Kind.REQUEST: _rule(Request, 536 * 1024, "client", "nothing", "the stored state of that request"),
     Kind.INTENT: _rule(Intent, 16 * 1024, "", "nothing", "is refused: only inside a request"),
     Kind.PROPOSE: _rule(Propose, 540 * 1024, "coordinator", "the request", "the stored verdict"),
-    Kind.VERDICT: _rule(Verdict, _SMALL, "node", "the request and the verdict", "replaces the older one"),
+    Kind.VERDICT: _rule(Verdict, 5 * 1024, "node", "the request and the verdict", "replaces the older one"),
     Kind.NONCE_REQUEST: _rule(
         NonceRequest, _SMALL, "coordinator", "nothing", "the same live nonces, or Gone"
     ),
@@ -423,6 +442,15 @@ KINDS: dict[Kind, KindRule] = {
     Kind.KEYGEN_INVESTIGATION: _rule(KeygenMessage, 80 * 1024, "coordinator", "nothing", "the same answer"),
     Kind.RECOVERY_ACK: _rule(RecoveryAck, _SMALL, "node", "the owner's confirmation of a copy", "is ignored"),
     Kind.KEYGEN_FINAL: _rule(KeygenFinal, 80 * 1024, "coordinator", "the acknowledgements", "is ignored"),
+    Kind.POLICY_CHANGE: _rule(PolicyChange, 512 * 1024, "node", "the proposal", "the stored consent, if any"),
+    Kind.POLICY_CONSENT: _rule(
+        PolicyConsent, _SMALL, "node person", "the owner's word", "is ignored, or how the change ended"
+    ),
+    Kind.POLICY_ENDED: _rule(PolicyEnded, _SMALL, "node", "the end of the change", "is ignored"),
+    Kind.CLOCK_ASK: _rule(ClockAsk, _SMALL, "node", "nothing", "another answer, not too often"),
+    Kind.CLOCK_SAID: _rule(ClockSaid, _SMALL, "node", "nothing", "is ignored"),
+    Kind.CLOCK_RELAY: _rule(ClockRelay, _SMALL, "coordinator", "nothing", "as the letter inside"),
+    Kind.POLICY_RELAY: _rule(PolicyRelay, 513 * 1024, "coordinator", "nothing", "as the letter inside"),
     Kind.PERSON_SAYS: _rule(PersonSays, 1024, "person", "what was said", "the stored state of that request"),
     Kind.PERSON_RELAY: _rule(
         PersonRelay, 2 * 1024, "coordinator", "what the person said", "the stored receipt"

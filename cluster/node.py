@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from cluster.clocks import ClockDesk
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
 from cluster.effects import Now, Question, Step
@@ -24,8 +25,10 @@ from cluster.journal import (
 from cluster.judging import Judge
 from cluster.messages import KINDS, PROTOCOL_VERSION, Hello, Kind, WalletState
 from cluster.node_keygen import KeygenDesk
+from cluster.node_policies import PolicyDesk
 from cluster.node_signing import SigningDesk
 from cluster.plans import Plan
+from cluster.profiles import Texts
 from cluster.records import NO_WALLET, Head, Record
 from cluster.restoring import sense_made_of
 from cluster.roster import Roster
@@ -69,10 +72,14 @@ class CopyShown:
 
 @dataclass(frozen=True, slots=True)
 class PolicyProposed:
-    """The owner puts a profile in force, for one wallet or (32 zero bytes) for all that have none of their own."""
+    """The owner proposes a profile, for one wallet or (32 zero bytes) for all that have none of their own.
+
+    `base` is the text of the profile that it extends. What only tightens holds at once; a looser one waits.
+    """
 
     text: str
     wallet_id: bytes = NO_WALLET
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,8 @@ class Node:
         self._judge = judge
         self.keygen = KeygenDesk(roster, self.me, boot_id, vault)
         self.signing = SigningDesk(roster, self.me, vault, judge, self.keygen.wallets)
+        self.policies = PolicyDesk(roster, self.me, judge, self.keygen.wallets)
+        self._clocks = ClockDesk(roster, self.me, boot_id, judge, self.keygen.wallets)
         self.complaints = Complaints(roster)
         self.head = Head()
         self._hello_at_ms: int | None = None
@@ -146,6 +155,7 @@ class Node:
         for record in records:
             with sense_made_of(record, self.head.height):
                 newest_ms = max(newest_ms, self._restore(record))
+        self.policies.profiles.settle()
         self.signing.tickets.settle(newest_ms)
 
     def start(self, now: Now, entropy: bytes) -> Step:
@@ -173,14 +183,16 @@ class Node:
             if isinstance(answer, CopyShown):
                 self.keygen.confirm_copy(answer.wallet_id, answer.recovery_data, self._coordinators, turn)
             elif isinstance(answer, PolicyProposed):
-                turn.note(self._judge.adopt(answer.text, answer.wallet_id, now), answer.wallet_id)
-                self.signing.verdicts.judge_all(self._coordinators, turn)
+                if self.policies.propose(Texts(answer.text, answer.base), answer.wallet_id, turn):
+                    self.signing.verdicts.judge_all(self._coordinators, turn)
             elif isinstance(answer, ClockConfirmed):
-                self._judge.confirm_clock(now)
+                self._hear_of_clock(turn)
             elif isinstance(answer, Freeze | Thaw):
                 self._freeze(answer, turn)
             elif isinstance(answer, GrantGiven | GrantEnded):
                 self._grant(answer, turn)
+            elif self.policies.knows(answer.subject):
+                self.policies.answer(answer.subject, answer.yes, turn)
             elif answer.subject in self.keygen.plans:
                 self.keygen.answer(answer.subject, answer.yes, self._coordinators, turn)
             elif answer.subject in self.signing.tickets.ended:
@@ -202,7 +214,11 @@ class Node:
 
     def questions(self, now: Now) -> tuple[Question, ...]:
         """Everything that waits for the owner."""
-        return (*self.keygen.questions(now.wall_ms), *self.signing.verdicts.questions(now.wall_ms))
+        return (
+            *self.keygen.questions(now.wall_ms),
+            *self.signing.verdicts.questions(now.wall_ms),
+            *self.policies.questions(now.wall_ms),
+        )
 
     def plan(self, subject: bytes) -> Plan | None:
         """The proposed wallet of this id, if there is one."""
@@ -248,12 +264,23 @@ class Node:
         nodes = [self.roster.node(member.identity) for member in found]
         return tuple(node.role for node in nodes if node is not None)
 
+    def _hear_of_clock(self, turn: Turn) -> None:
+        """The owner's word sets the clock, and shortens no cooldown; the clocks of enough peers are believed in all."""
+        before_ms = self._judge.budget_time(turn.now)
+        self._confirm_clock(turn)
+        self.policies.own.clock_set(self._judge.budget_time(turn.now) - before_ms, turn)
+
+    def _confirm_clock(self, turn: Turn) -> None:
+        self._judge.confirm_clock(turn.now)
+        self.signing.verdicts.judge_all(self._coordinators, turn)
+
     def _restore(self, record: Record) -> int:
         """Take one record into account; when it was written, in ms on the wall clock."""
         entry = read(record)
         self.keygen.restore(entry, record.wallet_id)
         self.signing.tickets.restore(entry, record.wallet_id)
         self._judge.restore(entry, record.wallet_id)
+        self.policies.restore(entry, record.wallet_id)
         if isinstance(entry, WalletComplete):
             self._complete(record.wallet_id)
         self.head = self.head.after([record])
@@ -273,9 +300,13 @@ class Node:
 
     def _end(self, turn: Turn) -> Step:
         now = turn.now
+        if self._clocks.tick(self._coordinators, turn):
+            self._confirm_clock(turn)
         clock = self._judge.clock_entry(now)
         if clock is not None:
             turn.note(clock)
+        if self.policies.tick(turn):
+            self.signing.verdicts.judge_all(self._coordinators, turn)
         due = self.signing.verdicts.tick(self._coordinators, turn)
         wakes = [] if due is None else [now.monotonic_ms + max(0, due - now.wall_ms)]
         if self._hello_at_ms is None or self._hello_at_ms <= now.monotonic_ms:
@@ -283,6 +314,8 @@ class Node:
                 turn.tell(Kind.HELLO, coordinator, self._hello(turn))
             self._hello_at_ms = now.monotonic_ms + HELLO_EVERY_MS
         wakes.append(self._hello_at_ms)
+        change_due = self.policies.due(turn)
+        wakes += [when for when in (change_due, self._clocks.due()) if when is not None]
         self.head = turn.head
         return turn.step(min(wakes))
 
@@ -296,7 +329,10 @@ class Node:
             clock_ms=turn.now.wall_ms,
             wallets=tuple(
                 WalletState(
-                    plan.charter.wallet_id, plan.stage, self._judge.digest_for(plan.charter.wallet_id)
+                    plan.charter.wallet_id,
+                    plan.stage,
+                    self._judge.digest_for(plan.charter.wallet_id),
+                    self.policies.profiles.version_for(plan.charter.wallet_id),
                 )
                 for plan in self.keygen.plans.values()
                 if plan.stage in {"undecided", "made", "copied", "complete"}
@@ -317,6 +353,11 @@ class Node:
         if isinstance(letter.body, Hello):
             if letter.body.protocol != PROTOCOL_VERSION or letter.body.schemes != SCHEMES:
                 raise BadLetter("version-mismatch", "the coordinator speaks other versions")
+            self.policies.greeted(letter, turn)
+        elif kind is Kind.CLOCK_RELAY:
+            self._clocks.receive(letter, self._coordinators, turn)
+        elif kind is Kind.POLICY_RELAY:
+            self.policies.receive(letter, turn)
         elif kind in _KEYGEN_KINDS:
             self.keygen.receive(letter, turn)
             if kind is Kind.KEYGEN_FINAL:

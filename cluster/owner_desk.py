@@ -15,13 +15,11 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from cluster.backup import backup_of, write_backup
-from cluster.codec import decode
 from cluster.coordinator import Coordinator
 from cluster.effects import Now, Question, Step
 from cluster.errors import AuthenticationError, StateError, UsageError
-from cluster.journal import PolicyKept
 from cluster.judging import Judge
-from cluster.messages import NO_ID, Decision
+from cluster.messages import Decision
 from cluster.node import (
     Answer,
     ClockConfirmed,
@@ -36,7 +34,17 @@ from cluster.node import (
     Thaw,
 )
 from cluster.owner_grants import grants_facts
+from cluster.owner_policies import (
+    changes_shown,
+    diff_facts,
+    find_changes,
+    own_change,
+    policy_shown,
+    wallet_named,
+    weighed,
+)
 from cluster.plans import Plan
+from cluster.profiles import Texts
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.tickets import Ticket, TicketTrace
@@ -105,13 +113,9 @@ class _Challenges:
 class NodeDesk:
     """The owner's side of a running node."""
 
-    def __init__(
-        self, node: Node, roster_exact: bytes, policies: dict[bytes, PolicyKept], judge: Judge
-    ) -> None:
-        """`policies` are the profiles in force by wallet."""
+    def __init__(self, node: Node, roster_exact: bytes, judge: Judge) -> None:
         self._node = node
         self._roster_exact = roster_exact
-        self._policies = policies
         self._judge = judge
         self._challenges = _Challenges(node.me)
 
@@ -146,9 +150,11 @@ class NodeDesk:
             case "pending":
                 return {"pending": [self._pending(question) for question in self._node.questions(now)]}
             case "find":
-                return {"found": self._find(_text(request, "prefix"))}
+                return {"found": self._find(_text(request, "prefix"), now)}
             case "policy":
-                return {"policies": [self._policy(w, kept) for w, kept in self._policies.items()]}
+                return {"policies": policy_shown(self._node)}
+            case "changes":
+                return {"changes": changes_shown(self._node, self._judge.budget_time(now))}
             case "wallets":
                 return {"wallets": [self._wallet(plan) for plan in self._made()]}
             case "grants":
@@ -170,7 +176,8 @@ class NodeDesk:
             "records": self._node.head.height,
             "record_head": self._node.head.hash.hex(),
             "clock_in_doubt": self._judge.clock_in_doubt,
-            "policies": [self._policy(w, kept) for w, kept in self._policies.items()],
+            "policies": policy_shown(self._node),
+            "policy_changes": changes_shown(self._node, self._judge.budget_time(now)),
             "wallets": [self._wallet(plan) for plan in self._made()],
             "pending": len(self._node.questions(now)),
             "notices": list(self._node.signing.tickets.notices),
@@ -180,11 +187,6 @@ class NodeDesk:
             },
             "complaints": _complaints(self._node.complaints.counts, roster),
         }
-
-    def _policy(self, wallet_id: bytes, kept: PolicyKept) -> Facts:
-        wallet = self._node.keygen.wallets.get(wallet_id)
-        name = None if wallet_id == NO_ID or wallet is None else wallet.charter.name
-        return {"wallet": name, "digest": kept.digest.hex(), "since_ms": kept.at_ms, "text": kept.text}
 
     def _made(self) -> list[Plan]:
         stages = {"made", "copied", "complete"}
@@ -199,8 +201,9 @@ class NodeDesk:
         ticket = self._node.ticket(question.subject)
         if plan is not None:
             return self._about_plan(plan, question.lines)
-        assert ticket is not None  # a question is about one or the other
-        return self._about_ticket(ticket, question.lines)
+        if ticket is not None:
+            return self._about_ticket(ticket, question.lines)
+        return find_changes(self._node, question.subject.hex(), 0)[0]
 
     def _about_plan(self, plan: Plan, lines: tuple[str, ...] = ()) -> Facts:
         return {
@@ -249,8 +252,8 @@ class NodeDesk:
             "client": self._node.roster.name_of(trace.client),
         }
 
-    def _find(self, prefix: str) -> list[Facts]:
-        """Everything whose id starts so: proposed wallets and requests, whatever state they are in."""
+    def _find(self, prefix: str, now: Now) -> list[Facts]:
+        """Everything whose id starts so: wallets, requests and changes of policy, whatever state they are in."""
         plans = [
             self._about_plan(p) for i, p in self._node.keygen.plans.items() if i.hex().startswith(prefix)
         ]
@@ -261,7 +264,8 @@ class NodeDesk:
         ]
         ended = self._node.signing.tickets.ended.items()
         traces = [self._about_trace(trace) for i, trace in ended if i.hex().startswith(prefix)]
-        return [*plans, *tickets, *traces][:MAX_FOUND]
+        changes = find_changes(self._node, prefix, self._judge.budget_time(now))
+        return [*plans, *tickets, *traces, *changes][:MAX_FOUND]
 
     def _backup(self, name: str) -> Facts:
         plan = next((plan for plan in self._made() if name in {"", plan.charter.name}), None)
@@ -283,8 +287,11 @@ class NodeDesk:
         plan, ticket = self._node.plan(subject), self._node.ticket(subject)
         if plan is not None:
             return {"answered": yes, "about": self._about_plan(plan)}, step
-        assert ticket is not None  # else there was nothing to answer
-        return {"answered": yes, "about": self._about_ticket(ticket)}, step
+        if ticket is not None:
+            return {"answered": yes, "about": self._about_ticket(ticket)}, step
+        # Nothing else can be answered, or there would have been nothing to answer.
+        [change] = find_changes(self._node, subject.hex(), self._judge.budget_time(now))
+        return {"answered": yes, "about": change}, step
 
     def _freeze(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
         """To freeze needs no proof, as a no needs none; to thaw does."""
@@ -321,11 +328,17 @@ class NodeDesk:
 
     def _set_policy(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
         self._challenges.check(request, now)
-        text = _text(request, "text")
-        step = self._say(PolicyProposed(text), now, entropy)
-        kept = next(decode(record.body, PolicyKept) for record in step.remember if record.kind == "policy")
-        self._policies[NO_ID] = kept
-        return {"digest": kept.digest.hex(), "in_force": True}, step
+        texts = Texts(_text(request, "text"), _text(request, "base"))
+        wallet_id = wallet_named(self._node, _text(request, "wallet"))
+        weighing = weighed(self._node, texts, wallet_id)
+        step = self._say(PolicyProposed(texts.text, wallet_id, texts.base), now, entropy)
+        pending = self._node.policies.own.pending.get(wallet_id)
+        facts = {"digest": weighing.digest.hex(), **diff_facts(weighing.diff, first=weighing.first)}
+        if weighing.loosens and pending is not None:
+            change = own_change(self._node, pending, self._judge.budget_time(now))
+            return {**facts, "in_force": False, "change": change}, step
+        version = self._node.policies.profiles.version_for(wallet_id)
+        return {**facts, "in_force": True, "version": version}, step
 
     def _say(self, said: OwnerSays, now: Now, entropy: bytes) -> Step:
         try:

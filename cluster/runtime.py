@@ -24,7 +24,7 @@ from cluster.party import Party
 from cluster.records import Record
 from cluster.roster import Roster
 from cluster.schemes import Wallet
-from cluster.settings import profile_of_text
+from cluster.settings import profile_of_texts
 from cluster.storage import Store
 from cluster.transport import CoordinatorEndpoint, CoordinatorLinks, NodeEndpoint, NodeLinks
 from cluster.vault import Vault
@@ -68,7 +68,7 @@ def check_backend() -> None:
 
 def policy_judge(roster: Roster, me: bytes) -> PolicyJudge:
     """The judge of a real node: by the profile on record."""
-    return PolicyJudge(roster, me, profile_of_text)
+    return PolicyJudge(roster, me, profile_of_texts)
 
 
 def serve_node(
@@ -95,7 +95,7 @@ def serve_node(
             judge=judge,
             records=party.records,
         )
-    desk = NodeDesk(node, party.roster_exact, policies_in_force(party), judge)
+    desk = NodeDesk(node, party.roster_exact, judge)
     with ExitStack() as stack:
         endpoints = _dialled(roster, keys, stack)
         links = NodeLinks(endpoints)

@@ -27,6 +27,7 @@ __all__ = [
     "read_settings_text",
     "READERS",
     "profile_of_text",
+    "profile_of_texts",
     "load_profile",
     "MAX_FILE_BYTES",
     "MAX_DEPTH",
@@ -58,6 +59,11 @@ def profile_of_text(text: str, file: str = "profile", base: str = "") -> Profile
         return read_profile(parse_settings(text, file), READERS, below)
     except ProfileError as wrong:
         raise SettingsError(file, wrong.line, wrong.path, wrong.text) from None
+
+
+def profile_of_texts(text: str, base: str) -> Profile:
+    """The policy profile of a text and of the one that it extends (empty: none), as a record or a letter holds them."""
+    return profile_of_text(text, base=base)
 
 
 def read_settings_text(path: Path) -> str:

@@ -6,10 +6,19 @@ from collections.abc import Mapping
 
 from world import World
 
+from cluster.effects import Step
+from cluster.journal import PolicyKept, note
 from cluster.judge import PolicyJudge
 from cluster.judging import Judge
 from cluster.node import PolicyProposed
-from cluster.settings import profile_of_text
+from cluster.profiles import Texts
+from cluster.records import NO_WALLET
+from cluster.settings import profile_of_texts
+
+
+def kept_policy(text: str, at_ms: int = 0, *, version: int = 1, digest: bytes = bytes(32)) -> PolicyKept:
+    """The record of a profile in force, whether its text loads or not; only the text says what it means."""
+    return PolicyKept(at_ms, version, text, "", digest, bytes(32), at_ms, ())
 
 
 class PolicedWorld(World):
@@ -31,8 +40,20 @@ class PolicedWorld(World):
 
     def judge(self, name: str) -> Judge:
         """As in a real node."""
-        return PolicyJudge(self.roster, self.seats[name].identity.public, profile_of_text)
+        return PolicyJudge(self.roster, self.seats[name].identity.public, profile_of_texts)
 
     def adopt(self, name: str, policy: str) -> None:
-        """The owner of one node puts a profile in force."""
-        self.perform(name, self.node(name).answer(PolicyProposed(policy), self.now, self.entropy()))
+        """The owner of one node puts a profile in force; a looser one as if whatever it waits for had come."""
+        profiles, texts = self.node(name).policies.profiles, Texts(policy)
+        if profiles.weigh(texts, NO_WALLET).loosens:
+            at_ms = self.now.wall_ms
+            kept = profiles.adopt(texts, NO_WALLET, at_ms=at_ms, policy_ms=at_ms)
+            self.seats[name].disk.append(note(kept))
+        else:
+            self.propose_policy(name, policy)
+
+    def propose_policy(self, name: str, policy: str, wallet_id: bytes = NO_WALLET, base: str = "") -> Step:
+        """The owner of one node proposes a profile; what came of it."""
+        step = self.node(name).answer(PolicyProposed(policy, wallet_id, base), self.now, self.entropy())
+        self.perform(name, step)
+        return step

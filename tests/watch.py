@@ -13,9 +13,10 @@ import wallycore
 from cluster.codec import Letter, open_letter
 from cluster.effects import Now, Step
 from cluster.grants import Grants
-from cluster.journal import Body, ClockKept, FinalKept, PolicyKept, RequestKept, SignedKept, read
+from cluster.journal import Body, ClockKept, FinalKept, RequestKept, SignedKept, read
 from cluster.judging import Judge, Judgement, Words
 from cluster.messages import Kind, Nonces, PartialSignatures
+from cluster.profiles import Profiles
 from cluster.records import Record
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
@@ -73,9 +74,10 @@ class WatchedJudge:
         """For the other."""
         self.inner.confirm_clock(now)
 
-    def adopt(self, text: str, wallet_id: bytes, now: Now) -> PolicyKept:
+    @property
+    def profiles(self) -> Profiles:
         """The other's."""
-        return self.inner.adopt(text, wallet_id, now)
+        return self.inner.profiles
 
     @property
     def grants(self) -> Grants:

@@ -22,11 +22,12 @@ from cluster.codec import encode
 from cluster.coordinator import Coordinator
 from cluster.effects import Now, Outgoing, Step
 from cluster.grants import Grants
-from cluster.journal import Body, ClockKept, PolicyKept, SignedKept
+from cluster.journal import Body, ClockKept, SignedKept
 from cluster.judging import Judge, Judgement, Words
 from cluster.messages import Decision, SignedLetter
 from cluster.node import Answer, CopyShown, Node, OwnerSays
 from cluster.people import Person
+from cluster.profiles import Profiles
 from cluster.records import Record
 from cluster.roster import (
     Charter,
@@ -39,6 +40,7 @@ from cluster.roster import (
     digest,
 )
 from cluster.schemes import SCHEMES, Wallet
+from cluster.settings import profile_of_texts
 from cluster.subjects import Subject
 from cluster.vault import Vault
 from curve import SecretScalar, tagged_hash
@@ -104,6 +106,7 @@ class ScriptedJudge:
     need_nodes: int = 0
     roles: tuple[str, ...] = ()
     booked: dict[bytes, list[bytes]] = field(default_factory=dict)
+    profiles: Profiles = field(default_factory=lambda: Profiles(profile_of_texts, "regtest"))
 
     def judge(self, subject: Subject, words: Words, now: Now) -> Judgement:
         """What the function says."""
@@ -161,10 +164,6 @@ class ScriptedJudge:
 
     def confirm_clock(self, now: Now) -> None:
         """Nothing to confirm."""
-
-    def adopt(self, text: str, wallet_id: bytes, now: Now) -> PolicyKept:
-        """Takes any text."""
-        return PolicyKept(now.wall_ms, text, self.digest_for(wallet_id))
 
     def digest_for(self, wallet_id: bytes) -> bytes:
         """One digest for every wallet."""

@@ -11,9 +11,10 @@ import click
 
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.output import words_table
+from cluster.cli.profile_files import first_policy, read_profile_files
 from cluster.codec import encode
 from cluster.errors import ConfigError, StateError, UsageError
-from cluster.journal import PolicyKept, RosterKept, note
+from cluster.journal import RosterKept, note
 from cluster.keys import Seed
 from cluster.party import ROLES, Config, opened, public_file, seal_seed, write_config
 from cluster.public_part import (
@@ -28,7 +29,6 @@ from cluster.records import Record
 from cluster.roster import MAX_ROLES, NAME, ROSTER_VERSION, Roster, RosterError, match_words
 from cluster.roster_file import read_roster_file, write_roster_file
 from cluster.sealed import DEFAULT_COST, MINIMUM_COST, KdfCost
-from cluster.settings import profile_of_text, read_settings_text
 from cluster.storage import DataDir, Store, read_file, write_private, write_public
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "kdf_cost",
     "make_datadir",
     "make_part",
-    "read_profile_file",
     "read_roster",
     "roster",
     "show_words",
@@ -91,7 +90,9 @@ def init(
     for file in (place.seed_file, place.database, place.config_file):
         if file.exists():
             raise StateError(f"{file}: this exists already; nothing was changed")
-    records = () if policy is None else (note(_policy_kept(read_profile_file(policy, network))),)
+    records = (
+        () if policy is None else (note(first_policy(read_profile_files(policy, None, network), network)),)
+    )
     cost = kdf_cost(kdf_memory)
     passphrase = call.passphrase.read("New passphrase", confirm=True)
     call.output.talk("Making the seed and sealing it...")
@@ -160,19 +161,6 @@ def _check_people(config: Config, roles: tuple[str, ...], person: str) -> None:
         raise UsageError(f"--person-role: each role once, and at most {MAX_ROLES}")
     if person and config.role != "client":
         raise UsageError("--person says whose device a client is: it is for --role client")
-
-
-def read_profile_file(path: Path, network: str) -> str:
-    """The text of a profile that loads and is for this network; ConfigError names file, line and path."""
-    text = read_settings_text(path)
-    profile = profile_of_text(text, str(path))
-    if profile.network.value != network:
-        raise ConfigError(f"{path}: this profile is for {profile.network.value}, and this node for {network}")
-    return text
-
-
-def _policy_kept(text: str) -> PolicyKept:
-    return PolicyKept(time.time_ns() // 1_000_000, text, profile_of_text(text).digest)
 
 
 def make_part(

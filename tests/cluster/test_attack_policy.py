@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from evil import EvilCoordinator, signed_by
 from lone_signer import funding_tx
-from policed import PolicedWorld
+from policed import PolicedWorld, kept_policy
 from spends import STRANGER
 
 from cluster.client import REQUEST_LIFE_MS
 from cluster.codec import Letter, Mouth, open_inner
 from cluster.effects import Now
-from cluster.journal import PolicyKept, RecoveredKept, UsedKept, note
+from cluster.journal import RecoveredKept, UsedKept, note
 from cluster.messages import (
     Decision,
     Final,
@@ -326,18 +326,15 @@ def test_a_wallets_own_policy_is_not_another_wallets() -> None:
     thief = Thief(BUDGET)
     world = thief.world
     other = world_wallet(thief)
-    loose = ASKS.replace("then: ask", "then: approve").replace("70_000sat", "unlimited")
+    strict = BUDGET.replace("70_000sat", "10_000sat")
     node = world.node("node0")
-    world.perform("node0", node.answer(PolicyProposed(loose, other.wallet_id), world.now, world.entropy()))
+    world.perform("node0", node.answer(PolicyProposed(strict, other.wallet_id), world.now, world.entropy()))
     for again in (False, True):
         if again:
             world.restart("node0")
-        assert thief.judged("node0", thief.psbt(pay(80_000), coin=1)).codes == (
-            "policy-amount-sent",
-            "policy-velocity-sum",
-        )
+        assert thief.judged("node0", thief.psbt(pay(20_000), coin=1)).decision is Decision.APPROVE
         held, thief.wallet = thief.wallet, other
-        assert thief.judged("node0", thief.psbt(pay(80_000), coin=2)).decision is Decision.APPROVE
+        assert thief.judged("node0", thief.psbt(pay(20_000), coin=2)).codes == ("policy-amount-sent",)
         thief.wallet = held
 
 
@@ -354,11 +351,15 @@ def test_a_policy_record_that_no_longer_loads_stops_the_start_in_words() -> None
     thief = Thief(BUDGET)
     world = thief.world
     world.stop("node0")
-    height = len(world.seats["node0"].disk)
-    world.seats["node0"].disk.append(note(PolicyKept(world.now.wall_ms, "schema: 9\n", bytes(32))))
-    with pytest.raises(ValueError, match=rf"record {height} \(policy\) makes no sense: .*schema 1") as wrong:
+    unread = note(kept_policy("schema: 9\n", world.now.wall_ms, version=2))
+    world.seats["node0"].disk.append(unread)
+    with pytest.raises(ValueError, match=r"policy in force \(version 2\) no longer loads: .*schema 1") as wrong:
         world.restart("node0")
     assert "\n" not in str(wrong.value)
+    # Once another holds, nobody reads it any more.
+    world.seats["node0"].disk.append(note(kept_policy(BUDGET, world.now.wall_ms, version=3)))
+    world.restart("node0")
+    assert world.node("node0").policies.profiles.version_for(bytes(32)) == 3
 
 
 # Memory.

@@ -246,11 +246,15 @@ def test_a_node_takes_a_policy_while_it_does_not_run(home: Path, capsys: pytest.
     assert run(["policy", "show", "--datadir", "home", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["text"] == profile.read_text()
-    phone = profile.with_name("phone.yaml")
-    assert run(["policy", "set", str(phone), "--datadir", "home", "--passphrase-file", "bad"]) == 7
+    text = profile.read_text().replace("sent: unlimited", "sent: 0.5btc", 1)
+    (home / "middle.yaml").write_text(text)
+    (home / "strict.yaml").write_text(text.replace("sent: 0.5btc", "sent: 0.4btc", 1))
+    assert run(["policy", "set", "strict.yaml", "--datadir", "home", "--passphrase-file", "bad"]) == 7
     capsys.readouterr()
-    assert run(["policy", "set", str(phone), "--datadir", "home", *PASS, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["digest"] != shown["digest"]
+    assert run(["policy", "set", "strict.yaml", "--datadir", "home", *PASS, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["digest"] != shown["digest"]
+    assert (facts["version"], facts["direction"], facts["in_force"]) == (2, "tighter", True)
     (home / "broken.yaml").write_text("schema: 1\nname: home\n")
     assert run(["policy", "set", "broken.yaml", "--datadir", "home", *PASS]) == 3
     assert "broken.yaml:" in error_of(capsys)

@@ -158,7 +158,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
         with opened(place) as party:
             party.remember(RosterKept(now_ms, encode(world.roster)))
             party.remember(*kept, WalletComplete(now_ms, view.acks), wallet_id=wallet.wallet_id)
-    desk = NodeDesk(world.node("node0"), encode(world.roster), {}, world.watch.judges["node0"])
+    desk = NodeDesk(world.node("node0"), encode(world.roster), world.watch.judges["node0"])
     return Home(world, wallet, places["node0"], desk)
 
 

@@ -21,7 +21,7 @@ class Table:
 
     def __init__(self, world: World, name: str) -> None:
         self.world, self.name = world, name
-        self.desk = NodeDesk(world.node(name), encode(world.roster), {}, world.watch.judges[name])
+        self.desk = NodeDesk(world.node(name), encode(world.roster), world.watch.judges[name])
         self.owner = TestIdentity(name)
 
     def say(self, request: Mapping[str, object]) -> dict[str, object]:

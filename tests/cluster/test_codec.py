@@ -229,7 +229,7 @@ def test_decode_knows_one_encoding(kind: type[msgspec.Struct]) -> None:
 def test_every_kind_has_a_rule() -> None:
     assert set(KINDS) == set(Kind)
     for rule in KINDS.values():
-        assert rule.senders <= {"node", "coordinator", "client"}
+        assert rule.senders <= {"node", "coordinator", "client", "person"}
         assert rule.body.__doc__
         assert rule.durable
         assert rule.repeat

@@ -320,7 +320,7 @@ class TestDesk:
     """What the owner's commands ask of a running node."""
 
     def desk(self, q: Quorums) -> NodeDesk:
-        return NodeDesk(q.world.node("node0"), encode(q.world.roster), {}, q.world.watch.judges["node0"])
+        return NodeDesk(q.world.node("node0"), encode(q.world.roster), q.world.watch.judges["node0"])
 
     def say(self, q: Quorums, desk: NodeDesk, request: dict[str, object]) -> dict[str, object]:
         facts, step = desk.handle(request, q.world.now, q.world.entropy())

@@ -6,22 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from policed import PolicedWorld
+from policed import PolicedWorld, kept_policy
 from spends import payment
 
+from cluster.cli.setup import make_part
 from cluster.codec import encode
 from cluster.effects import Now
 from cluster.errors import StateError
 from cluster.journal import BootKept, ClockKept, PolicyKept, RecoveredKept, SignedKept
 from cluster.judge import CLOCK_EVERY_MS, PolicyJudge
-from cluster.judging import Judgement
+from cluster.judging import NOTHING_SAID, Judgement, OwnerWord, Words
 from cluster.keys import Seed
 from cluster.messages import NO_ID, Decision, Request
 from cluster.party import Config, Party
+from cluster.profiles import Texts
 from cluster.records import NO_WALLET
-from cluster.roster import digest
 from cluster.runtime import serve_node
-from cluster.settings import profile_of_text
+from cluster.settings import profile_of_text, profile_of_texts
 from cluster.storage import DataDir, Store
 from cluster.subjects import Subject, describe
 from policy import Outcome
@@ -62,14 +63,19 @@ def subject(world: PolicedWorld, label: str, wallet: int = 0) -> Subject:
 
 
 def judge_of(world: PolicedWorld, *entries: PolicyKept | RecoveredKept | ClockKept | BootKept) -> PolicyJudge:
-    judge = PolicyJudge(world.roster, profile_of_text)
+    judge = PolicyJudge(world.roster, world.seats["node0"].identity.public, profile_of_texts)
     for entry in entries:
         judge.restore(entry, NO_WALLET)
     return judge
 
 
 def in_force(text: str = POLICY) -> PolicyKept:
-    return PolicyKept(START.wall_ms, text, profile_of_text(text).digest)
+    return kept_policy(text, START.wall_ms, digest=profile_of_text(text).digest)
+
+
+def adopt(judge: PolicyJudge, text: str, wallet_id: bytes = NO_WALLET) -> PolicyKept:
+    at_ms = START.wall_ms
+    return judge.profiles.adopt(Texts(text), wallet_id, at_ms=at_ms, policy_ms=judge.budget_time(START))
 
 
 def signed(judge: PolicyJudge, about: Subject, now: Now) -> SignedKept:
@@ -86,6 +92,12 @@ def signed(judge: PolicyJudge, about: Subject, now: Now) -> SignedKept:
         bytes(32),
         about.leaving_sats,
         tuple((coin.outpoint.txid, coin.outpoint.vout) for coin in about.spend.inputs),
+        about.spend.fee_sats,
+        tuple((out.script_pubkey, out.amount_sats) for out in about.spend.outputs_to_others),
+        "client",
+        None,
+        b"",
+        b"",
         *about.next_indexes,
     )
     judge.book(kept, about.wallet.wallet_id)
@@ -97,10 +109,11 @@ def later(ms: int, now: Now = START) -> Now:
 
 
 def says(judge: PolicyJudge, about: Subject, now: Now = START) -> tuple[Decision, tuple[str, ...]]:
-    said = judge.judge(about, None, now)
+    said = judge.judge(about, NOTHING_SAID, now)
     return said.decision, said.codes
 
 
+YES, NO = OwnerWord(True, START.wall_ms), OwnerWord(False, START.wall_ms)
 APPROVED = (Decision.APPROVE, ("policy-tier",))
 OVER = (Decision.REFUSE, ("policy-velocity-sum",))
 
@@ -110,7 +123,7 @@ OVER = (Decision.REFUSE, ("policy-velocity-sum",))
 
 def test_without_a_policy_everything_is_refused(world: PolicedWorld) -> None:
     judge = judge_of(world)
-    said = judge.judge(subject(world, "a"), True, START)
+    said = judge.judge(subject(world, "a"), Words(YES), START)
     assert (said.decision, said.codes) == (Decision.REFUSE, ("policy-none",))
     assert "assent policy set" in said.reasons[0]
     assert said.policy_digest == judge.digest_for(bytes(32)) == NO_ID
@@ -122,7 +135,7 @@ def test_outcomes_and_decisions_are_the_same_words() -> None:
 
 def test_a_policy_takes_force_with_its_record_and_the_last_one_counts(world: PolicedWorld) -> None:
     judge = judge_of(world)
-    kept = judge.adopt(POLICY, NO_WALLET, START)
+    kept = adopt(judge, POLICY)
     assert kept == in_force()
     assert says(judge, subject(world, "a")) == APPROVED
     strict = POLICY.replace("unlimited}", "1_000sat}")
@@ -135,7 +148,7 @@ def test_a_text_that_does_not_load_changes_nothing(world: PolicedWorld) -> None:
     judge = judge_of(world, in_force())
     for bad in ("", "schema: 1", POLICY + "surprise: 1\n", POLICY.replace("24h", "24"), "\x1b[2J", "a: &b 1"):
         with pytest.raises(ValueError, match=r"^profile") as wrong:
-            judge.adopt(bad, NO_WALLET, START)
+            adopt(judge, bad)
         assert str(wrong.value).isprintable()
         assert says(judge, subject(world, "a")) == APPROVED
 
@@ -144,12 +157,12 @@ def test_a_wallets_own_policy_comes_before_the_one_for_all(world: PolicedWorld) 
     one, two = subject(world, "a"), subject(world, "a", wallet=1)
     refusing = POLICY.replace("then: approve", "then: refuse")
     judge = judge_of(world, in_force())
-    judge.adopt(refusing, two.wallet.wallet_id, START)
+    adopt(judge, refusing, two.wallet.wallet_id)
     assert says(judge, one) == APPROVED
     assert says(judge, two) == (Decision.REFUSE, ("policy-tier",))
-    judge.adopt(UNLIMITED, NO_WALLET, START)
+    adopt(judge, UNLIMITED)
     assert says(judge, two)[0] is Decision.REFUSE, "the one for all does not replace it"
-    alone = PolicyJudge(world.roster, profile_of_text)
+    alone = PolicyJudge(world.roster, world.seats["node0"].identity.public, profile_of_texts)
     alone.restore(in_force(), two.wallet.wallet_id)
     assert says(alone, two) == APPROVED
     assert says(alone, one)[1] == ("policy-none",)
@@ -158,10 +171,10 @@ def test_a_wallets_own_policy_comes_before_the_one_for_all(world: PolicedWorld) 
 def test_the_owners_word_is_one_reason_among_all(world: PolicedWorld) -> None:
     about = subject(world, "a")
     judge = judge_of(world, in_force(POLICY.replace("unlimited}", "1_000sat}")))
-    no: Judgement = judge.judge(about, False, START)
+    no: Judgement = judge.judge(about, Words(NO), START)
     assert set(no.codes) == {"policy-amount-sent", "policy-owner-no"}
     assert len(no.reasons) >= 2
-    yes = judge.judge(about, True, START)
+    yes = judge.judge(about, Words(YES), START)
     assert yes.codes == ("policy-amount-sent",), (
         "a yes answers destination and amount of a tier, nothing else"
     )
@@ -294,14 +307,15 @@ def test_a_policy_record_that_no_longer_loads_is_one_line_at_the_start(
     store = Store.create(place.database)
     seed = Seed(bytes(range(32)))
     exact = encode(world.roster)
-    party = Party(place, Config("node", "node0", "regtest"), None, store, world.roster, exact)  # type: ignore[arg-type]
-    party.remember(PolicyKept(1, POLICY.replace("schema: 1", "schema: 7"), digest(b"")))
+    config = Config("node", "node0", "regtest")
+    party = Party(place, config, make_part(config, seed, "", ()), store, world.roster, exact)
+    party.remember(kept_policy(POLICY.replace("schema: 1", "schema: 7"), 1))
     with pytest.raises(StateError) as wrong:
         serve_node(party, seed.keys("regtest"), lambda ready: None)
     store.close()  # as on the way out of a command, while the reading that was cut short still hangs there
     said = str(wrong.value)
     assert str(place.database) in said
-    assert "record 0 (policy)" in said
+    assert "the policy in force (version 1) no longer loads" in said
     assert "schema 1" in said
     assert "\n" not in said
     assert wrong.value.exit_code == 3
