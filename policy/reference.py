@@ -3,121 +3,165 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
 
 from policy.condition import LIMITS, Condition
-from policy.conditions import CONDITIONS
 from policy.profile import SCHEMA
+from policy.reference_text import ACTIONS, EXAMPLE, HEAD, JUDGEMENT, LATER, PLACES, RULES, UNITS
 from policy.registry import TAGS, Tag
 from policy.setting import SETTINGS, Setting
 from policy.units import COUNT, DURATION, RATE, SATS, SHARE, VSIZE
+from policy.when_amounts import AMOUNTS
+from policy.when_coins import COINS
+from policy.when_paying import PAYING
+from policy.when_people import PEOPLE
+from policy.when_times import TIMES
 
-_HEAD = f"""\
-# The policy language
+_KEYS = (
+    ("`schema`", f"the version of the language: {SCHEMA}"),
+    ("`name`", "the profile's name: small letters, digits, `-` and `_`"),
+    ("`network`", "mainnet, testnet4, signet or regtest; addresses of another network do not load"),
+    ("`extends`", "the name of a profile that this one lies over and can only tighten; see below"),
+    (
+        "`zone`",
+        "the time zone that days, hours, dates and calendar windows go by, such as `Europe/Berlin` or `UTC`",
+    ),
+    ("`evil_nodes`", "how many nodes the wallet's limits must survive; see below"),
+    ("`receive_only`", "`true` refuses every spend"),
+    ("`lists`", "named lists of destinations, such as `friends: [ADDRESS, own]`"),
+    ("`coins`", "named lists of coins; those in `frozen` are never spent"),
+    ("`baseline`", "tighter values for the rules that every spend must keep"),
+    (
+        "`limits`",
+        "limits that every spend must keep; `amount` and `velocity` must be stated, or spelled `unlimited`",
+    ),
+    (
+        "`limits.velocity`",
+        "windows, such as `- {window: 24h, sum: 1btc, count: 5}`, or `unlimited`; see below",
+    ),
+    ("`intents`", "`required`, or `{from: [DEVICE, ...]}`: every spend needs a signed intent; see below"),
+    ("`deny`", "a list of rules, each of which can only refuse"),
+    ("`tiers`", "a list of rules in order, of which the first that fits decides"),
+    ("`change`", "who must agree before a looser profile takes this one's place, and how long it waits"),
+    ("`tests`", "cases with the verdict that each must get; `assent policy test` runs them"),
+)
 
-<!-- Made by `make docs` from the registry; a test compares. Do not edit. -->
+_RULE = (
+    ("`name`", "both", "what reasons call it; each name once"),
+    ("`when`", "both", "a group of conditions, all of which must hold"),
+    ("`unless`", "both", "a group of conditions; where all of them hold, the rule is not for this spend"),
+    (
+        "`limits`",
+        "tiers",
+        "a group of conditions marked * below; a spend that fits and breaks one is refused",
+    ),
+    (
+        "`then`",
+        "both",
+        "what it leads to; a deny rule can only `refuse` (as it does without the key) or `freeze`",
+    ),
+    ("`quorum`", "tiers", "what is demanded of those who sign together"),
+    ("`notify`", "both", "`true` tells the owner whenever the rule holds for a spend"),
+)
 
-A profile is one YAML file per node, schema {SCHEMA}.
-It says which spends this node assents to, in words a person can read; `configs/` holds examples for every part.
-A node judges alone, from what it can prove itself, and gives every reason it has.
+_ACTION = (
+    ("`approve`", "yes, at once"),
+    ("`grant`", "yes, if a grant that the owner signed covers the spend; else refuse"),
+    (
+        "`ask`",
+        "yes, once those asked have said yes; in a group: `owner`, `people`, `distinct`, `within`, `match`",
+    ),
+    (
+        "`ask: owner`",
+        "the owner of this node is asked; so it is where nobody else is named, or `owner: true` stands",
+    ),
+    ("`people`", "so many people of each role are asked, such as `{treasurer: 2}`"),
+    ("`distinct`", "so many different people must say yes in all, whatever roles each of them has"),
+    ("`within`", "how long a yes counts; without it as long as the request is open"),
+    ("`match`", "`true`: the owner's yes must come with the number that the asking device shows"),
+    (
+        "`wait`",
+        "yes, after a `delay`, such as `{delay: 24h, expires: 72h, cancel: [audit]}`; all rules run again then",
+    ),
+    ("`delay`", "how long it waits, from when this node first let it wait"),
+    ("`expires`", "when it is too late, from the same moment; without it only when the request is over"),
+    ("`cancel`", "the roles of the people whose no ends the wait; the owner's always does"),
+    ("`refuse`", "no"),
+    ("`freeze`", "no, and nothing of this wallet is signed here any more until the owner thaws it"),
+)
 
-## How a judgement is made
+_QUORUM = (
+    ("`nodes`", "at least so many nodes sign; never fewer than the wallet's threshold"),
+    ("`roles`", "a node of each of these roles is among them"),
+    (
+        "`never_only`",
+        "they are not all of these roles; one set such as `[phone, offline]`, or a list of sets",
+    ),
+    ("`policies`", "a node of this role, if it signs, goes by one of these policies: `{home: DIGEST}`"),
+)
 
-Four outcomes, the strictest wins: **refuse**, then **wait**, then **ask**, then **approve**.
+_CHANGE = (
+    ("`nodes`", "the owners of the nodes with these roles must agree"),
+    ("`people`", "so many people of each role must agree"),
+    ("`cooldown`", "how long a loosening waits after that; 24h without the group"),
+    (
+        "`cancel`",
+        "the roles of the people who may stop it, besides whoever must agree and the node's own owner",
+    ),
+)
 
-1. The rules of `baseline` and `limits` run on every spend; each can only refuse.
-2. The rules under `deny` have no order; each that holds refuses, and nothing overrides it.
-3. The `tiers` are tried in order; the first that fits decides with its `limits` and its `then`: approve, ask or refuse.
-4. What fits no tier is refused, and so is everything under a profile without tiers.
-
-A yes of the owner answers the question of a tier that asks, about destination and amount, for exactly that spend.
-Baseline, fee, amount, velocity and deny rules run all the same, and a no stands whatever the tiers say.
-(`wait` has no rule yet; it takes its place in the order so that one can come.)
-
-Whatever fails, fails closed: a rule that cannot be decided refuses, a deny rule that cannot be decided holds,
-a tier that cannot be decided does not fit, and a rule whose fact has no source here refuses and says so.
-
-## How values are written
-
-Every number has its unit, is exact, and is never zero.
-"""
-
-_LATER = """\
-## Destinations
-
-`pays_only` and `pays_any` take one destination or a list of them:
-
-- an address of the profile's network, or `script:HEX` for an output script;
-- the name of a list under `lists:`, whose members are addresses, scripts, `own` or lists above it;
-- `own`: this wallet itself, proved by deriving the script; change beside a payment does not need it;
-- `anyone`: any output that has an address, and this wallet.
-
-An output without an address, such as OP_RETURN data, fits a tier only where its script is named;
-for a deny rule, `anyone` is that output too.
-
-## The wallet's limit and this node's part
-
-A limit under `velocity` is meant for the whole wallet, but each node counts only what it signed itself.
-If *f* of the *n* nodes are evil, changing quorums of *t* can spend (n-f)/(t-f) times what one honest node lets pass.
-So a node enforces its part, `floor(limit * (t-f) / (n-f))`: half of the limit in a 2-of-3 and in a 3-of-5.
-`evil_nodes` is *f*: 1 by default where there are three nodes or more, else 0, and never more than t-1 counts,
-because nobody can be defended against t evil nodes.
-The part holds only if every honest node enforces a limit no higher.
-A single payment above a node's part is refused however long one waits, and the reason says so.
-
-Windows roll by the policy clock.
-It never runs backwards, and never faster than the machine's monotonic clock, give or take two minutes in all.
-After a jump of the wall clock or a restart it goes on from where it stood until peers' clocks agree or the owner
-confirms the time.
-What was signed counts once, fee included, and is never given back by a timeout.
-Of spends that share a coin only the largest counts, because only one can confirm.
-After a recovery every window counts as full until its length has passed.
-A window that says `unlimited` is not limited on such a node either.
-
-"""
+_CONDITIONS = (
+    ("Where it pays to", PAYING),
+    ("How much it moves and costs", AMOUNTS),
+    ("Time, the chain, and locks", TIMES),
+    ("Its coins", COINS),
+    ("People", PEOPLE),
+)
+"""The table of conditions, in its parts."""
 
 
 def reference() -> str:
     """The whole page."""
     parts = [
-        _HEAD,
+        "# The policy language\n\n<!-- Made by `make docs` from the registry; a test compares. Do not edit. -->\n\n",
+        f"{HEAD}```yaml\n{EXAMPLE}```\n\n",
+        JUDGEMENT,
+        "## How values are written\n\nEvery number has its unit, is exact, and is never zero.\n\n",
         _table(
-            ("kind", "written"),
-            [(unit.name, unit.example) for unit in (SATS, RATE, SHARE, DURATION, VSIZE, COUNT)],
+            ("kind", "written"), [(u.name, u.example) for u in (SATS, RATE, SHARE, DURATION, VSIZE, COUNT)]
         ),
-        "Beyond that only `true`, `false` and texts; no floats, no `yes` or `no`, no anchors, aliases or tags.\n"
-        "`unlimited` is spelled out. An unknown key does not load.\n\n",
-        "## Keys\n\n",
+        f"{UNITS}## Keys of a profile\n\n",
         _table(("key", "meaning"), _KEYS),
-        "## Settings\n\n",
+        "## Rules\n\n" + RULES,
+        _table(("key", "of", "meaning"), _RULE),
+        "### What a tier leads to\n\n",
+        _table(("in `then`", "meaning"), _ACTION),
+        ACTIONS,
+        "### What is demanded of the quorum\n\n",
+        _table(("in `quorum`", "meaning"), _QUORUM),
+        "## Conditions\n\nThose marked * may also be the limit of a tier.\n\n",
+        *_conditions(),
+        PLACES,
+        "## Settings\n\nThe baseline can only be made stricter than its defaults.\n\n",
         _table(("setting", "meaning", "default", "stricter"), (_setting(setting) for setting in SETTINGS)),
-        "The baseline can only be made stricter than its defaults.\n\n",
-        "## Conditions\n\n",
-        _table(("key", "holds when", "such as", "fact from"), (_condition(c) for c in CONDITIONS.values())),
-        _LATER,
+        LATER,
+        "## Changing a profile\n\nA tighter profile holds at once; a looser one waits, as the one in force says.\n\n",
+        _table(("in `change`", "meaning"), _CHANGE),
         "## Tags\n\nA reason cites one of these; only the tag is told to others, never the words.\n\n",
-        _table(("tag", "passes when", "steered by", "fact from", "code"), (_tag(tag) for tag in TAGS)),
+        *_tags(),
     ]
     return "".join(parts).rstrip("\n") + "\n"
-
-
-_KEYS = (
-    ("`schema`", f"the version of the language; {SCHEMA}"),
-    ("`name`", "the profile's name: small letters, digits, `-` and `_`"),
-    ("`network`", "mainnet, testnet4, signet or regtest"),
-    ("`evil_nodes`", "how many nodes the wallet's limits must survive; see below"),
-    ("`lists`", "named lists of destinations"),
-    ("`baseline`", "tighter values for the rules that every spend must keep"),
-    ("`limits.amount`", "limits of one spend; `sent` must be stated"),
-    ("`limits.fee`", "limits of the fee"),
-    ("`limits.velocity`", "windows, each with `window`, and `sum` or `count` or both; must be stated"),
-    ("`deny`", "rules with `name` and `when`; each that holds refuses"),
-    ("`tiers`", "rules with `name`, `when`, `then` and perhaps `limits`; the first that fits decides"),
-)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in lines) + "\n"
+
+
+def _conditions() -> Iterable[str]:
+    for title, conditions in _CONDITIONS:
+        yield f"### {title}\n\n"
+        yield _table(("key", "holds when", "such as", "fact from"), (_condition(one) for one in conditions))
 
 
 def _condition(condition: Condition) -> tuple[str, ...]:
@@ -130,9 +174,25 @@ def _setting(setting: Setting[int]) -> tuple[str, ...]:
     return (f"`{setting.key}`", setting.meaning, default, setting.stricter.value)
 
 
+def _tags() -> Iterable[str]:
+    for group, tags in groupby(TAGS, key=lambda tag: tag.group):
+        yield f"### {group.capitalize()}\n\n"
+        yield _table(("tag", "passes when", "steered by", "fact from", "code"), (_tag(tag) for tag in tags))
+
+
+_CODE = {
+    "people": "deciding",
+    "wait": "deciding",
+    "grants": "granting",
+    "quorum": "quorum",
+    "conditions": "conditions",
+}
+"""Where the tags that are no rules of their own are given, by group; the others by the judge itself."""
+
+
 def _tag(tag: Tag) -> tuple[str, ...]:
     keys = [*(setting.key for setting in tag.settings), *tag.keys]
-    code = "`policy/judge.py`"
+    code = f"`policy/{_CODE.get(tag.group, 'judge')}.py`"
     if tag.check is not None:
         code = f"`{tag.check.__module__.replace('.', '/')}.py` {getattr(tag.check, '__name__', '')}"
     return (f"`{tag.name}`", tag.checks, ", ".join(f"`{key}`" for key in keys) or "nothing", tag.source, code)

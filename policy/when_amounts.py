@@ -99,7 +99,7 @@ AMOUNTS = (
         tags=("policy-tier-sent", "policy-sent-above"),
     ),
     *measured(
-        "total", SATS, _total, "with the fee there leaves", "there leaves, fee included,", _WALLET,
+        "total", SATS, _total, "with the fee there leaves", "what leaves, fee included, is", _WALLET,
         tags=("policy-tier-total", "policy-total-above"),
     ),
     *measured(
@@ -107,11 +107,11 @@ AMOUNTS = (
         tags=("policy-output-amount", "policy-output-above"),
     ),
     *measured(
-        "balance_share", SHARE, _balance_share, "of the balance there leaves", "of the balance there leaves",
-        _CHAIN, tags=("policy-balance-share", "policy-balance-share-above"),
+        "balance_share", SHARE, _balance_share, "of the balance there leaves",
+        "the share of the balance that leaves is", _CHAIN, tags=("policy-balance-share", "policy-balance-share-above"),
     ),
     at_least(
-        "keeps", SATS, _leaves, "in the wallet there stays", "in the wallet there stays", _CHAIN,
+        "keeps", SATS, _leaves, "in the wallet there stays", "what stays in the wallet is", _CHAIN,
         tag="policy-balance-after",
     ),
     *measured(

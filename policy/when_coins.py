@@ -52,7 +52,7 @@ COINS = (
         typed(CoinSet, _coins_any), ordered(CoinSet, CoinSet.within),
     ),
     *measured(
-        "inputs", COUNT, _inputs, "the number of coins is", "it uses coins,", _SPEND,
+        "inputs", COUNT, _inputs, "the number of coins is", "the number of coins it uses is", _SPEND,
         tags=("policy-inputs-count", "policy-inputs-above"),
     ),
     flag(

@@ -140,7 +140,7 @@ PAYING = (
         "round_trip", "policy-round-trip", "all outputs are this wallet's own", _WALLET, _round_trip
     ),
     *measured(
-        "recipients", COUNT, _recipients, "the number of recipients is", "there are recipients,", _WALLET,
+        "recipients", COUNT, _recipients, "the number of recipients is", "the number of recipients is", _WALLET,
         tags=("policy-recipients", "policy-recipients-above"),
     ),
 )  # fmt: skip

@@ -158,7 +158,7 @@ TIMES = (
     flag("replaceable", "policy-replaceable", "it signals that it can be replaced (BIP 125)", _SPEND, _replaceable),
     at_least(
         "confirmations", COUNT, _confirmations, "the newest coin's confirmations are",
-        "every coin has confirmations,", _CHAIN, tag="policy-confirmations",
+        "the confirmations of every coin are", _CHAIN, tag="policy-confirmations",
     ),
     at_least(
         "coin_age", DURATION, _coin_age, "the newest coin's age is", "every coin has been in the chain for",

@@ -1,107 +1,229 @@
-"""The profiles in configs/, and the reference page: what is shipped loads and says what it should."""
+"""How profiles load: those in configs/, the forms of values, and what the digest is of; and the reference page."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
 from pathlib import Path
 
 import pytest
-from policy_house import STRANGER, change, coin, facts, output, spend, wallet
+from btclib_wallet.descriptors import checksum
+from policy_cases_base import head
+from policy_house import FRIEND, PROFILE, STRANGER, overlay, profile
 
-from cluster.settings import load_profile
-from policy import Facts, Outcome, judge
+from cluster.settings import parse_settings, profile_of_text
+from policy import Conditions, Profile
+from policy.actions import Action, Ask, Wait
+from policy.conditions import CONDITIONS
+from policy.profile import ChangeRule, IntentRule
+from policy.reading import extends
 from policy.reference import reference
-from taproot import Network, address_to_script
+from policy.reference_text import EXAMPLE
+from policy.registry import TAGS
+from policy.setting import SETTINGS
+from policy.values import CoinSet, Hours, People
+from policy.windows import Calendar, Lifetime, Period, Rolling
+from taproot import Network, OutPoint, WalletPath
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
 POLICIES = sorted(path for path in CONFIGS.rglob("*.yaml") if "\ntiers:" in path.read_text(encoding="utf-8"))
-FRIEND = address_to_script(
-    "bcrt1pzfahdtfmx7zflc0dd4eqrrpwan5j2ut6gpfhyxsdxpxasf3dz5sqsja65d", Network.REGTEST
-)
-PAYROLL = address_to_script(
-    "bcrt1p02nxjxphhqt07yq49y96uvmjfq9gvxvxwruf543tc7vnx7dynffqua2qeq", Network.REGTEST
-)
-SUPPLIER = address_to_script(
-    "bcrt1py60twtec6rgntsg608qphvzec9tqj0ch40m5vm62khnafhfusj2sczetqv", Network.REGTEST
-)
-BLOCKED = address_to_script("bcrt1q44erg00w93c2rd78gue87fyhuntmpwff5cm26a", Network.REGTEST)
-VAULT = address_to_script("bcrt1qgqsglpcamtvqtjt932gh3f5pggyg2vugjfdd26", Network.REGTEST)
-
-A, K, R = Outcome.APPROVE, Outcome.ASK, Outcome.REFUSE
-BTC = 100_000_000
 THREE = ("home", "phone", "offline")
+XPUB = "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg7usUDFdp6W1EGMcet8"
 FIVE = ("treasury", "operations", "security", "audit", "cold")
 
 
-def paying(sent: int, script: bytes, n: int, t: int, fee: int = 500) -> Facts:
-    inputs = (coin(0, amount_sats=sent + 1_000_000 + fee),)
-    made = spend(inputs=inputs, outputs=(output(0, sent, script), change(1, 1_000_000)), fee_sats=fee)
-    return replace(facts(made), wallet=wallet(n=n, t=t))
+def shipped(path: Path) -> Profile:
+    """A profile of configs/, read with the one beside it that it extends."""
+    text = path.read_text(encoding="utf-8")
+    base = extends(parse_settings(text, path.name))
+    below = "" if base is None else path.with_name(f"{base}.yaml").read_text(encoding="utf-8")
+    return profile_of_text(text, str(path), below)
 
 
 def test_all_policies_are_here() -> None:
     names = {path.relative_to(CONFIGS).as_posix() for path in POLICIES}
-    assert names == {*(f"{name}.yaml" for name in THREE), *(f"enterprise/{name}.yaml" for name in FIVE)}
+    assert names >= {*(f"{name}.yaml" for name in THREE), *(f"enterprise/{name}.yaml" for name in FIVE)}
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
 def test_shipped_policy_loads(path: Path) -> None:
-    made = load_profile(path)
+    made = shipped(path)
     assert made.name == path.stem
     assert made.network is Network.REGTEST
 
 
-@pytest.mark.parametrize(
-    ("sent", "script", "expected"),
-    [
-        (100_000, FRIEND, (A, A, K)),
-        (1_000_000, FRIEND, (A, A, K)),
-        (1_000_001, FRIEND, (K, K, K)),
-        (10_000_000, FRIEND, (K, K, K)),
-        (10_000_001, FRIEND, (R, K, K)),
-        (15_000_001, FRIEND, (R, R, K)),
-        (200_000_001, FRIEND, (R, R, R)),
-        (100_000, STRANGER, (R, R, R)),
-    ],
-)
-def test_home_phone_offline(sent: int, script: bytes, expected: tuple[Outcome, ...]) -> None:
-    given = paying(sent, script, n=3, t=2)
-    found = [judge(load_profile(CONFIGS / f"{name}.yaml"), given) for name in THREE]
-    assert tuple(f.outcome for f in found) == expected, [f.reasons for f in found]
+# The forms of the language.
 
 
-def test_three_nodes_refuse_a_large_payment_to_a_stranger_each_in_its_own_words() -> None:
-    given = paying(60_000_000, STRANGER, n=3, t=2)
-    found = [judge(load_profile(CONFIGS / f"{name}.yaml"), given) for name in THREE]
-    assert {f.outcome for f in found} == {R}
-    assert len({f.codes for f in found}) == 3
-    assert all("policy-destination" in f.codes for f in found)
-    assert "policy-amount-sent" in found[0].codes
-    assert "policy-deny" in found[1].codes
+def action(then: str) -> Action:
+    return profile(PROFILE.replace("then: approve", f"then: {then}")).tiers[0].then
 
 
 @pytest.mark.parametrize(
-    ("sent", "script", "expected"),
+    ("written", "expected"),
     [
-        (BTC // 10, SUPPLIER, (A, A, A, A, K)),
-        (2 * BTC, SUPPLIER, (A, A, K, A, K)),
-        (2 * BTC + 1, SUPPLIER, (A, K, K, A, K)),
-        (BTC, PAYROLL, (A, K, K, A, K)),
-        (5 * BTC + 1, SUPPLIER, (K, R, K, A, K)),
-        (15 * BTC, SUPPLIER, (K, R, R, R, K)),
-        (21 * BTC, SUPPLIER, (R, R, R, R, K)),
-        (BTC // 10, STRANGER, (R, R, A, R, R)),
-        (BTC // 10, BLOCKED, (R, R, R, R, R)),
-        (50 * BTC, VAULT, (R, R, R, R, K)),
+        ("approve", Action()),
+        ("refuse", Action(refuse=True)),
+        ("freeze", Action(freeze=True)),
+        ("grant", Action(grant=True)),
+        ("ask", Action(ask=Ask())),
+        ("{grant: true}", Action(grant=True)),
+        ("{ask: owner}", Action(ask=Ask())),
+        ("{ask: {match: true}}", Action(ask=Ask(match=True))),
+        ("{ask: {people: {boss: 2}}}", Action(ask=Ask(owner=False, people=People((("boss", 2),))))),
+        ("{ask: {distinct: 2, within: 1h}}", Action(ask=Ask(owner=False, distinct=2, within_ms=3_600_000))),
+        ("{wait: {delay: 1h}}", Action(wait=Wait(3_600_000))),
+        (
+            "{ask: owner, wait: {delay: 1h, expires: 2h, cancel: boss}}",
+            Action(ask=Ask(), wait=Wait(3_600_000, 7_200_000, ("boss",))),
+        ),
     ],
 )
-def test_enterprise(sent: int, script: bytes, expected: tuple[Outcome, ...]) -> None:
-    given = paying(sent, script, n=5, t=3)
-    found = [judge(load_profile(CONFIGS / "enterprise" / f"{name}.yaml"), given) for name in FIVE]
-    assert tuple(f.outcome for f in found) == expected, [f.reasons for f in found]
+def test_actions(written: str, expected: Action) -> None:
+    assert action(written) == expected
+
+
+def when(line: str, top: str = "zone: Europe/Berlin") -> object:
+    """The value of the one condition of a tier."""
+    made = profile(head(top).replace("{pays_only: [friends, own]}", f"{{{line}}}"))
+    return made.tiers[0].clauses[0].value
+
+
+def test_hours() -> None:
+    assert when("hours: 09:00-17:00") == Hours(540, 1020)
+    assert when("hours: 22:00-06:00") == Hours(1320, 360)
+    assert when("hours: 00:00-24:00") == Hours(0, 1440)
+
+
+def test_dates_begin_at_midnight_of_the_profiles_zone() -> None:
+    assert when("since: 2030-03-17") == 1_899_932_400_000
+    assert when("since: 2030-03-17", "zone: UTC") == 1_899_936_000_000
+
+
+def test_coins() -> None:
+    shown = "ab" * 31 + "cd"
+    outpoint = OutPoint(bytes.fromhex(shown)[::-1], 3)
+    top = f"coins: {{old: ['{shown}:3', own/1/7], older: [old, own/0/0]}}"
+    found = when("coins_only: older", top)
+    assert found == CoinSet(frozenset({outpoint}), frozenset({WalletPath(1, 7), WalletPath(0, 0)}))
+
+
+def test_a_descriptor_stands_for_the_addresses_of_its_range() -> None:
+    words = f"wpkh({XPUB}/0/*)"
+    shop = f"{{descriptor: '{words}#{checksum(words)}', first: 0, last: 9}}"
+    made = PROFILE.replace("network: regtest", "network: mainnet").replace("FRIEND", shop)
+    assert len(profile_of_text(made).lists["friends"].scripts) == 10
+
+
+def test_windows() -> None:
+    def windows(line: str) -> list[object]:
+        made = profile(head("zone: Europe/Berlin").replace("velocity: unlimited", f"velocity: [{line}]"))
+        return [one.window for one in made.velocity or ()]
+
+    assert windows("{window: 24h, count: 1}, {window: lifetime, sum: 1btc}") == [
+        Rolling(86_400_000),
+        Lifetime(),
+    ]
+    (month,) = windows("{window: month, fees: 1btc}")
+    assert isinstance(month, Calendar)
+    assert (month.period, month.zone.name) == (Period.MONTH, "Europe/Berlin")
+
+
+def test_the_other_parts() -> None:
+    made = profile(
+        head("receive_only: true\nintents: {from: [app, till]}")
+        + "    quorum: {nodes: 3}\n    notify: true\n"
+        + "change: {nodes: home, people: {boss: 1}, cooldown: 48h, cancel: [audit]}\n"
+    )
+    assert (made.receive_only.value, made.receive_only.line) == (True, 6)
+    assert made.intents == IntentRule(frozenset({"app", "till"}), 7)
+    assert profile(head("intents: required")).intents == IntentRule(frozenset(), 6)
+    assert (made.tiers[0].quorum, made.tiers[0].notify) == (Conditions(3), True)
+    assert made.change == ChangeRule(
+        ("home",), People((("boss", 1),)), 48 * 3_600_000, ("audit",), made.change.line
+    )
+    assert profile().change.cooldown_ms == 24 * 3_600_000
+
+
+def test_all_scripts_of_lists_count_as_listed_the_bases_too() -> None:
+    assert profile(overlay("lists: {more: [STRANGER]}\n"), PROFILE).listed_scripts == {FRIEND, STRANGER}
+
+
+def test_an_overlay_need_not_fit_limits_that_are_not_its_own() -> None:
+    """The base's highest fee holds, not the built-in one that the base replaced."""
+    base = PROFILE.replace("  amount:", "  fee: {max: unlimited}\n  amount:")
+    assert profile(overlay("limits: {fee: {min: 200_000sat}}\n"), base).base is not None
+
+
+def test_a_change_of_the_base_changes_the_digest() -> None:
+    other = PROFILE.replace("then: approve", "then: ask")
+    assert profile(overlay(""), PROFILE).digest != profile(overlay(""), other).digest
+    assert profile(overlay(""), PROFILE).digest == profile(overlay(""), "# a comment\n" + PROFILE).digest
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        head("zone: UTC"), head("receive_only: true"), head("intents: required"), head("intents: {from: app}"),
+        head("coins: {frozen: [own/0/1]}"), head("evil_nodes: 0"), PROFILE + "    unless: {locked: true}\n",
+        PROFILE + "    limits: {sent_up_to: 1btc}\n", PROFILE + "    notify: true\n",
+        PROFILE + "    quorum: {nodes: 3}\n", PROFILE + "    quorum: {roles: home}\n",
+        PROFILE + "    quorum: {never_only: [home]}\n", PROFILE + "change: {cooldown: 1h}\n",
+        PROFILE + "change: {cooldown: 24h, nodes: home}\n", PROFILE + "change: {cooldown: 24h, people: {boss: 1}}\n",
+        PROFILE + "change: {cooldown: 24h, cancel: boss}\n",
+        PROFILE.replace("  friends: [FRIEND]", "  friends: [FRIEND]\n  more: [STRANGER]"),
+        *(PROFILE.replace("approve", then) for then in (
+            "freeze", "grant", "{ask: {match: true}}", "{ask: {within: 1h}}", "{ask: {distinct: 1}}", "refuse",
+            "{ask: {people: {boss: 1}}}", "{wait: {delay: 1h}}", "{wait: {delay: 2h}}",
+            "{wait: {delay: 1h, expires: 2h}}", "{wait: {delay: 1h, cancel: boss}}",
+        )),
+    ],
+)  # fmt: skip
+def test_whatever_means_something_is_in_the_digest(changed: str) -> None:
+    assert profile(changed).digest != profile().digest
+
+
+# The reference page.
 
 
 def test_reference_page_is_up_to_date() -> None:
     page = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
     assert page == reference(), "run `make docs`"
+
+
+def test_the_reference_page_says_everything() -> None:
+    page = reference()
+    for word in (
+        *(f"`{tag.name}`" for tag in TAGS),
+        *(f"`{setting.key}`" for setting in SETTINGS),
+        *(f"`{key}`" for key in CONDITIONS),
+        *(f"`{condition.example}`" for condition in CONDITIONS.values()),
+    ):
+        assert word in page, word
+    keys = "schema name network extends zone evil_nodes receive_only lists coins baseline limits intents deny tiers"
+    for key in (
+        *keys.split(),
+        "change",
+        "tests",
+        "unless",
+        "then",
+        "quorum",
+        "notify",
+        "within",
+        "match",
+        "cancel",
+    ):
+        assert f"`{key}`" in page, key
+
+
+def test_the_reference_pages_example_loads() -> None:
+    made = profile_of_text(EXAMPLE)
+    assert [tier.name for tier in made.tiers] == ["small", "larger"]
+
+
+def test_the_reference_pages_prose_stands_a_sentence_a_line() -> None:
+    for line in reference().replace(EXAMPLE, "").splitlines():
+        assert "|" in line or not re.search(r"[.!?] [A-Z]", line.split("-->")[-1].lstrip("1234567890. ")), (
+            line
+        )
+        assert len(line) < 120 or "|" in line, line
