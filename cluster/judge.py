@@ -26,8 +26,9 @@ from cluster.messages import NO_ID, Decision
 from cluster.profiles import Profiles, ReadTexts
 from cluster.roster import Roster
 from cluster.schemes import Wallet
+from cluster.shadow import Shadow
 from cluster.subjects import Subject
-from policy import Book, Booking, Facts, OwnerSaid, PersonSaid, PolicyClock, WalletFacts, judge
+from policy import Book, Booking, ClockReading, Facts, OwnerSaid, PersonSaid, PolicyClock, WalletFacts, judge
 from policy.granting import GrantLeft, left_of
 from policy.grants import Grant
 from taproot import Network, OutPoint
@@ -46,6 +47,7 @@ class PolicyJudge:
         self.profiles = Profiles(read, roster.network)
         self._books: dict[bytes, Book] = {}
         self.grants = Grants(me)
+        self.shadow = Shadow(read)
         self._frozen: dict[bytes, str] = {}
         self._exhausted_ms: int | None = None
         self._clock: PolicyClock | None = None
@@ -56,6 +58,7 @@ class PolicyJudge:
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one of the node's records into account; they come in the order in which they were written."""
+        self.shadow.restore(entry, wallet_id)
         match entry:
             case PolicyKept():
                 self.profiles.restore(entry, wallet_id)
@@ -94,6 +97,12 @@ class PolicyJudge:
         assert self._clock is not None  # see_clock made it
         self._clock = self._clock.confirm(wall_ms=now.wall_ms, monotonic_ms=now.monotonic_ms)
         self._written_ms = 0  # so that the confirmed time is written down at once
+
+    def reading(self, now: Now) -> ClockReading:
+        """The policy's time at this moment."""
+        self.see_clock(now)
+        assert self._clock is not None  # see_clock made it
+        return self._clock.reading
 
     @property
     def clock_in_doubt(self) -> bool:
@@ -138,10 +147,11 @@ class PolicyJudge:
                 NO_ID,
                 ("this node has no policy: `assent policy set FILE`",),
             )
-        found = judge(profile, self._facts(subject, words, now))
-        booking = found.booking
+        facts = self.facts(subject, words, now)
+        found = judge(profile, facts)
+        booking, decision = found.booking, Decision(int(found.outcome))
         return Judgement(
-            Decision(int(found.outcome)),
+            decision,
             found.codes,
             found.policy_digest,
             tuple(f"{reason.tag}: {reason.text}" for reason in found.reasons),
@@ -155,9 +165,11 @@ class PolicyJudge:
             grant=b"" if booking is None else booking.grant,
             intent=b"" if booking is None else booking.intent,
             height=None if booking is None else booking.height,
+            shadow=self.shadow.look(subject.request_id, subject.wallet.wallet_id, decision, facts),
         )
 
-    def _facts(self, subject: Subject, words: Words, now: Now) -> Facts:
+    def facts(self, subject: Subject, words: Words, now: Now) -> Facts:
+        """All that a judgement of this moment rests on."""
         wallet = subject.wallet
         self.see_clock(now)
         owner = words.owner
@@ -165,7 +177,7 @@ class PolicyJudge:
         return Facts(
             spend=subject.spend,
             spend_id=subject.spend_id,
-            wallet=self._wallet(wallet),
+            wallet=self.wallet_facts(wallet),
             initiator=client.name if client is not None else "",
             initiator_person=initiator.name if initiator is not None else "",
             initiator_roles=initiator.roles if initiator is not None else (),
@@ -189,7 +201,8 @@ class PolicyJudge:
             if person is not None
         )
 
-    def _wallet(self, wallet: Wallet) -> WalletFacts:
+    def wallet_facts(self, wallet: Wallet) -> WalletFacts:
+        """A wallet as a judgement sees it."""
         charter = wallet.charter
         return WalletFacts(
             known=wallet.complete,
@@ -208,7 +221,7 @@ class PolicyJudge:
         profile = self.profiles.profile_for(wallet.wallet_id)
         if profile is None:
             return None
-        return left_of(grant, profile, self._wallet(wallet), self.book_of(wallet.wallet_id))
+        return left_of(grant, profile, self.wallet_facts(wallet), self.book_of(wallet.wallet_id))
 
     def _role(self, identity: bytes) -> str:
         node = self._roster.node(identity)

@@ -15,6 +15,7 @@ from cluster.journal import Body, ClockKept, SignedKept
 from cluster.messages import NO_ID, Decision
 from cluster.profiles import Profiles
 from cluster.schemes import Wallet
+from cluster.shadow import ShadowWord
 from cluster.subjects import Subject
 from policy import Seat
 from policy.granting import GrantLeft
@@ -31,7 +32,7 @@ class Judgement:
     that it must come with the number the asking device shows. `wait_until_ms` is when, on the policy clock, a
     waiting spend is to be judged again. `notices` are what the owner is to be told; `freezes` that the wallet is to
     be frozen here. `grant` and `intent` (32 bytes or none) are what a signature would use up; `height` is
-    the height of the chain as this judgement knew it.
+    the height of the chain as this judgement knew it; `shadow` is what a draft would have said, where that is news.
     """
 
     decision: Decision
@@ -48,6 +49,7 @@ class Judgement:
     grant: bytes = b""
     intent: bytes = b""
     height: int | None = None
+    shadow: ShadowWord | None = None
 
     @classmethod
     def nothing_yet(cls) -> Judgement:

@@ -33,6 +33,7 @@ from cluster.records import NO_WALLET, Head, Record
 from cluster.restoring import sense_made_of
 from cluster.roster import Roster
 from cluster.schemes import SCHEMES
+from cluster.shadow import Drafting
 from cluster.tickets import Ticket
 from cluster.turn import Turn
 from cluster.vault import Vault
@@ -116,7 +117,9 @@ class GrantEnded:
     grant_id: bytes
 
 
-OwnerSays = Answer | CopyShown | PolicyProposed | ClockConfirmed | Freeze | Thaw | GrantGiven | GrantEnded
+OwnerSays = (
+    Answer | CopyShown | PolicyProposed | ClockConfirmed | Freeze | Thaw | GrantGiven | GrantEnded | Drafting
+)
 """Everything an owner can say to a node."""
 
 
@@ -191,6 +194,8 @@ class Node:
                 self._freeze(answer, turn)
             elif isinstance(answer, GrantGiven | GrantEnded):
                 self._grant(answer, turn)
+            elif isinstance(answer, Drafting):
+                self._draft(answer, turn)
             elif self.policies.knows(answer.subject):
                 self.policies.answer(answer.subject, answer.yes, turn)
             elif answer.subject in self.keygen.plans:
@@ -256,6 +261,16 @@ class Node:
         turn.note(entry, wallet_id)
         self._judge.restore(entry, wallet_id)
         self.signing.verdicts.judge_all(self._coordinators, turn)
+
+    def _draft(self, said: Drafting, turn: Turn) -> None:
+        """Put a draft in the shadow of the policy, or end that; nothing that is decided changes."""
+        if said.wallet_id != NO_WALLET and said.wallet_id not in self.keygen.wallets:
+            raise ValueError("no such wallet exists here")
+        if said.text:
+            self._judge.profiles.weigh(Texts(said.text, said.base), said.wallet_id)
+        entry = said.entry(turn.now.wall_ms)
+        turn.note(entry, said.wallet_id)
+        self._judge.restore(entry, said.wallet_id)
 
     def roles_of(self, wallet_id: bytes) -> tuple[str, ...]:
         """The roles of a wallet's nodes; none where there is no such wallet here."""

@@ -182,6 +182,10 @@ class Verdicts:
         for notice in self._tickets.untold(ticket):
             turn.note(NoticeKept(now_ms, subject.request_id, notice), wallet_id)
             turn.notify(Notice(subject.request_id, subject.wallet.charter.name, notice))
+        if judgement.shadow is not None:
+            entry = judgement.shadow.entry(now_ms, subject.request_id)
+            turn.note(entry, wallet_id)
+            self._judge.restore(entry, wallet_id)
         if judgement.freezes and not self._judge.frozen(wallet_id):
             why = "a rule of the policy froze it"
             self._judge.freeze(wallet_id, why)

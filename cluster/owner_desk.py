@@ -8,7 +8,7 @@ request. Only who can open the sealed seed can make it, so the passphrase never 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from nacl.exceptions import BadSignatureError
@@ -43,10 +43,13 @@ from cluster.owner_policies import (
     wallet_named,
     weighed,
 )
+from cluster.owner_tools import tool
 from cluster.plans import Plan
 from cluster.profiles import Texts
+from cluster.records import Record
 from cluster.roster import Roster
 from cluster.schemes import Wallet
+from cluster.shadow import Drafting
 from cluster.tickets import Ticket, TicketTrace
 from curve import tagged_hash
 from policy import describe
@@ -113,7 +116,11 @@ class _Challenges:
 class NodeDesk:
     """The owner's side of a running node."""
 
-    def __init__(self, node: Node, roster_exact: bytes, judge: Judge) -> None:
+    def __init__(
+        self, node: Node, roster_exact: bytes, judge: Judge, records: Callable[[], Iterable[Record]] = tuple
+    ) -> None:
+        """`records` reads all of the node's records again, for what looks back."""
+        self._records = records
         self._node = node
         self._roster_exact = roster_exact
         self._judge = judge
@@ -140,6 +147,8 @@ class NodeDesk:
             case "confirm-clock":
                 self._challenges.check(request, now)
                 return {"confirmed_ms": now.wall_ms}, self._say(ClockConfirmed(), now, entropy)
+            case "set-shadow":
+                return self._set_shadow(request, now, entropy)
             case _:
                 return self._show(request, now), None
 
@@ -161,6 +170,8 @@ class NodeDesk:
                 return {"grants": grants_facts(self._node, self._judge, now)}
             case "backup":
                 return self._backup(_text(request, "wallet"))
+            case "explain" | "budgets" | "simulate" | "shadow-report":
+                return tool(self._node, self._judge, request, now, self._records)
             case _:
                 raise UsageError("a running node does not know this command")
 
@@ -339,6 +350,13 @@ class NodeDesk:
             return {**facts, "in_force": False, "change": change}, step
         version = self._node.policies.profiles.version_for(wallet_id)
         return {**facts, "in_force": True, "version": version}, step
+
+    def _set_shadow(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
+        """A draft in the shadow; without a text, none any more."""
+        self._challenges.check(request, now)
+        wallet_id = wallet_named(self._node, _text(request, "wallet"))
+        draft = Drafting(_text(request, "text"), _text(request, "base"), wallet_id)
+        return {"shadow": bool(draft.text)}, self._say(draft, now, entropy)
 
     def _say(self, said: OwnerSays, now: Now, entropy: bytes) -> Step:
         try:

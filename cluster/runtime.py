@@ -95,7 +95,7 @@ def serve_node(
             judge=judge,
             records=party.records,
         )
-    desk = NodeDesk(node, party.roster_exact, judge)
+    desk = NodeDesk(node, party.roster_exact, judge, lambda: party.records)
     with ExitStack() as stack:
         endpoints = _dialled(roster, keys, stack)
         links = NodeLinks(endpoints)

@@ -109,9 +109,7 @@ class Shadow:
 
     # Judging.
 
-    def look(
-        self, request_id: bytes, wallet_id: bytes, said: Decision, facts: Callable[[], Facts]
-    ) -> ShadowWord | None:
+    def look(self, request_id: bytes, wallet_id: bytes, said: Decision, facts: Facts) -> ShadowWord | None:
         """What the draft says where that differs and is not on record yet; never raises."""
         place = self._place(wallet_id)
         if place is None:
@@ -121,12 +119,12 @@ class Shadow:
             return None
         return word if word.decision is not said or word.note else None
 
-    def _word(self, place: bytes, said: Decision, facts: Callable[[], Facts]) -> ShadowWord:
+    def _word(self, place: bytes, said: Decision, facts: Facts) -> ShadowWord:
         try:
             if place not in self._typed:
                 kept = self._kept[place]
                 self._typed[place] = self._read(kept.text, kept.base)
-            found = judge(self._typed[place], facts())
+            found = judge(self._typed[place], facts)
             return ShadowWord(Decision(int(found.outcome)), said, found.codes[:MAX_CODES])
         except Exception as fault:
             # The kind of the fault alone: its text may be anything.
