@@ -180,6 +180,11 @@ class PeopleDesk:
         count = 1 if old is None else old.count + 1
         words[letter.header.sender] = _Word(letter.signed, body.yes, body.said_at_ms, count)
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is any word left to carry, or receipts to show."""
+        return bool(self._words)
+
     # What nodes answer.
 
     def receipt(self, letter: Letter, turn: Turn) -> None:

@@ -35,7 +35,8 @@ def part_of(role: str, name: str, number: int, network: str = "regtest") -> tupl
 
     seed = Seed(bytes([number]) * 32)
     listen = "tcp://127.0.0.1:7711" if role == "coordinator" else ""
-    part = make_part(Config(role, name, network), seed, listen, ("board",) if role == "person" else ())
+    roles = ("board",) if role == "person" else ()
+    part = make_part(Config(role, name, network), seed, listen, roles, "ann" if role == "client" else "")
     return part, write_public_part(part, seed.keys(network).identity())
 
 

@@ -25,6 +25,7 @@ from cluster.messages import (
     Kind,
     Order,
     OrderEntry,
+    PersonRelay,
     Propose,
     SignedLetter,
 )
@@ -32,15 +33,23 @@ from cluster.roster import digest
 
 SLOW_S = 2.0
 RARE = {Kind.GONE, Kind.BUSY, Kind.WITHDRAW, Kind.INTENT, Kind.KEYGEN_FAULT, Kind.KEYGEN_INVESTIGATION}
-INNER = (Kind.REQUEST, Kind.KEYGEN_REQUEST, Kind.VERDICT, Kind.NONCES, Kind.KEYGEN_CONSENT)
+INNER = (
+    Kind.REQUEST,
+    Kind.KEYGEN_REQUEST,
+    Kind.VERDICT,
+    Kind.NONCES,
+    Kind.KEYGEN_CONSENT,
+    Kind.PERSON_SAYS,
+)
 WAYS = [("coord", "node0"), ("node1", "coord"), ("client", "coord"), ("coord", "client"), ("node1", "node0")]
+WAYS += [("ann", "coord"), ("coord", "ann")]
 
 
 class Stage:
     """A world stopped in the middle of everything, with every letter that was ever sent in it."""
 
     def __init__(self) -> None:
-        self.world = World()
+        self.world = World(people={"ann": ("treasurer",)})
         self.sent: dict[Kind, list[Envelope]] = {}
         self.lost: set[str] = set()
         self.world.hook = self.keep
@@ -50,6 +59,7 @@ class Stage:
         assert self.world.run(lambda: view.final is not None)
         self.world.hook = lambda e: [] if e.kind is Kind.PARTIAL_SIGNATURES else self.keep(e)
         self.open = self.world.request(wallet, payment(wallet, label="open"))
+        self.world.says("ann", self.open.subject.request_id, True)
         self.charter = encode(self.world.propose(self.world.charter(1, "other")).charter)
         self.world.run(ms=4_000)
         self.world.hook = lambda envelope: []  # from here on, only the tests speak
@@ -93,6 +103,7 @@ class Stage:
             Kind.VERDICT: (Kind.ORDER, Order((OrderEntry(inner, inner),) * 2)),
             Kind.NONCES: (Kind.ORDER, Order((OrderEntry(genuine, inner), OrderEntry(inner, inner)))),
             Kind.KEYGEN_CONSENT: (Kind.KEYGEN_START, KeygenStart((inner,) * 3)),
+            Kind.PERSON_SAYS: (Kind.PERSON_RELAY, PersonRelay(inner)),
         }
         outer, body = wrapped[kind]
         keygen = kind in {Kind.KEYGEN_CONSENT, Kind.KEYGEN_REQUEST}

@@ -9,7 +9,7 @@ from world import World
 from cluster.codec import decode, encode
 from cluster.roster import Charter, Roster, RosterError, check_charter, check_roster, digest, match_words
 
-WORLD = World()
+WORLD = World(people={"ann": ("treasurer", "board"), "bob": ()}, client_of="ann")
 ROSTER = WORLD.roster
 CHARTER = WORLD.charter()
 replace = msgspec.structs.replace
@@ -41,6 +41,14 @@ FIRST = ROSTER.nodes[0]
         (twice(ROSTER, transport=ROSTER.coordinators[0].transport), "transport key"),
         (twice(ROSTER, host_pubkeys=FIRST.host_pubkeys), "host key"),
         (twice(ROSTER, host_pubkeys=(ROSTER.nodes[1].host_pubkeys[0],) * 2), "host key"),
+        (twice(ROSTER, name=ROSTER.people[0].name), "name"),
+        (twice(ROSTER, identity=ROSTER.people[0].identity), "identity key"),
+        (twice(ROSTER, transport=ROSTER.people[0].transport), "transport key"),
+        (replace(ROSTER, people=()), "client client is ann's, and nobody"),
+        (
+            replace(ROSTER, people=(replace(ROSTER.people[0], roles=("board", "board")), ROSTER.people[1])),
+            "role of ann board stands twice",
+        ),
     ],
 )
 def test_a_roster_that_makes_no_sense(roster: Roster, what: str) -> None:
@@ -117,3 +125,23 @@ def test_roles_and_names() -> None:
     assert ROSTER.name_of(FIRST.identity) == "node0"
     assert ROSTER.name_of(bytes(32)) == "stranger 00000000"
     assert CHARTER.participant(bytes(32)) is None
+
+
+def test_people_and_whose_device_a_client_is() -> None:
+    ann, bob = ROSTER.people
+    assert ROSTER.role_of(ann.identity) == "person"
+    assert ROSTER.person(bob.identity) == bob
+    assert ROSTER.person(FIRST.identity) is None
+    assert ROSTER.person_of(ROSTER.clients[0].identity) == ann
+    assert ROSTER.person_of(ann.identity) is None  # a person asks for nothing
+    assert ann in ROSTER.reachable
+    nobodys = replace(ROSTER, clients=(replace(ROSTER.clients[0], person=""),))
+    check_roster(nobodys)
+    assert nobodys.person_of(ROSTER.clients[0].identity) is None
+
+
+@pytest.mark.parametrize("name", ["UPPER", "trailing\n", "a b", "-a", "x" * 32])
+def test_whose_device_it_is_is_a_name_or_nobody(name: str) -> None:
+    client = replace(ROSTER.clients[0], person=name)
+    with pytest.raises(ValueError, match="Roster"):
+        decode(encode(replace(ROSTER, clients=(client,))), Roster)
