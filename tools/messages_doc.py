@@ -29,7 +29,7 @@ No letter of any kind is larger than {largest:,} bytes.
 _HEADER_NOTES = """
 Ids that do not apply are 32 zero bytes.
 The sequence rises within one boot id; gaps are legal, a number heard before is a repeat and is dropped.
-Requests and proposals of wallets are bound by their ids, and the very same letter may come again.
+Requests, proposals of wallets and what people say are bound by their ids, and the very same letter may come again.
 
 """
 
@@ -75,6 +75,8 @@ def _type(kind: msgspec.inspect.Type) -> str:
             return f"{low} bytes" if low is not None and low == high else _at_most("bytes", high)
         case msgspec.inspect.StrType(max_length=high, pattern=pattern):
             return _at_most("code" if pattern else "text", high)
+        case msgspec.inspect.BoolType():
+            return "true or false"
         case msgspec.inspect.IntType():
             return "number"
         case msgspec.inspect.EnumType(cls=cls):
