@@ -29,7 +29,7 @@ from policy.judge import judge as judged
 from policy.simulate import Report, simulate
 from policy.wording import sats, shown
 
-__all__ = ["report_facts", "tool"]
+__all__ = ["report_facts", "simulated", "tool"]
 
 Facts = dict[str, object]
 Request = Mapping[str, object]
@@ -46,18 +46,26 @@ def tool(node: Node, judge: Judge, request: Request, now: Now, records: Records)
         raise StateError("this node judges by no policy file, so there is nothing to tell")
     match request.get("do"):
         case "explain":
-            return {"found": _explain(node, judge, str(request.get("prefix", "")), now)}
+            return {"found": _explain(node, judge, _text(request, "prefix"), now)}
         case "budgets":
-            return {"wallets": [_budgets(node, judge, wallet, now) for wallet in _wallets(node, request)]}
+            named = _wallets(node, _text(request, "wallet"))
+            return {"wallets": [_budgets(node, judge, wallet, now) for wallet in named]}
         case "simulate":
-            return _simulate(node, judge, request, records)
+            draft = Texts(_text(request, "text"), _text(request, "base"))
+            return simulated(node, judge, draft, _text(request, "wallet"), records, NEWEST)
         case _:
             return {"drafts": _shadow(node, judge.shadow)}
 
 
-def _wallets(node: Node, request: Request) -> list[Wallet]:
+def _text(request: Request, key: str) -> str:
+    value = request.get(key, "")
+    if not isinstance(value, str):
+        raise UsageError(f"{key} must be a text")
+    return value
+
+
+def _wallets(node: Node, name: str) -> list[Wallet]:
     """The wallet named, or all; StateError when there is none."""
-    name = str(request.get("wallet", ""))
     found = [w for w in node.keygen.wallets.values() if name in {"", w.charter.name}]
     if not found:
         raise StateError(f"no wallet {name} exists here" if name else "no wallet exists here yet")
@@ -183,8 +191,11 @@ def _grant(grant: Grant, left: GrantLeft) -> Facts:
 # What a draft would have said.
 
 
-def _simulate(node: Node, judge: PolicyJudge, request: Request, records: Records) -> Facts:
-    wallets = _wallets(node, request)
+def simulated(
+    node: Node, judge: PolicyJudge, draft: Texts, name: str, records: Records, newest: int | None = None
+) -> Facts:
+    """The requests of one wallet, all or the `newest` so many, judged by a draft; a ClusterError when it cannot be."""
+    wallets = _wallets(node, name)
     if len(wallets) > 1:
         raise UsageError(f"say which wallet: {', '.join(w.charter.name for w in wallets)}")
 
@@ -192,12 +203,11 @@ def _simulate(node: Node, judge: PolicyJudge, request: Request, records: Records
         return judge.profiles.read(Texts(text, base))
 
     try:
-        draft = read(str(request.get("text", "")), str(request.get("base", "")))
-        fresh = PolicyJudge(node.roster, node.me, read)
-        events = history_of(records(), wallets[0], fresh, NEWEST)
+        events = history_of(records(), wallets[0], PolicyJudge(node.roster, node.me, read), newest)
+        report = simulate(read(draft.text, draft.base), events)
     except ValueError as error:
         raise StateError(str(error)) from None
-    return {"wallet": wallets[0].charter.name, "newest": NEWEST, **report_facts(simulate(draft, events))}
+    return {"wallet": wallets[0].charter.name, "newest": newest, **report_facts(report)}
 
 
 def report_facts(report: Report) -> Facts:

@@ -90,14 +90,14 @@ def _always(profile: Profile) -> list[Sentence]:
         elif line:
             found.append(Sentence("Every spend", line, f"There is no limit to {setting.meaning}."))
     found += [
-        Sentence("Every spend", rule.line, f"There leaves the wallet {velocity_words(rule)}.")
+        Sentence("Every spend", rule.line, f"Over time: {velocity_words(rule)}.")
         for rule in profile.velocity or ()
     ]
     if profile.velocity is None and profile.base is None:
         found.append(Sentence("Every spend", 0, "There is no limit to what leaves over time."))
     if profile.frozen_coins.words or profile.frozen_coins.outpoints or profile.frozen_coins.paths:
         count = len(profile.frozen_coins.outpoints) + len(profile.frozen_coins.paths)
-        text = f"{counted(count, 'entry').replace('entrys', 'entries')} under `coins.frozen` are never spent."
+        text = f"The coins under `coins.frozen` ({count:_} {'entry' if count == 1 else 'entries'}) are never spent."
         found.append(Sentence("Every spend", 0, text))
     if profile.intents is not None:
         who = listed(sorted(profile.intents.devices), "or")

@@ -117,7 +117,7 @@ def _date(before: str) -> Say:
 
 def _velocity(value: Value, _zone: Zone | None) -> str:
     assert isinstance(value, Velocity)
-    return f"with it there leaves {velocity_words(value)} (this node counts its part)"
+    return f"with it there are {velocity_words(value)} (this node counts its part)"
 
 
 def _approved(value: Value, _zone: Zone | None) -> str:

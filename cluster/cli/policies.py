@@ -10,6 +10,7 @@ import click
 
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.owner import ask_node, proven
+from cluster.cli.policy_owner import OWNER_TOOLS, show_budgets
 from cluster.cli.policy_tools import TOOLS
 from cluster.cli.profile_files import profile_of, profiles_of, read_profile_files, wall_ms
 from cluster.errors import Refused, StateError, UsageError, Waiting, one_line
@@ -24,7 +25,7 @@ __all__ = ["policy"]
 Found = dict[str, object]
 
 
-@click.group(commands=TOOLS)
+@click.group(commands=[*TOOLS, *OWNER_TOOLS])
 def policy() -> None:
     """Set, show, compare and change the policy in force at a node."""
 
@@ -127,9 +128,13 @@ def _profiles_at_rest(call: Call, party: Party) -> Profiles:
 @policy.command("show")
 @common
 @_wallet
-def policy_show(call: Call, *, wallet: str) -> None:
+@click.option("--budgets", is_flag=True, help="Show what is used and left of each limit over time instead.")
+def policy_show(call: Call, *, wallet: str, budgets: bool) -> None:
     """Show the profile in force, as it was written."""
     place = call.place()
+    if budgets:
+        show_budgets(call, place, wallet)
+        return
     if _runs(place):
         found = cast("list[Found]", ask_node(place, {"do": "policy"})["policies"])
     else:

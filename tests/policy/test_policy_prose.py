@@ -149,14 +149,14 @@ change: {{nodes: [home, phone], people: {{security: 1}}, cooldown: 48h, cancel: 
         "0: Days and hours are those of Europe/Berlin.",
         "0: Limits for the wallet hold even if 1 node of it is evil.",
         "7: It is for receiving only: it refuses every spend, whatever else stands here.",
-        "0: 2 entries under `coins.frozen` are never spent.",
+        "0: The coins under `coins.frozen` (2 entries) are never spent.",
         "9: It comes with an intent for exactly it, signed beforehand by phone-app and not used before.",
         "10: A spend uses at most 20 coins.",
         "0: A spend has at most 250 outputs. (by default)",
         "12: Others receive at most 50_000_000sat by one spend.",
         "13: There is no limit to the highest fee of one spend.",
-        "15: There leaves the wallet at most 40_000_000sat and 40 spends per 24h.",
-        "16: There leaves the wallet at most 1_000sat of fees and 3 recipients per month (Europe/Berlin) for each "
+        "15: Over time: at most 40_000_000sat and 40 spends per 24h.",
+        "16: Over time: at most 1_000sat of fees and 3 recipients per month (Europe/Berlin) for each "
         "initiator.",
         "18: `nights`: Freezes the wallet if the time of day is within 22:00-06:00, unless it pays only this wallet. "
         "The owner is told.",
