@@ -55,6 +55,11 @@ class Fit:
         """What then holds."""
         return [Held(clause, self.ground) for clause in self.tier.clauses]
 
+    @property
+    def unless(self) -> list[Held]:
+        """What then does not hold altogether."""
+        return [Held(clause, self.ground) for clause in self.tier.unless]
+
 
 def _same_zone(a: Ground, b: Ground) -> bool:
     return a.zone == b.zone
@@ -135,67 +140,91 @@ def _excludes(a: Held, b: Held) -> bool:
             return False
 
 
-# Rules.
+# Rules. A tier surely fits when all of its clauses hold and one of its `unless` fails (or it has none). It may fit when
+# none of its clauses fails and not all of its `unless` hold.
 
 
-def _all_hold(goals: Iterable[Held], known: list[Held]) -> bool:
-    return all(any(implies(held, goal) for held in known) for goal in goals)
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is taken to be so of a spend: tiers that surely fit it, and tiers that may."""
+
+    sure: tuple[Fit, ...]
+    maybe: tuple[Fit, ...] = ()
+
+    @property
+    def holding(self) -> list[Held]:
+        """The clauses that hold."""
+        return [held for fit in self.sure for held in fit.clauses]
+
+    @property
+    def not_failing(self) -> list[Held]:
+        """The clauses that hold or cannot be decided."""
+        return [held for fit in self.maybe for held in fit.clauses]
 
 
-def _known(fitting: tuple[Fit, ...]) -> list[Held]:
-    return [held for fit in fitting for held in fit.clauses]
+def _all_hold(goals: Iterable[Held], holding: list[Held]) -> bool:
+    return all(any(implies(held, goal) for held in holding) for goal in goals)
 
 
-def fits(goal: Fit, fitting: tuple[Fit, ...]) -> bool:
-    """Whether a spend that fits all of `fitting` surely fits `goal`."""
-    known = _known(fitting)
-    return _all_hold(goal.clauses, known) and (not goal.tier.unless or _not_excused(goal, fitting, known))
-
-
-def _not_excused(goal: Fit, fitting: tuple[Fit, ...], known: list[Held]) -> bool:
-    """Whether one of the goal's `unless` surely fails."""
-    unless = [Held(clause, goal.ground) for clause in goal.tier.unless]
-    if any(refutes(held, clause) for clause in unless for held in known):
-        return True
-    # Of what fits and has an `unless`, one clause of it fails: whichever it is, one of ours must fail with it.
-    return any(
-        fit.tier.unless
-        and all(
-            any(implies_undecided(clause, Held(theirs, fit.ground)) for clause in unless)
-            for theirs in fit.tier.unless
-        )
-        for fit in fitting
+def _none_fails(goals: Iterable[Held], known: Known) -> bool:
+    holding, maybe = known.holding, known.not_failing
+    return all(
+        any(implies(held, goal) for held in holding) or any(implies_undecided(held, goal) for held in maybe)
+        for goal in goals
     )
 
 
-def clash(fitting: tuple[Fit, ...]) -> bool:
-    """Whether no spend can fit all of these."""
-    known = _known(fitting)
-    if any(refutes(a, b) for a in known for b in known):
+def fits(goal: Fit, known: Known) -> bool:
+    """Whether a tier surely fits."""
+    holding = known.holding
+    if not _all_hold(goal.clauses, holding):
+        return False
+    if not goal.unless or any(refutes(held, clause) for clause in goal.unless for held in holding):
         return True
+    # Of what surely fits and has an `unless`, one clause of it fails: whichever it is, one of ours must fail with it.
     return any(
-        fit.tier.unless and _all_hold((Held(clause, fit.ground) for clause in fit.tier.unless), known)
-        for fit in fitting
+        fit.unless
+        and all(any(implies_undecided(clause, theirs) for clause in goal.unless) for theirs in fit.unless)
+        for fit in known.sure
     )
 
 
-def denied(rules: Iterable[tuple[Deny, Ground]], fitting: tuple[Fit, ...]) -> bool:
-    """Whether one of these deny rules, and all of its clauses, surely hold for what fits."""
-    known = _known(fitting)
+def may_fit(goal: Fit, known: Known) -> bool:
+    """Whether a tier surely fits, or cannot be decided to."""
+    if not _none_fails(goal.clauses, known):
+        return False
+    if not goal.unless or any(refutes(held, clause) for clause in goal.unless for held in known.holding):
+        return True
+    # Of what fits or may fit not all of its `unless` hold, so neither do all of ours if ours would make them hold.
+    return any(fit.unless and _all_hold(fit.unless, goal.unless) for fit in (*known.sure, *known.maybe))
+
+
+def clash(known: Known) -> bool:
+    """Whether there is no such spend."""
+    holding = known.holding
+    if any(refutes(a, b) for a in holding for b in (*holding, *known.not_failing)):
+        return True
+    return any(fit.unless and _all_hold(fit.unless, holding) for fit in (*known.sure, *known.maybe))
+
+
+def denied(rules: Iterable[tuple[Deny, Ground]], known: Known) -> bool:
+    """Whether one of these deny rules holds; surely so, where all that is known is sure."""
     return any(
-        not rule.unless and _all_hold((Held(clause, ground) for clause in rule.clauses), known)
+        not rule.unless and _none_fails((Held(clause, ground) for clause in rule.clauses), known)
         for rule, ground in rules
     )
 
 
 def covers(new: Deny, new_ground: Ground, old: Deny, old_ground: Ground) -> bool:
-    """Whether the new deny rule surely holds wherever the old one does, decided or not."""
+    """Whether the new deny rule holds wherever the old one does, and surely wherever the old one surely does."""
     theirs = [Held(clause, old_ground) for clause in old.clauses]
-    if not all(
-        any(implies_undecided(held, Held(clause, new_ground)) for held in theirs) for clause in new.clauses
-    ):
+    if not _each(theirs, [Held(clause, new_ground) for clause in new.clauses]):
         return False
     if not new.unless:
         return True
     excuses = [Held(clause, new_ground) for clause in new.unless]
-    return bool(old.unless) and _all_hold((Held(clause, old_ground) for clause in old.unless), excuses)
+    return bool(old.unless) and _each(excuses, [Held(clause, old_ground) for clause in old.unless])
+
+
+def _each(some: list[Held], goals: list[Held]) -> bool:
+    return all(any(implies_undecided(held, goal) for held in some) for goal in goals)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from policy.demands import at_least_the_action, at_least_the_quorum
-from policy.implying import Fit, Ground, Held, clash, covers, denied, fits, ground_of, implies
+from policy.implying import Fit, Ground, Held, Known, clash, covers, denied, fits, ground_of, implies, may_fit
 from policy.profile import ChangeRule, Clause, Deny, IntentRule, Profile, Tier
+from policy.quorum import MAX_TOLD_SETS
 from policy.setting import SETTINGS, Stricter
 from policy.values import CoinSet, People
 from policy.windows import Velocity
@@ -218,29 +219,46 @@ def _deny(new: Layers, old: Layers) -> bool:
 # The tiers.
 
 
-def _at_least(new: Fit, old: Fit) -> bool:
-    """Whether the new tier surely leads to nothing milder than the old one, for a spend that fits both."""
+def _at_least(new: Fit, old: Fit, holding: list[Held]) -> bool:
+    """Whether what the new tier demands is surely enough for the old one, where these clauses hold."""
     action, other = new.tier.then, old.tier.then
     # How much a grant covers depends on how many nodes are assumed evil.
     grants = other.grant or other.ask is not None
     if (action.grant or action.ask is not None) and grants and new.ground.evil < old.ground.evil:
         return False
-    known = [*new.clauses, *old.clauses, *(Held(clause, new.ground) for clause in new.tier.limits)]
+    kept = [*holding, *(Held(clause, new.ground) for clause in new.tier.limits)]
     return (
         at_least_the_action(action, other)
         and at_least_the_quorum(new.tier.quorum, old.tier.quorum)
-        and all(any(implies(held, Held(limit, old.ground)) for held in known) for limit in old.tier.limits)
+        and all(any(implies(held, Held(limit, old.ground)) for held in kept) for limit in old.tier.limits)
     )
 
 
 def _tiers(new: Layers, old: Layers) -> bool:
-    """The tiers of each old layer are kept by those of some new one."""
-    denies = _denies(new)
+    """The tiers of each old layer are kept by those of some new one.
+
+    Layers that assume different numbers of evil nodes may need two grants at once, which refuses.
+    """
+    denies, two = _denies(new), len({layer.ground.evil for layer in old}) > 1
     return all(
-        any(_Pair.of(layer, other, denies).holds() for layer in new if layer.tiers is not None)
+        any(
+            _Pair.of(layer, other, denies).holds()
+            for layer in new
+            if layer.tiers is not None and not (two and layer.ground.evil != other.ground.evil)
+        )
         for other in old
         if other.tiers is not None
     )
+
+
+def _told(new: Layers, old: Layers) -> bool:
+    """Where more is demanded of the quorum than a verdict can tell, all is refused; then only the same will do."""
+    found = [tier.quorum for layer in old for tier in layer.tiers or () if tier.quorum is not None]
+    never = {roles for conditions in found for roles in conditions.never_only}
+    policies = {named for conditions in found for named in conditions.policies}
+    return max(len(never), len(policies)) <= MAX_TOLD_SETS or [
+        (layer.ground, layer.tiers) for layer in new
+    ] == [(layer.ground, layer.tiers) for layer in old]
 
 
 def _refuses(fit: Fit) -> bool:
@@ -278,10 +296,10 @@ class _Pair:
         )
 
     def _kept(self, place: int) -> bool:
-        """Whether whatever this new tier decides was decided no more strictly by the first old one that fits.
+        """Whether whatever this new tier lets pass, as the first that surely fits, the old ones let pass as mildly.
 
-        The old tiers are gone through in order, until one that surely fits. Each before it that may be the first to
-        fit must be no stricter than the new one.
+        The old tiers are gone through in order, until one that surely fits. All before it that fit or may fit have
+        their say as well.
         """
         mine = self.new[place]
         if _refuses(mine):
@@ -291,12 +309,34 @@ class _Pair:
                 return True
             if self._stands_before(place, theirs):
                 continue
-            if not _at_least(mine, theirs) and not self._never_both(place, other):
+            if not self._answered(place, other):
                 return False
-            if fits(theirs, (mine,)):
+            if fits(theirs, Known((mine,))):
                 return True
         # No old tier need fit, and then it was refused.
-        return self._never_first(self.new, place, (mine,)) or denied(self.denies, (mine,))
+        known = Known((mine,))
+        return self._never_first(self.new, place, known) or denied(self.denies, known)
+
+    def _answered(self, new: int, old: int) -> bool:
+        """Whether the old tier's demands are kept where the new one is the first that surely fits."""
+        mine, theirs = self.new[new], self.old[old]
+        if _at_least(mine, theirs, mine.clauses):
+            return True
+        both = Known((mine, theirs))
+        sure = (
+            _at_least(mine, theirs, both.holding)
+            or self._never_first_both(new, old)
+            or denied(self.denies, both)
+        )
+        if not sure:
+            return False
+        # Where the old tier only may fit, an earlier new one that may fit as well demands as much.
+        known = Known((mine,), (theirs,))
+        return (
+            clash(known)
+            or denied(self.denies, known)
+            or any(_at_least(fit, theirs, mine.clauses) and may_fit(fit, known) for fit in self.new[:new])
+        )
 
     def _stands_before(self, place: int, theirs: Fit) -> bool:
         """Whether an old tier, unchanged, catches its spends before this new one can."""
@@ -310,7 +350,7 @@ class _Pair:
         """
         theirs = self.old[place]
         notify, freeze = theirs.tier.notify, theirs.tier.then.freeze
-        if not (notify or freeze) or denied(self._as_loud(notify, freeze), (theirs,)):
+        if not (notify or freeze) or denied(self._as_loud(notify, freeze), Known((theirs,))):
             return True
         passes = not _refuses(theirs)
         for other, mine in enumerate(self.new):
@@ -318,7 +358,7 @@ class _Pair:
             enough = loud or (passes and _refuses(mine))
             if not enough and not self._never_first_both(other, place):
                 return False
-            if fits(mine, (theirs,)):
+            if fits(mine, Known((theirs,))):
                 return True
         return passes
 
@@ -329,21 +369,18 @@ class _Pair:
             if (rule.notify or not notify) and (rule.freeze or not freeze)
         ]
 
-    def _never_both(self, new: int, old: int) -> bool:
-        """Whether no spend that is not denied anyway has these two as the first tiers that fit."""
-        return self._never_first_both(new, old) or denied(self.denies, (self.new[new], self.old[old]))
-
     def _never_first_both(self, new: int, old: int) -> bool:
-        both = (self.new[new], self.old[old])
+        """Whether no spend has these two as the first tiers that surely fit."""
+        both = Known((self.new[new], self.old[old]))
         return clash(both) or self._never_first(self.new, new, both) or self._never_first(self.old, old, both)
 
     @staticmethod
-    def _never_first(tiers: tuple[Fit, ...], place: int, fitting: tuple[Fit, ...]) -> bool:
-        """Whether an earlier tier surely fits what fits these."""
-        return any(fits(tier, fitting) for tier in tiers[:place])
+    def _never_first(tiers: tuple[Fit, ...], place: int, known: Known) -> bool:
+        """Whether an earlier tier surely fits."""
+        return any(fits(tier, known) for tier in tiers[:place])
 
 
 PARTS: tuple[Callable[[Layers, Layers], bool], ...] = (
-    _network, _evil, _settings, _velocity, _receive_only, _frozen, _intents, _change, _deny, _tiers,
+    _network, _evil, _settings, _velocity, _receive_only, _frozen, _intents, _change, _deny, _told, _tiers,
 )  # fmt: skip
 """All that is compared, the cheapest first: is the new at least as strict in this?"""

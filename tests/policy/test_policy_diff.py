@@ -334,6 +334,11 @@ class TestGrants:
         )
         assert compare(two, more).direction is BOTH
 
+    def test_where_only_a_number_is_asked_for_everyones_no_counts(self) -> None:
+        anyone = plain(one("t", "pays_only: friends", "{ask: {distinct: 1}}"))
+        named = plain(one("t", "pays_only: friends", "{ask: {people: {treasurer: 1}, distinct: 1}}"))
+        assert compare(anyone, named).direction is BOTH
+
 
 class TestListAge:
     AGED = one("t", "pays_only: anyone, listed_for: 24h", "approve")
@@ -409,6 +414,25 @@ class TestOverlay:
         found = compare(read(OVERLAY, self.BASE), read(OVERLAY, looser))
         assert found.direction is LOOSER
         assert [change.path for change in found.changes] == ["home: tiers.t.when.pays_only"]
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            "limits: {velocity: [{window: 24h, sum: 1btc}]}\n",
+            "tiers:\n" + one("t", "pays_only: anyone, velocity: {window: 24h, sum: 1btc}", "approve"),
+            "tiers:\n" + one("t", "pays_only: anyone", "ask"),
+            "tiers:\n" + one("t", "pays_only: anyone", "grant"),
+        ],
+    )
+    def test_each_layer_counts_its_own_evil_nodes(self, more: str) -> None:
+        base = replace(self.BASE, evil_nodes=3)
+        old = read(OVERLAY + "evil_nodes: 2\n" + more, base)
+        assert compare(old, replace(old, evil_nodes=1)).direction in {LOOSER, BOTH}
+
+    def test_layers_that_count_alike_may_need_one_grant_where_they_needed_two(self) -> None:
+        base = plain(one("t", "pays_only: friends", "grant"))
+        old = read(OVERLAY + "evil_nodes: 0\ntiers:\n" + one("t", "pays_only: friends", "grant"), base)
+        assert compare(old, replace(old, evil_nodes=base.evil_nodes)).direction is LOOSER
 
 
 # Conditions.
