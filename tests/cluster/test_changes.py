@@ -418,3 +418,14 @@ def test_everybody_hears_of_a_change_and_reads_it_for_themselves() -> None:
         world.restart(name)
         assert world.heard(name).terms == pending.terms
     assert heard_letter(world, "node1").letter.letter
+
+
+def test_time_that_peers_vouch_for_counts_though_the_machine_was_off() -> None:
+    world = ChangingWorld()
+    world.make_wallet()
+    world.loosen()
+    world.stop("node0")
+    world.advance(DAY_MS + HOUR_MS)
+    world.restart("node0")
+    assert world.limit() == "50_000sat"
+    assert world.run(lambda: world.limit() == "60_000sat", ms=60_000)

@@ -19,6 +19,7 @@ from cluster.keys import Keys
 from cluster.owner_desk import NodeDesk
 from cluster.party import opened, unseal_seed
 from cluster.roster import Roster
+from cluster.settings import profile_of_text
 from cluster.storage import DataDir
 
 PASS = ("--passphrase-file", "pass")
@@ -299,3 +300,29 @@ def test_diff_compares_two_files_or_one_with_what_is_in_force(
     with running(DataDir(home / "home", "regtest")):
         assert run(["policy", "diff", "loose.yaml", *AT, "--json"]) == 0
         assert given(capsys)["direction"] == "looser"
+
+
+# The pages about it.
+
+
+HOWTO = Path(__file__).parents[2] / "docs" / "howto"
+OTHER = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+
+
+@pytest.mark.parametrize("page", ["raise-a-limit", "allow-a-payee"])
+def test_what_the_pages_write_loads_and_what_they_call_exists(
+    page: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (HOWTO / f"{page}.md").read_text()
+    blocks = [one.partition("```")[0] for one in text.split("```yaml\n")[1:]]
+    assert blocks
+    lists = "lists: {friends: [" + OTHER + "]}\n"
+    for block in blocks:
+        head, _, tiers = OWNER_ALONE.partition("change:")[0].partition("tiers:")
+        whole = head + block.replace("bcrt1p... ", OTHER + " ")
+        whole += "" if "tiers:" in block else f"tiers:{tiers}"
+        profile_of_text(whole + ("" if "lists:" in block else lists))
+    calls = {tuple(line.split()[1:4]) for line in text.splitlines() if line.startswith("    $ ")}
+    for _, *words in calls:
+        assert run([*words[:2], "--help"]) == 0
+    capsys.readouterr()
