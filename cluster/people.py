@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from cluster.approvals import PERSON_LIFE_MS
+from cluster.approvals import CLOCK_SKEW_MS, PERSON_LIFE_MS
 from cluster.client import REPEAT_MS, NodeView, hear_nodes
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, decode, encode, open_inner, open_letter
 from cluster.effects import Now, Outgoing, Step
@@ -109,6 +109,7 @@ class Person:
         self.unread: dict[bytes, str] = {}
         self.wanted: set[bytes] | None = None
         self.trouble = ""
+        self.clock_differs_ms = 0
         kept = tuple(records)
         self.wallets = known_wallets(kept)
         self._last_said = _last_said(kept)
@@ -240,7 +241,7 @@ class Person:
         request_id = letter.header.request_id
         match letter.body:
             case Hello() as hello:
-                self._hello(hello)
+                self._hello(hello, turn.now)
             case OpenList() as found:
                 self.listed, self._named = found.requests, found.wallets
             case WalletShown() as shown:
@@ -258,7 +259,9 @@ class Person:
                 raise BadLetter("letter-kind", f"a person has no use for a {letter.header.kind.name}")
         self._fetch(turn)
 
-    def _hello(self, hello: Hello) -> None:
+    def _hello(self, hello: Hello, now: Now) -> None:
+        ahead_ms = now.wall_ms - hello.clock_ms
+        self.clock_differs_ms = ahead_ms if abs(ahead_ms) > CLOCK_SKEW_MS else 0
         if hello.protocol != PROTOCOL_VERSION or hello.schemes != SCHEMES:
             raise BadLetter(
                 "version-mismatch",

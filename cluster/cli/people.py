@@ -31,6 +31,7 @@ LOOK_S = 30.0
 
 _REJECTED = {
     "person-clock": "this machine's clock is ahead of the coordinator's: set it right",
+    "person-expired": "this machine's clock is far behind the coordinator's: set it right",
     "person-too-often": "you have changed your mind about this request too often; only a no is taken now",
     "request-final": "it is signed already",
     "request-expired": "it has expired",
@@ -80,6 +81,11 @@ def answer(call: Call, prefix: str, *, yes: bool, sure: bool) -> None:
         members = view.subject.wallet.charter.members
         online = sum(node.reach != "unreachable" for node in view.nodes.values())
         line.wait(lambda: view.over or len(view.kept_by()) >= max(1, min(online, len(members))), 10.0)
+        behind_s = -line.person.clock_differs_ms // 1000
+        if behind_s:
+            call.output.talk(
+                f"  this machine's clock and the coordinator's differ by {abs(behind_s)} s: a yes ages by yours"
+            )
         verdicts = Verdicts(roster)
         for told in verdicts.news(view):
             call.output.talk(f"  {told}")

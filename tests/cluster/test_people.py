@@ -173,6 +173,7 @@ def test_a_node_that_was_away_is_told_when_it_is_back() -> None:
     assert company.signed(ms=60_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["coord", "node0", "ann"])
 @pytest.mark.parametrize("moment", ["before", "committed", "sent"])
 @pytest.mark.parametrize("step", [0, 1, 2])
@@ -420,6 +421,22 @@ def test_a_word_after_the_end_is_nothing() -> None:
     before = len(liar.world.node("node0").complaints.counts)
     assert liar.relay(liar.word("ann")) == []
     assert len(liar.world.node("node0").complaints.counts) == before
+
+
+def test_a_no_that_comes_too_late_stops_what_is_not_signed_yet() -> None:
+    company = Company()
+    company.world.hook = lambda e: [] if e.kind is Kind.PARTIAL_SIGNATURES else [e]
+    company.says("ann")
+    company.says("bob")
+    company.world.run(ms=1_000)
+    signed = {name: len(signed_by(company.world, name)) for name in company.world.node_names}
+    assert sum(signed.values()) == 2
+    company.says("ann", yes=False)
+    assert company.world.run(ms=120_000) is False
+    assert {name: len(signed_by(company.world, name)) for name in company.world.node_names} == signed
+    company.world.restart("node0")
+    states = [company.world.node(name).ticket(company.request_id) for name in company.world.node_names]
+    assert sorted(t.state for t in states if t is not None).count("may-be-signed") == 2
 
 
 def test_a_signed_request_goes_on_under_the_words_it_began_with() -> None:

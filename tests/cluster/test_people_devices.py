@@ -16,6 +16,7 @@ from cluster.codec import Mouth, encode, open_letter, seal_letter
 from cluster.coordinator_people import MAX_WORDS
 from cluster.messages import (
     NO_ID,
+    PROTOCOL_VERSION,
     Body,
     Busy,
     Hello,
@@ -225,6 +226,13 @@ def test_a_later_word_is_newer_even_when_the_clock_went_back(fresh: Stage) -> No
         fresh.listing()
         fresh.tell(Kind.PROPOSE, Propose(fresh.view.request), request_id=fresh.request_id)
     assert said == sorted(set(said))
+
+
+def test_clocks_that_differ_are_noticed(fresh: Stage) -> None:
+    for ahead_ms, seen_ms in ((0, 0), (100_000, 0), (180_000, 180_000), (-180_000, -180_000)):
+        said_ms = fresh.world.now.wall_ms - ahead_ms
+        fresh.tell(Kind.HELLO, Hello(PROTOCOL_VERSION, SCHEMES, NO_ID, 0, NO_ID, said_ms, ()))
+        assert fresh.ann.clock_differs_ms == seen_ms
 
 
 def test_a_rejection_and_other_talk(fresh: Stage) -> None:
