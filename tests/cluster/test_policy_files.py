@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import ConfigError
-from cluster.settings import MAX_FILE_BYTES, SettingsError, load_profile
+from cluster.settings import MAX_FILE_BYTES, SettingsError, load_profile, profile_of_text
 
 GOOD = """\
 schema: 1
@@ -27,6 +27,7 @@ tiers:
     when: {pays_only: friends}
     then: approve
 """
+XPUB = "tpubD6NzVbkrYhZ4WaWSyoBvQwbpLkojyoTZPRsgXELWz3Popb3qkjcJyJUGLnL4qHHoQvao8ESaAstxYSnhyswJ76uZPStJRJCTKvosUCJZL5B"
 MAINNET_ADDRESS = "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr"
 
 
@@ -74,6 +75,82 @@ FAULTY = [
     Faulty("mistyped address", "bcrt1pzf", "bcrt1pzg", 6, "lists.friends[0]", "write an address of regtest"),
     Faulty("rule without an action", "    then: approve\n", "", 13, "tiers[0].then", "write one of approve, "),
     Faulty("rule for nothing", "{pays_only: friends}", "{}", 14, "tiers[0].when", "write at least one of"),
+    # Rules, actions and the quorum.
+    Faulty("unless unknown", "    then: approve", "    unless: {round_tip: true}\n    then: approve", 15,
+           "tiers[0].unless.round_tip", "did you mean `round_trip`?"),
+    Faulty("condition that is no limit", "    then: approve", "    limits: {pays_only: friends}\n    then: approve", 15,
+           "tiers[0].limits.pays_only", "known here: approved_by"),
+    Faulty("wait without a delay", "then: approve", "then: wait", 15, "tiers[0].then", "write `{wait: {delay: 24h}}`"),
+    Faulty("wait for nothing", "then: approve", "then: {wait: {expires: 2h}}", 15, "tiers[0].then.wait.delay",
+           "such as `delay: 24h`"),
+    Faulty("over before the delay", "then: approve", "then: {wait: {delay: 24h, expires: 24h}}", 15,
+           "tiers[0].then.wait.expires", "make it longer"),
+    Faulty("ask nobody", "then: approve", "then: {ask: {owner: false}}", 15, "tiers[0].then.ask",
+           "write `owner: true`, `people:` or `distinct:`"),
+    Faulty("empty ask", "then: approve", "then: {ask: {}}", 15, "tiers[0].then.ask", "write `ask: owner`"),
+    Faulty("match without the owner", "then: approve", "then: {ask: {people: {boss: 1}, match: true}}", 15,
+           "tiers[0].then.ask", "write `owner: true` too"),
+    Faulty("people without counts", "then: approve", "then: {ask: {people: [boss]}}", 15, "tiers[0].then.ask.people",
+           "such as `{treasurer: 2}`"),
+    Faulty("grant false", "then: approve", "then: {grant: false, ask: owner}", 15, "tiers[0].then.grant",
+           "leave it out otherwise"),
+    Faulty("empty action", "then: approve", "then: {}", 15, "tiers[0].then", "write one of approve, grant, ask"),
+    Faulty("deny that approves", "tiers:", "deny:\n  - {name: d, when: {locked: true}, then: approve}\ntiers:", 13,
+           "deny[0].then", "can only refuse or freeze"),
+    Faulty("empty quorum", "then: approve", "then: approve\n    quorum: {}", 16, "tiers[0].quorum",
+           "write nodes, roles, never_only or policies"),
+    Faulty("quorum of zero", "then: approve", "then: approve\n    quorum: {nodes: 0, roles: home}", 16,
+           "tiers[0].quorum.nodes", "write how many must sign"),
+    Faulty("bad digest", "then: approve", "then: approve\n    quorum: {policies: {home: abcd}}", 16,
+           "tiers[0].quorum.policies.home", "is not 64 hex digits"),
+    Faulty("bad role of a policy", "then: approve",
+           f"then: approve\n    quorum: {{policies: {{Home: {'ab' * 32}}}}}", 16,
+           "tiers[0].quorum.policies.Home", "is not a role of the roster"),
+    Faulty("never_only of one word", "then: approve", "then: approve\n    quorum: {never_only: phone}", 16,
+           "tiers[0].quorum.never_only", "such as [phone, offline]"),
+    # Time.
+    Faulty("hours without a zone", "pays_only: friends", "hours: 09:00-17:00", 14, "tiers[0].when.hours",
+           "write `zone: Europe/Berlin` (or UTC)"),
+    Faulty("days without a zone", "pays_only: friends", "days: mon", 14, "tiers[0].when.days", "needs a time zone"),
+    Faulty("date without a zone", "pays_only: friends", "before: 2030-01-31", 14, "tiers[0].when.before",
+           "needs a time zone"),
+    Faulty("no such hours", "{pays_only: friends}\n    then: approve",
+           "{hours: 9-17}\n    then: approve\nzone: UTC", 14, "tiers[0].when.hours",
+           "write hours such as `09:00-17:00`"),
+    Faulty("hours of no length", "{pays_only: friends}\n    then: approve",
+           "{hours: 09:00-09:00}\n    then: approve\nzone: UTC", 14, "tiers[0].when.hours", "write 00:00-24:00"),
+    Faulty("unknown day", "{pays_only: friends}\n    then: approve",
+           "{days: [mon, tues]}\n    then: approve\nzone: UTC",
+           14, "tiers[0].when.days[1]", "did you mean `tue`?"),
+    Faulty("day that is none", "{pays_only: friends}\n    then: approve",
+           "{before: 2030-02-30}\n    then: approve\nzone: UTC", 14, "tiers[0].when.before", "write a date such as"),
+    Faulty("one recipient per recipient", "{window: 24h, sum: 1btc}", "{window: 24h, recipients: 1, per: recipient}",
+           11,
+           "limits.velocity[0].recipients", "leave out `per: recipient`"),
+    Faulty("window of nothing", "{window: 24h, sum: 1btc}", "{window: 24h}", 11, "limits.velocity[0]",
+           "write `sum:`, `count:`, `fees:` or `recipients:`"),
+    # Coins and descriptors.
+    Faulty("malformed coin", "limits:", "coins: {frozen: [6ad1:0]}\nlimits:", 7, "coins.frozen[0]",
+           "write `TXID:INDEX`"),
+    Faulty("unknown list of coins", "pays_only: friends", "coins_only: saving", 14, "tiers[0].when.coins_only",
+           "`own/0/5` (all coins on that address)"),
+    Faulty("descriptor without a checksum", "pays_only: friends",
+           f'pays_only: [{{descriptor: "wpkh({XPUB}/0/*)", first: 0, last: 9}}]', 14,
+           "tiers[0].when.pays_only[0].descriptor", "it has no checksum"),
+    Faulty("descriptor with a private key", "pays_only: friends",
+           'pays_only: [{descriptor: "wpkh(tprv8abc/0/*)#aaaaaaaa", first: 0, last: 9}]', 14,
+           "tiers[0].when.pays_only[0].descriptor", "it holds a private key"),
+    Faulty("descriptor of too many", "pays_only: friends",
+           f'pays_only: [{{descriptor: "wpkh({XPUB}/0/*)#aaaaaaaa", first: 0, last: 1_000}}]', 14,
+           "tiers[0].when.pays_only[0]", "at most 1_000 indexes"),
+    # Who may ask, who may change, and one file over another.
+    Faulty("intents of nothing", "tiers:", "intents: {}\ntiers:", 12, "intents.from", "write `intents: required`"),
+    Faulty("intents misspelled", "tiers:", "intents: {form: [app]}\ntiers:", 12, "intents.form",
+           "did you mean `from`?"),
+    Faulty("change without a cooldown", "tiers:", "change: {nodes: home}\ntiers:", 12, "change.cooldown",
+           "such as `cooldown: 48h`"),
+    Faulty("extends without the other file", "tiers:", "extends: house\ntiers:", 12, "extends",
+           "no such file was given with it"),
     # Numbers.
     Faulty("missing unit", "sent: 0.1btc", "sent: 10_000", 8, "limits.amount.sent", "write an amount such as"),
     Faulty("missing unit of time", "window: 24h", "window: 24", 11, "limits.velocity[0].window", "write"),
@@ -174,3 +251,27 @@ def test_the_file_without_a_fault_loads(tmp_path: Path) -> None:
 
 def test_no_fault_is_tried_twice() -> None:
     assert len({case.what for case in FAULTY}) == len(FAULTY) == len({case.raw() for case in FAULTY})
+
+
+BASE = GOOD.replace("name: home", "name: house")
+OVER = "schema: 1\nname: mine\nnetwork: regtest\nextends: house\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "line", "place", "hint"),
+    [
+        (OVER.replace("house", "hose"), BASE, 4, "extends", "the file given with it is `house`"),
+        (OVER.replace("extends: house\n", ""), BASE, 1, "extends", "this file is to extend house"),
+        (OVER.replace("regtest", "signet"), BASE, 4, "extends", "is for regtest; both need one network"),
+        (OVER + "lists: {friends: [own]}\n", BASE, 5, "lists.friends", "take another name"),
+        (OVER + "deny:\n  - {name: d, when: {pays_any: foes}}\n", BASE, 6, "deny[0].when.pays_any",
+         "known lists: friends"),
+        (OVER, BASE.replace("sum: 1btc", "sum: 1"), 11, "limits.velocity[0].sum", "has no unit"),
+    ],
+    ids=["other base", "no extends", "other network", "list named again", "unknown list", "faulty base"],
+)  # fmt: skip
+def test_a_file_over_another(text: str, base: str, line: int, place: str, hint: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        profile_of_text(text, "mine.yaml", base)
+    assert (caught.value.line, caught.value.path) == (line, place), str(caught.value)
+    assert hint in caught.value.text
