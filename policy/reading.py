@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
+
 from policy.profile import SCHEMA, ChangeRule, IntentRule, Profile, Written
 from policy.reading_cases import read_cases
 from policy.reading_limits import UNLIMITED, read_settings
@@ -40,6 +43,7 @@ def read_profile(tree: Node, readers: Readers, base: Profile | None = None) -> P
     `base` is the profile that its `extends:` names; a file that extends one may leave out whatever the base says.
     """
     top = Fields(tree, _TOP)
+    readers = replace(readers, address=cache(readers.address))  # one address in many rules is decoded once
     _schema(top)
     name = read_name(top.need("name", "name the profile, such as `name: home`"))
     network_node = top.need("network", "write mainnet, testnet4, signet or regtest")

@@ -104,8 +104,14 @@ def _unless(fields: Fields, context: Context) -> tuple[Clause, ...]:
     return () if node is None else _clauses(node, WHEN, context)
 
 
+_KNOWN = {
+    place: tuple(key for key, condition in CONDITIONS.items() if place in condition.places)
+    for place in (WHEN, LIMITS)
+}
+
+
 def _clauses(node: Node, place: str, context: Context) -> tuple[Clause, ...]:
-    known = [key for key, condition in CONDITIONS.items() if place in condition.places]
+    known = _KNOWN[place]
     fields = Fields(node, known)
     assert isinstance(node, Mapping)  # Fields saw to it
     if not node.entries:

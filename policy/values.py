@@ -153,15 +153,14 @@ def plain(value: Value) -> Plain:
 
 def encode(value: Plain) -> bytes:
     """An injective encoding: a letter for the type, the length, the content."""
-    match value:
-        case None:
-            return b"n"
-        case int():
-            return b"i%d;" % value
-        case str():
-            raw = value.encode()
-            return b"s%d:" % len(raw) + raw
-        case bytes():
-            return b"b%d:" % len(value) + value
-        case _:
-            return b"l%d:" % len(value) + b"".join(encode(item) for item in value)
+    # The commonest first: a profile is some thousands of these.
+    if isinstance(value, tuple):
+        return b"l%d:" % len(value) + b"".join([encode(item) for item in value])
+    if isinstance(value, int):
+        return b"i%d;" % value
+    if isinstance(value, bytes):
+        return b"b%d:%b" % (len(value), value)
+    if value is None:
+        return b"n"
+    raw = value.encode()
+    return b"s%d:%b" % (len(raw), raw)
