@@ -15,9 +15,22 @@ from msgspec import Meta, Struct
 
 from cluster.clock_letters import ClockAsk, ClockRelay, ClockSaid
 from cluster.intent_letter import Intent
+from cluster.keygen_letters import (
+    KeygenCertificate,
+    KeygenConsent,
+    KeygenFault,
+    KeygenFinal,
+    KeygenMessage,
+    KeygenPropose,
+    KeygenRequest,
+    KeygenStart,
+    RecoveryAck,
+)
 from cluster.people_letters import OpenList, OpenRequest, PersonReceipt, PersonRelay, PersonSays, WalletShown
 from cluster.policy_letters import PolicyChange, PolicyConsent, PolicyEnded, PolicyRelay
+from cluster.status_letters import NodeStatus, Status, StatusQuery
 from cluster.wire_types import (
+    MAX_NODES,
     MAX_NOTE_CHARS,
     Bytes16,
     Bytes32,
@@ -51,9 +64,6 @@ MAX_INPUTS = 250
 
 MAX_PSBT_BYTES = 512 * 1024
 """The largest PSBT a request may carry, in bytes."""
-
-MAX_NODES = 128
-"""The most members a wallet may have (a security bound of BIP 445)."""
 
 MAX_CODES = 32
 """The most codes a verdict may give."""
@@ -253,95 +263,6 @@ class Final(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 
     signatures: Annotated[tuple[Bytes64, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
     transaction: Annotated[bytes, Meta(max_length=MAX_FINAL_BYTES)]
-
-
-class StatusQuery(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """A client asks how its request, its keygen (header's request id) or the cluster (no id) stands.
-
-    A person asks for what is open (no id), for a request or a wallet (its id), and how a request stands.
-    """
-
-    want: Code
-
-
-class NodeStatus(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """What the coordinator knows of one node: `reach` and, where there is one, its newest signed verdict.
-
-    `heard`, for a person who asks, is the node's receipt for what this person said.
-    """
-
-    node: Bytes32
-    reach: Code
-    verdict: SignedLetter | None
-    heard: SignedLetter | None = None
-
-
-class Status(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """How things stand, as the coordinator says; only the signed letters inside prove anything."""
-
-    state: Code
-    codes: Annotated[tuple[Code, ...], Meta(max_length=64)]
-    nodes: Annotated[tuple[NodeStatus, ...], Meta(max_length=MAX_NODES)]
-
-
-class KeygenRequest(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """A client proposes a wallet: the exact bytes of its charter."""
-
-    charter: Annotated[bytes, Meta(max_length=32 * 1024)]
-
-
-class KeygenPropose(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """The client's KeygenRequest, passed on."""
-
-    request: SignedLetter
-
-
-class KeygenConsent(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """The owner of this node compared the charter's words and said yes."""
-
-    charter_digest: Bytes32
-
-
-class KeygenStart(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """Every owner said yes: all consents, in the charter's order. The header's session id names this try."""
-
-    consents: Annotated[tuple[SignedLetter, ...], Meta(min_length=1, max_length=MAX_NODES)]
-
-
-class KeygenMessage(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """One ChillDKG message, as bytes: participant 1 and 2, coordinator 1, or an investigation."""
-
-    message: Annotated[bytes, Meta(max_length=64 * 1024)]
-
-
-class KeygenCertificate(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """ChillDKG's second coordinator message, and the recovery data for whoever lost its session."""
-
-    message: Annotated[bytes, Meta(max_length=64 * 1024)]
-    recovery_data: Annotated[bytes, Meta(max_length=64 * 1024)]
-
-
-class KeygenFault(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """A participant's ChillDKG step failed: why, and whom it suspects (member indices), if anyone.
-
-    A suspicion is the sender's word and convicts nobody; a code that ends in `-or-coordinator` says so itself.
-    """
-
-    code: Code
-    culprits: Annotated[tuple[Count, ...], Meta(max_length=MAX_NODES)]
-
-
-class RecoveryAck(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """The owner confirmed a copy of the recovery data: the ChillDKG recovery acknowledgement."""
-
-    ack: Bytes64
-
-
-class KeygenFinal(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """The recovery data and every member's acknowledgement: from here on addresses may be shown."""
-
-    recovery_data: Annotated[bytes, Meta(max_length=64 * 1024)]
-    acks: Annotated[tuple[Bytes64, ...], Meta(min_length=1, max_length=MAX_NODES)]
 
 
 Body = (

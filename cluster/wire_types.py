@@ -6,6 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+MAX_NODES = 128
+"""The most members a wallet may have (a security bound of BIP 445)."""
+
 MAX_NOTE_CHARS = 500
 """The longest note, in characters."""
 

@@ -64,9 +64,14 @@ def _lines(facts: dict[str, object]) -> list[str]:
         rows.append(f"  wallet {wallet['name']}: {wallet['stage']}")
     if facts["role"] == "node":
         policies = cast("list[dict[str, object]]", facts["policies"])
-        rows += [f"  policy {str(one['digest'])[:16]} in force" for one in policies]
+        for one in policies:
+            whose = f", wallet {one['wallet']}" if one["wallet"] else ""
+            rows.append(f"  policy {str(one['digest'])[:16]} in force, version {one['version']}{whose}")
         rows += [] if policies else ["  NO POLICY in force: everything is refused (assent policy set FILE)"]
         rows.append(f"  waiting for you: {facts['pending']} (assent pending)")
+        changes = cast("list[dict[str, object]]", facts["policy_changes"])
+        open_ = sum(one["state"] in {"pending", "consented"} for one in changes)
+        rows += [f"  looser policies that wait: {open_} (assent policy changes)"] if open_ else []
         if facts["clock_in_doubt"]:
             rows.append("  the clock is in doubt: no budget is given back before `assent clock confirm`")
     counts = cast("dict[str, int]", facts.get("requests") or {})

@@ -157,6 +157,10 @@ def test_the_owner_sees_and_cancels_a_change(home: Path, capsys: pytest.CaptureF
         assert f"change {found}" in shown
         assert "still missing: the owner of role1" in shown
         assert f"assent policy cancel {found[:16]}" in shown
+        assert run(["status", *AT]) == 0
+        status = capsys.readouterr().out
+        assert "in force, version 1" in status
+        assert "looser policies that wait: 1" in status
         assert run(["policy", "consent", found[:16], *AT, *PASS]) == 3
         assert "own change" in said(capsys)
         for bad in ("zz", found[:4], "ff" * 32):
