@@ -182,7 +182,7 @@ def _grant(grant: Grant, left: GrantLeft) -> Facts:
         "until_ms": grant.until_ms,
         "lines": [
             f"grant {grant.name}, until {until(grant.until_ms)}",
-            f"{bar(used, left.share.sum_sats)} {sats(used)} of {sats(left.share.sum_sats)}{part} used, "
+            f"{bar(left.sum_sats, left.share.sum_sats)} {sats(used)} of {sats(left.share.sum_sats)}{part} used, "
             f"{sats(left.sum_sats)} and {left.payments:_} of {left.share.payments:_} payments left",
         ],
     }

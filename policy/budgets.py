@@ -84,8 +84,8 @@ class Budget:
 
     @property
     def bar(self) -> str:
-        """How much is used, as a bar: `[#####...............]`."""
-        return bar(self.part if self.exhausted else self.used, self.part)
+        """How much is left, as a bar: `[#####...............]`."""
+        return bar(self.left, self.part)
 
     def lines(self) -> tuple[str, str]:
         """What it limits, and how things stand."""
@@ -107,11 +107,9 @@ class Budget:
         return text
 
 
-def bar(used: int, part: int, width: int = BAR_WIDTH) -> str:
-    """A bar in ASCII; full only when nothing is left, empty only when nothing is used."""
-    if part <= 0 or used >= part:
-        return f"[{'#' * width}]"
-    cells = min(width - 1, max(1 if used > 0 else 0, used * width // part))
+def bar(left: int, part: int, width: int = BAR_WIDTH) -> str:
+    """A bar in ASCII; full only when all is left, empty only when nothing is."""
+    cells = 0 if left <= 0 or part <= 0 else max(1, min(width, left * width // part))
     return f"[{'#' * cells}{'.' * (width - cells)}]"
 
 

@@ -294,8 +294,10 @@ def _shadow_rows(drafts: list[Found]) -> list[str]:
     rows = []
     for draft in drafts:
         whose = f" for wallet {draft['wallet']}" if draft["wallet"] else ""
-        since = _moment(cast("int", draft["since_ms"]))
-        rows.append(f"draft{whose} in the shadow since {since}: {draft['differences']} differences")
+        since, count = _moment(cast("int", draft["since_ms"])), cast("int", draft["differences"])
+        rows.append(
+            f"draft{whose} in the shadow since {since}: {count} difference{'' if count == 1 else 's'}"
+        )
         for one in cast("list[Found]", draft["newest"]):
             why = one_line(str(one["note"])) or ", ".join(cast("list[str]", one["codes"]))
             rows.append(
