@@ -107,7 +107,7 @@ def test_a_client_of_another_roster_is_told_so(cluster: CrashCluster, tmp_path: 
     cluster.run("mallory", "roster", "build", "--out", str(file), *map(str, parts)).need()
     cluster.run("mallory", "roster", "accept", str(file), "--yes").need()
     done = cluster.run("mallory", "status", passphrase=True)
-    one_line(done, 7, "does not know this client")
+    one_line(done, 7, "does not know this device")
 
 
 def test_a_known_key_with_an_unknown_identity_changes_nothing(cluster: CrashCluster) -> None:
