@@ -113,13 +113,20 @@ def own_change(node: Node, pending: Pending, now_ms: int) -> Facts:
         )
     if standing.in_doubt:
         missing.append("a clock that is sure: `assent clock confirm`")
-    diff = desk.diff(pending)
+    try:
+        diff = desk.diff(pending)
+    except ValueError as error:  # another version of this program wrote it
+        shown: Facts = {"direction": "unreadable", "changes": []}
+        lines = [f"its text no longer loads here: {error}"]
+    else:
+        shown = diff_facts(diff)
+        lines = [f"{one.direction.value}: {one.text}" for one in diff.changes]
     return {
         **_change(node, terms.id, terms.wallet_id, "pending", terms.version, terms.digest, terms.base_digest),
         "node": node.roster.name_of(node.me),
         "own": True,
-        **diff_facts(diff),
-        "lines": [f"{one.direction.value}: {one.text}" for one in diff.changes],
+        **shown,
+        "lines": lines,
         "consents": sorted(node.roster.name_of(who) for who in pending.agreed),
         "missing": missing,
         "wait_ms": standing.wait_ms,

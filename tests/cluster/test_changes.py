@@ -13,11 +13,14 @@ from changing import (
     looser,
     tighter,
 )
+from policed import kept_policy
 
 from cluster.changes import MAX_A_DAY
-from cluster.journal import ChangeEnded, ChangeHeard, ChangeProposed, ConsentKept, PolicyKept
+from cluster.journal import ChangeEnded, ChangeHeard, ChangeProposed, ConsentKept, PolicyKept, note
 from cluster.messages import PolicyChange
 from cluster.node import Answer, NothingToAnswer
+from cluster.owner_policies import changes_shown
+from cluster.records import NO_WALLET
 from policy.diff import Direction
 
 DAY_MS = 24 * HOUR_MS
@@ -429,3 +432,37 @@ def test_time_that_peers_vouch_for_counts_though_the_machine_was_off() -> None:
     world.restart("node0")
     assert world.limit() == "50_000sat"
     assert world.run(lambda: world.limit() == "60_000sat", ms=60_000)
+
+
+# What another program, or a command at rest, wrote.
+
+
+def test_a_profile_that_was_set_at_rest_overtakes_what_was_pending() -> None:
+    world = ChangingWorld()
+    pending = world.loosen()
+    world.stop("node0")
+    world.seats["node0"].disk.append(note(kept_policy(tighter(OWNER_ALONE), world.now.wall_ms, version=2)))
+    world.restart("node0")
+    assert (world.limit(), codes(world)) == ("40_000sat", ["overtaken"])
+    assert pending.terms.id in world.node("node0").policies.own.ended
+
+
+def test_a_pending_text_that_no_longer_loads_never_takes_force() -> None:
+    world = ChangingWorld()
+    wallet = world.make_wallet()
+    base = world.node("node0").policies.profiles.digest_for(NO_WALLET)
+    now_ms = world.now.wall_ms
+    world.stop("node0")
+    for number, (text, wallet_id) in enumerate(
+        (("schema: 9\n", NO_WALLET), (looser(OWNER_ALONE), wallet.wallet_id))
+    ):
+        version = 2 - number
+        entry = ChangeProposed(now_ms, version, base, b"\x01" * 32, now_ms, bytes(32), text, "")
+        world.seats["node0"].disk.append(note(entry, wallet_id))
+    world.restart("node0")
+    shown = changes_shown(world.node("node0"), world.now.wall_ms)
+    assert {one["direction"] for one in shown} == {"unreadable", "looser"}
+    world.confirm_clock()
+    world.wait(DAY_MS + HOUR_MS)
+    assert codes(world) == ["unreadable", "unreadable"]
+    assert world.limit() == "50_000sat"
