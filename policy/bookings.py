@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from taproot import OutPoint
@@ -17,7 +17,7 @@ class Booking:
 
     `payments` are the script and the amount of each output to others, `initiator` who asked, `height` the height
     of the chain as known at that time (None where it was not). `grant` and `intent` are the 32-byte ids of what it
-    was signed under, empty where it was not.
+    was signed under, empty where it was not. `paid_sats` is what each script receives in all.
     """
 
     spend_id: bytes
@@ -30,6 +30,8 @@ class Booking:
     height: int | None = None
     grant: bytes = b""
     intent: bytes = b""
+    # Made once: a spend may pay a thousand scripts, and every limit per recipient asks for each of them.
+    paid_sats: dict[bytes, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.outpoints or self.leaving_sats < 0:
@@ -39,14 +41,10 @@ class Booking:
             raise ValueError("a fee and payments are not negative, and together no more than what leaves")
         if len(self.grant) not in {0, 32} or len(self.intent) not in {0, 32}:
             raise ValueError("a grant and an intent have ids of 32 bytes")
-
-    @property
-    def paid_sats(self) -> dict[bytes, int]:
-        """What each script receives in all."""
-        paid: dict[bytes, int] = {}
+        sums: dict[bytes, int] = {}
         for script, amount in self.payments:
-            paid[script] = paid.get(script, 0) + amount
-        return paid
+            sums[script] = sums.get(script, 0) + amount
+        object.__setattr__(self, "paid_sats", sums)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +90,16 @@ class Scope:
         """The spends signed under this grant."""
         return cls(Party.GRANT, grant_id)
 
+    @property
+    def _script(self) -> bytes:
+        assert isinstance(self.key, bytes)  # only an initiator is named by a text
+        return self.key
+
     def cost_sats(self, booking: Booking) -> int:
         """What a booking counts here."""
         match self.party:
             case Party.RECIPIENT:
-                return sum(amount for script, amount in booking.payments if script == self.key)
+                return booking.paid_sats.get(self._script, 0)
             case Party.GRANT:
                 return booking.leaving_sats - booking.fee_sats
             case _:
@@ -106,7 +109,7 @@ class Scope:
         """Whether a booking counts here at all."""
         match self.party:
             case Party.RECIPIENT:
-                return any(script == self.key for script, _ in booking.payments)
+                return self._script in booking.paid_sats
             case Party.INITIATOR:
                 return booking.initiator == self.key
             case Party.GRANT:

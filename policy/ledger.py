@@ -257,7 +257,12 @@ class Ledger:
         return Series(self._founders, payees=scope.party in {Party.WALLET, Party.INITIATOR})
 
     def paid_before(self, scope: Scope, booking: Booking) -> list[int | None]:
-        """For each script that one booking more would pay, the last booking of the scope that paid it."""
+        """For each script that one booking more would pay, the last booking of the scope that paid it.
+
+        Nobody asks it of a recipient or a grant, and a limit per recipient would ask it once for each of them.
+        """
+        if scope.party not in {Party.WALLET, Party.INITIATOR}:
+            return []
         who = booking.initiator if scope.party is Party.INITIATOR else None
         return [self._last_paid(script, who) for script in booking.paid_sats]
 
