@@ -45,11 +45,12 @@ _MOMENT = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2}) ([0-2][0-9]):([0-5][0-9]
 _OUTCOMES = {outcome.name.lower(): outcome for outcome in Outcome}
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SPENT_FEE_SATS = 300
-_KEYS = (
+KEYS = (
     "name", "expect", "tag", "pay", "at", "wallet", "client", "fee", "rate", "inputs", "change", "data", "locktime",
     "replaceable", "owner", "people", "against", "waited", "spent", "chain", "listed", "in_doubt", "recovered",
     "frozen", "intent", "grants", "quorum",
 )  # fmt: skip
+"""Every key of a case."""
 
 
 def read_cases(node: Node | None, context: Context, known_tags: frozenset[str]) -> tuple[Case, ...]:
@@ -67,7 +68,7 @@ def read_cases(node: Node | None, context: Context, known_tags: frozenset[str]) 
 
 
 def _case(node: Node, shared: Fields | None, context: Context, known_tags: frozenset[str]) -> Case:
-    fields = Fields(node, _KEYS)
+    fields = Fields(node, KEYS)
 
     def first(key: str) -> Node | None:
         found = fields.get(key)
