@@ -111,6 +111,7 @@ def _reason(one: Explained) -> Facts:
         "outcome": one.outcome.name.lower(),
         "tag": one.tag,
         "line": one.line,
+        "profile": one.profile or None,
         "text": one.text,
         "advice": one.advice,
     }

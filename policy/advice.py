@@ -85,22 +85,29 @@ def _named(tier: Tier, reason: Reason) -> bool:
 def advice(reason: Reason, profile: Profile, facts: Facts) -> str:
     """What would change this reason; "" where nothing stands in the way."""
     try:
-        return ADVICE[reason.tag](Look(reason, _layer_of(reason, profile), facts))
+        return ADVICE[reason.tag](Look(reason, layer_of(reason, profile) or profile, facts))
     except Exception as fault:
         return f"it cannot be said ({type(fault).__name__})"
 
 
-def _layer_of(reason: Reason, profile: Profile) -> Profile:
-    """The profile, or the base below it, in which a tier or limit stands on the reason's line."""
+def layer_of(reason: Reason, profile: Profile) -> Profile | None:
+    """Of a profile and those that it extends, the one that a reason is surely from; None where that is not clear."""
+    found = []
     layer: Profile | None = profile
     while layer is not None:
-        lines = {rule.line for rule in layer.velocity or ()} | {rule.line for rule in layer.deny}
-        lines |= {written.line for written in layer.written.values()}
-        tiers = [tier for tier in layer.tiers if _named(tier, reason)]
-        if tiers or (reason.line and reason.line in lines):
-            return layer
+        if any(_named(tier, reason) for tier in layer.tiers) or (
+            reason.line and reason.line in _lines(layer)
+        ):
+            found.append(layer)
         layer = layer.base
-    return profile
+    return found[0] if len(found) == 1 else None
+
+
+def _lines(layer: Profile) -> set[int]:
+    """The lines of a profile that rules other than tiers speak from."""
+    lines = {rule.line for rule in layer.velocity or ()} | {rule.line for rule in layer.deny}
+    lines |= {written.line for written in layer.written.values()}
+    return lines | {layer.receive_only.line, 0 if layer.intents is None else layer.intents.line}
 
 
 def _say(text: str) -> Advise:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policy.advice import advice
+from policy.advice import advice, layer_of
 from policy.facts import Facts
 from policy.profile import Profile
 from policy.prose import quorum_words
 from policy.quorum import Conditions
-from policy.verdict import Judgement, Outcome
+from policy.verdict import Judgement, Outcome, Reason
 
 _HEADS = {
     Outcome.REFUSE: "refused",
@@ -21,13 +21,17 @@ _HEADS = {
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One reason: what it speaks for, its tag and line, the fact, and what would change it ("": nothing need)."""
+    """One reason: what it speaks for, its tag and line, the fact, and what would change it ("": nothing need).
+
+    `profile` is the name of the file that the line is of, where one extends another and that is clear.
+    """
 
     outcome: Outcome
     tag: str
     line: int
     text: str
     advice: str
+    profile: str = ""
 
 
 def explained(judgement: Judgement, profile: Profile, facts: Facts) -> tuple[Explained, ...]:
@@ -39,10 +43,16 @@ def explained(judgement: Judgement, profile: Profile, facts: Facts) -> tuple[Exp
             reason.line,
             reason.text,
             "" if reason.outcome is Outcome.APPROVE else advice(reason, profile, facts),
+            _whose(reason, profile),
         )
         for reason in judgement.reasons
     ]
     return tuple(dict.fromkeys(found))
+
+
+def _whose(reason: Reason, profile: Profile) -> str:
+    layer = None if profile.base is None else layer_of(reason, profile)
+    return "" if layer is None else layer.name
 
 
 def explain(judgement: Judgement, profile: Profile, facts: Facts) -> tuple[str, ...]:
@@ -53,6 +63,7 @@ def explain(judgement: Judgement, profile: Profile, facts: Facts) -> tuple[str, 
     lines = [f"{head} ({len(against)} {'reason' if len(against) == 1 else 'reasons'})" if against else head]
     for reason in reasons:
         where = f"line {reason.line}" if reason.line else "built in"
+        where += f" of {reason.profile}" if reason.line and reason.profile else ""
         lines.append(f"{reason.outcome.name.lower()}: {reason.text} [{reason.tag}, {where}]")
         lines += [f"  what would change it: {reason.advice}"] if reason.advice else []
     if judgement.outcome is not Outcome.REFUSE:

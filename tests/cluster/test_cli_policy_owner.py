@@ -267,6 +267,7 @@ def test_a_verdict_is_told_with_what_would_change_it(home: Home, capsys: pytest.
             "outcome": "ask",
             "tag": "policy-ask",
             "line": 18,
+            "profile": None,
             "text": "tier `more` asks the owner",
             "advice": "a yes of the owner (`assent approve`)",
         }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from policed import PolicedWorld
 from spends import STRANGER, payment
 
 from cluster.journal import ShadowEnded, ShadowKept, ShadowSaid, read
 from cluster.judge import PolicyJudge
+from cluster.judging import NOTHING_SAID
 from cluster.messages import Decision
 from cluster.node import Answer, NothingToAnswer
 from cluster.profiles import Profiles
@@ -168,6 +171,21 @@ def test_a_draft_that_fails_is_a_note_and_nothing_more() -> None:
     [entry] = said(world, "node0")
     assert entry.codes == (FAILED,)
     assert entry.note == "the draft failed (SettingsError)"
+
+
+def test_a_judgement_is_the_same_with_a_draft_and_without() -> None:
+    world, wallet = made()
+    assert sign(world, wallet)
+    judge = world.watch.judges["node0"].inner
+    assert isinstance(judge, PolicyJudge)
+    [ticket] = world.node("node0").signing.tickets.whole.values()
+    bare = judge.judge(ticket.subject, NOTHING_SAID, world.now)
+    for text in (STRICTER, ASKS, POLICY.replace("[friends, own]", "own")):
+        judge.restore(ShadowKept(0, text, ""), NO_WALLET)
+        found = judge.judge(ticket.subject, NOTHING_SAID, world.now)
+        assert found.shadow is not None
+        assert replace(found, shadow=None) == bare
+        assert found.same_as(bare)
 
 
 def test_without_a_draft_nothing_is_looked_at() -> None:

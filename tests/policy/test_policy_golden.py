@@ -6,6 +6,7 @@ import pytest
 
 from cluster.settings import SettingsError, profile_of_text
 from policy import Outcome, Profile
+from policy.explaining import explained
 from policy.golden import CaseResult, run_case, run_cases
 
 FRIEND = "bcrt1pzfahdtfmx7zflc0dd4eqrrpwan5j2ut6gpfhyxsdxpxasf3dz5sqsja65d"
@@ -288,6 +289,10 @@ def test_each_key_of_a_case_tells(key: str) -> None:
         f"{bad}, expect: {'ask' if '-ask' in tag else 'wait' if tag == 'policy-wait' else 'refuse'}, tag: {tag}",
     )
     assert wrong.passes, (wrong.outcome, wrong.codes)
+    told = explained(wrong.judgement, profile_of_text(HEAD + rules), wrong.facts)
+    for one in told:
+        assert bool(one.advice) is (one.outcome is not Outcome.APPROVE), one
+        assert "cannot be said" not in one.advice, one
 
 
 def test_a_case_fails_when_outcome_or_tag_is_another() -> None:

@@ -257,6 +257,20 @@ def test_an_approval_says_what_it_asks_of_those_who_sign() -> None:
     ]
 
 
+def test_a_reason_says_which_of_two_files_its_line_is_of() -> None:
+    base = HEAD.replace("name: home", "name: house") + OPEN + ALL.replace("approve", "ask")
+    overlay = (
+        "schema: 1\nname: home\nnetwork: regtest\nextends: house\nlimits: {amount: {sent: 0.5btc}}\n"
+        "tests: [{name: a, pay: {friends: 1btc}, expect: refuse}]\n"
+    )
+    both = profile_of_text(overlay, base=base)
+    [found] = run_cases(both)
+    text = "\n".join(explain(found.judgement, both, found.facts))
+    assert "[policy-amount-sent, line 5 of home]" in text
+    assert "raise limits.amount.sent (line 5)" in text
+    assert "[policy-ask, line 7 of house]" in text
+
+
 def test_advice_that_fails_says_so_and_nothing_of_why() -> None:
     found = only(OPEN + ALL, "pay: {friends: 1btc}, expect: approve")
     odd = Judgement(
