@@ -71,6 +71,14 @@ class Said:
 
 
 @dataclass(slots=True)
+class Waiting:
+    """Since when, by the policy clock, a spend waits, and for which requests: it ends with the last of them."""
+
+    since_ms: int
+    requests: set[bytes] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Ticket:
     """One request as this node sees it."""
 
@@ -111,7 +119,7 @@ class Tickets(Shelf[Ticket, TicketTrace]):
         self._judge = judge
         self.people = PeopleWords()
         self._answers: dict[bytes, Said] = {}
-        self._waits: dict[bytes, int] = {}
+        self._waits: dict[bytes, Waiting] = {}
         self._told: dict[tuple[bytes, str], None] = {}
 
     def live(self) -> list[Ticket]:
@@ -130,6 +138,11 @@ class Tickets(Shelf[Ticket, TicketTrace]):
         ticket.state = "refused"
         until_ms = wall_ms + FAILED_WINDOW_MS
         self.failed(ticket, max(until_ms, ticket.expires_at_ms) if ticket.said_no else until_ms)
+
+    def failed(self, item: Ticket, until_ms: int) -> None:
+        """It came to nothing; so did its wait, unless another request for the same spend goes on with it."""
+        super().failed(item, until_ms)
+        self._stops_waiting(item.subject.spend_id, item.subject.request_id)
 
     # The owner's words.
 
@@ -153,17 +166,30 @@ class Tickets(Shelf[Ticket, TicketTrace]):
             not said.word.yes or ticket.state == "may-be-signed" or wall_ms <= said.until_ms
         )
         people = self.people.of(spend_id, wall_ms, begun=ticket.state == "may-be-signed")
-        return Words(said.word if said is not None and stands else None, people, self._waits.get(spend_id))
+        wait = self._waits.get(spend_id)
+        since_ms = None if wait is None else wait.since_ms
+        return Words(said.word if said is not None and stands else None, people, since_ms)
 
     # Waits and notices.
 
     def starts_waiting(self, ticket: Ticket, policy_ms: int) -> int | None:
         """When, if its judgement lets it wait and nothing waited for before, the wait of this spend begins: now."""
-        spend_id = ticket.subject.spend_id
-        if ticket.judgement.decision is not Decision.WAIT or spend_id in self._waits:
+        spend_id, request_id = ticket.subject.spend_id, ticket.subject.request_id
+        if spend_id in self._waits:
+            self._waits[spend_id].requests.add(request_id)
             return None
-        self._waits[spend_id] = policy_ms
+        if ticket.judgement.decision is not Decision.WAIT:
+            return None
+        self._waits[spend_id] = Waiting(policy_ms, {request_id})
         return policy_ms
+
+    def _stops_waiting(self, spend_id: bytes, request_id: bytes) -> None:
+        """A delay that runs where nobody can see and cancel the request is none: who asks anew waits anew."""
+        wait = self._waits.get(spend_id)
+        if wait is not None:
+            wait.requests.discard(request_id)
+            if not wait.requests:
+                del self._waits[spend_id]
 
     def untold(self, ticket: Ticket) -> tuple[str, ...]:
         """What the owner is to be told of a request and was not told yet."""
@@ -189,7 +215,7 @@ class Tickets(Shelf[Ticket, TicketTrace]):
                 letter = open_inner(entry.word, Kind.PERSON_SAYS)
                 self.people.keep(letter, entry.policy_ms, self.ended[letter.header.request_id].expires_at_ms)
             case WaitKept(spend_id=spend_id, since_ms=since_ms):
-                self._waits[spend_id] = since_ms
+                self._waits[spend_id] = Waiting(since_ms)
             case NoticeKept(request_id=request_id, text=text):
                 self._told[request_id, text] = None
             case AnswerKept(request_id=request_id, yes=yes):
@@ -236,6 +262,8 @@ class Tickets(Shelf[Ticket, TicketTrace]):
         """A refusal stands; anything milder is judged again before it is said."""
         trace.spend_id = entry.spend_id
         trace.decision, trace.judged = Decision(entry.decision), entry.codes
+        if entry.spend_id in self._waits:
+            self._waits[entry.spend_id].requests.add(entry.request_id)
         if Decision(entry.decision) is Decision.REFUSE:
             trace.codes, trace.policy_digest = entry.codes, entry.policy_digest
             if trace.state == "open":
@@ -255,6 +283,7 @@ class Tickets(Shelf[Ticket, TicketTrace]):
     def _restore_failure(self, trace: TicketTrace) -> None:
         size = len(trace.letter.signed.letter) if trace.letter is not None else 0
         self.count_failure(trace.client, trace.request_id, trace.made_at_ms, size)
+        self._stops_waiting(trace.spend_id, trace.request_id)
 
     def _restore_end(self, trace: TicketTrace, state: str, code: str) -> None:
         trace.state, trace.codes, trace.letter = state, (code,), None

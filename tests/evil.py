@@ -27,6 +27,10 @@ from cluster.node import Answer
 from cluster.roster import Charter, digest
 
 
+UNASKED = {Kind.HELLO, Kind.CLOCK_ASK}
+"""What nodes say whatever they are told."""
+
+
 class EvilCoordinator:
     """Speaks as the coordinator of a world whose real coordinator is stopped; hears all that nodes say."""
 
@@ -45,7 +49,7 @@ class EvilCoordinator:
         request_id: bytes = NO_ID,
         session_id: bytes = NO_ID,
     ) -> list[Letter]:
-        """Say one letter to one node, at once; what that node answered (its Hellos left out)."""
+        """Say one letter to one node, at once; what that node answered (what it says unasked, left out)."""
         world = self.world
         signed = self.mouth.say(
             kind,
@@ -65,7 +69,7 @@ class EvilCoordinator:
         sender = world.seats["coord"].identity.public
         step = machine.receive(sender, signed.letter, signed.signature, world.now, world.entropy())
         world.perform(node, step)
-        return [letter for letter in self.opened(node, step.say) if letter.header.kind is not Kind.HELLO]
+        return [letter for letter in self.opened(node, step.say) if letter.header.kind not in UNASKED]
 
     def opened(self, node: str, said: tuple[Outgoing, ...] | list[Outgoing]) -> Iterator[Letter]:
         """What a node said, opened."""

@@ -1,0 +1,50 @@
+"""What a second reader tried against nodes with a policy: each test is an attack that once went through."""
+
+from __future__ import annotations
+
+import pytest
+from thief import BUDGET, FRIEND, Thief
+
+from cluster.messages import Decision
+from taproot import Payment
+
+MINUTE_MS = 60_000
+WAITS = BUDGET.replace("then: approve", "then: {wait: {delay: 20min}}")
+
+
+def ticked(thief: Thief, node: str = "node0") -> None:
+    world = thief.world
+    world.perform(node, world.node(node).tick(world.now, world.entropy()))
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_no_delay_runs_while_there_is_nothing_to_cancel(restarted: bool) -> None:
+    """A request of one minute began the delay, and the same spend, asked for when it was over, was approved at once."""
+    thief = Thief(WAITS)
+    psbt = thief.psbt(Payment(FRIEND, 20_000))
+    subject, _ = thief.ask("node0", psbt, life_ms=MINUTE_MS)
+    thief.world.advance(MINUTE_MS + 1)
+    ticked(thief)
+    ticket = thief.world.node("node0").ticket(subject.request_id)
+    assert ticket is not None
+    assert ticket.state == "closed"
+    thief.world.advance(20 * MINUTE_MS)
+    if restarted:
+        thief.world.restart("node0")
+        thief.world.advance(20 * MINUTE_MS)
+    assert thief.judged("node0", psbt).decision is Decision.WAIT
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_delay_goes_on_while_one_request_for_it_is_open(restarted: bool) -> None:
+    thief = Thief(WAITS)
+    psbt = thief.psbt(Payment(FRIEND, 20_000))
+    thief.ask("node0", psbt, life_ms=MINUTE_MS)
+    assert thief.judged("node0", psbt).decision is Decision.WAIT
+    thief.world.advance(MINUTE_MS + 1)
+    ticked(thief)
+    if restarted:
+        thief.world.restart("node0")
+        ticked(thief)  # its clock runs on from what was written down
+    thief.world.advance(21 * MINUTE_MS)
+    assert thief.judged("node0", psbt).decision is Decision.APPROVE
