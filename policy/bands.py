@@ -68,12 +68,18 @@ def cells(
         cuts = {cut for member in members for cut in thresholds(member.profile, wallet, now.outputs)}
         for place in places:
             least = place.least_sats * now.outputs
+            if place.own:
+                least = max(least, *(_least_output(member.profile) for member in members))
             # Nothing leaves to the wallet itself, so amounts make no difference.
             inner = [] if place.own else sorted(cut for cut in cuts if least <= cut < MAX_MONEY_SATS)
             edges = [least - 1, *inner, MAX_MONEY_SATS]
             for above, up_to in pairwise(edges):
                 answers = {m.role: ask(m, place, up_to, now, wallet) for m in members}
                 yield Cell(place, now, above, up_to, answers)
+
+
+def _least_output(profile: Profile) -> int:
+    return max(layer.value(MIN_OUTPUT) or 0 for layer in layers(profile))
 
 
 # Quorums.
