@@ -17,7 +17,7 @@ SLACK_MS = 2 * 60_000
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """The policy's time, and whether the wall clock claims a jump that nobody has confirmed yet."""
+    """The policy's time, and whether the wall clock claims a jump, either way, that nobody has confirmed yet."""
 
     now_ms: int
     in_doubt: bool
@@ -52,13 +52,15 @@ class PolicyClock:
 
         Within the slack the wall clock counts. Beyond it only the monotonic time since the anchor does: a jump,
         or the gap across a restart, rolls no window. A monotonic clock that went back counts as standing still.
+        A wall clock that fell behind lets time stand still, and is a jump as well: what is good until some moment
+        would be good for ever.
         """
         elapsed = max(0, monotonic_ms - self.anchor_monotonic_ms)
         known_ms = self.anchor_ms + elapsed
         slack = SLACK_MS if self.confirmed else 0
-        jumped = wall_ms > known_ms + slack
+        jumped, lags = wall_ms > known_ms + slack, wall_ms < known_ms - SLACK_MS
         now_ms = max(self.now_ms, known_ms if jumped else wall_ms)
-        return replace(self, now_ms=now_ms, in_doubt=jumped or not self.confirmed)
+        return replace(self, now_ms=now_ms, in_doubt=jumped or lags or not self.confirmed)
 
     def confirm(self, *, wall_ms: int, monotonic_ms: int) -> PolicyClock:
         """Peers agree with the wall clock, or the owner confirmed it: a new anchor, and never behind the last.

@@ -26,7 +26,6 @@ from cluster.messages import (
 from cluster.node import Answer
 from cluster.roster import Charter, digest
 
-
 UNASKED = {Kind.HELLO, Kind.CLOCK_ASK}
 """What nodes say whatever they are told."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from thief import BUDGET, FRIEND, Thief
+from thief import ASKS, BUDGET, FRIEND, Thief
 
+from cluster.effects import Now
 from cluster.messages import Decision
+from cluster.node import Answer
 from taproot import Payment
 
 MINUTE_MS = 60_000
@@ -48,3 +50,14 @@ def test_a_delay_goes_on_while_one_request_for_it_is_open(restarted: bool) -> No
         ticked(thief)  # its clock runs on from what was written down
     thief.world.advance(21 * MINUTE_MS)
     assert thief.judged("node0", psbt).decision is Decision.APPROVE
+
+
+def test_a_wall_clock_that_stands_still_keeps_no_yes_fresh() -> None:
+    """Set back again and again, it let the policy's time stand still, and a yes for an hour never grew old."""
+    thief = Thief(ASKS.replace("then: ask", "then: {ask: {within: 1h}}"))
+    psbt = thief.psbt(Payment(FRIEND, 20_000))
+    subject, _ = thief.ask("node0", psbt)
+    thief.world.answer("node0", Answer(subject.request_id, True))
+    assert thief.judged("node0", psbt).decision is Decision.APPROVE
+    thief.world.now = Now(thief.world.now.wall_ms, thief.world.now.monotonic_ms + 120 * MINUTE_MS)
+    assert thief.judged("node0", psbt).decision is Decision.ASK

@@ -59,9 +59,18 @@ def test_a_restart_goes_on_where_it_stood() -> None:
 
 def test_a_clock_set_back_stands_still() -> None:
     clock = PolicyClock.first(wall_ms=5 * HOUR, monotonic_ms=0).read(wall_ms=HOUR, monotonic_ms=1000)
-    assert (clock.now_ms, clock.reading.now_ms, clock.in_doubt) == (5 * HOUR, 5 * HOUR, False)
-    assert clock.confirm(wall_ms=HOUR, monotonic_ms=1000).now_ms == 5 * HOUR
+    assert (clock.now_ms, clock.reading.now_ms, clock.in_doubt) == (5 * HOUR, 5 * HOUR, True)
+    confirmed = clock.confirm(wall_ms=HOUR, monotonic_ms=1000).read(wall_ms=HOUR + 9, monotonic_ms=1009)
+    assert (confirmed.now_ms, confirmed.in_doubt) == (5 * HOUR, False)
     assert clock.read(wall_ms=5 * HOUR + 9000, monotonic_ms=0).now_ms == 5 * HOUR + 9000
+
+
+def test_a_clock_that_fell_behind_is_in_doubt_until_it_is_right_again() -> None:
+    clock = PolicyClock.first(wall_ms=5 * HOUR, monotonic_ms=0)
+    assert not clock.read(wall_ms=6 * HOUR - SLACK_MS, monotonic_ms=HOUR).in_doubt
+    held = clock.read(wall_ms=6 * HOUR - SLACK_MS - 1, monotonic_ms=HOUR)
+    assert held.in_doubt
+    assert not held.read(wall_ms=7 * HOUR, monotonic_ms=2 * HOUR).in_doubt
 
 
 @pytest.mark.parametrize(
