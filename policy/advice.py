@@ -281,15 +281,17 @@ def _wait(look: Look) -> str:
     return f"wait {remaining(left_ms)}; all checks run again then"
 
 
-def _grant(look: Look) -> str:
-    return "a grant of the owner's for exactly whom it pays (`assent grant`)"
-
-
 def _nodes(look: Look) -> str:
     wallet = look.facts.wallet
     return (
         f"more nodes to sign together (the wallet has {wallet.n}), or fewer demanded by the tier's `quorum`"
     )
+
+
+def _roles(look: Look) -> str:
+    asked = {role for tier in look.profile.tiers if tier.quorum is not None for role in tier.quorum.roles}
+    lost = sorted(asked - set(look.facts.wallet.roles))
+    return f"add role {listed(lost)} to the quorum" if lost else "add a node of that role to the quorum"
 
 
 def _chosen(look: Look) -> str:
@@ -378,14 +380,14 @@ ADVICE: dict[str, Advise] = {
         "ask anew with another spend of the same payments, which waits from the beginning"
     ),
     tags.WAIT_CANCELLED: _say(_SAID),
-    tags.GRANT: _grant,
+    tags.GRANT: _say("a grant of the owner's for exactly whom it pays (`assent grant`)"),
     tags.GRANT_SUM: _say(
         "pay no more than is left of the grant, or a new grant of the owner's (`assent grant`)"
     ),
     tags.GRANT_COUNT: _say("a new grant of the owner's (`assent grant`): this one has no payment left here"),
     tags.GRANT_EXPIRED: lambda look: look.blind or "a new grant of the owner's (`assent grant`)",
     tags.QUORUM_NODES: _nodes,
-    tags.QUORUM_ROLES: _say("add a node of that role to the quorum"),
+    tags.QUORUM_ROLES: _roles,
     tags.QUORUM_NEVER: _say("add a node of another role to the quorum"),
     tags.QUORUM_POLICY: _say(
         "that node puts one of the named policies in force, or the tier names its new one"

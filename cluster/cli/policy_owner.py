@@ -241,7 +241,8 @@ def _report(facts: Found) -> list[str]:
             f"  would {one['would']} where it said {one['said']}{signed}: {one_line(str(one['id']))[:24]}, "
             f"{_moment(cast('int', one['at_ms']))}"
         )
-        rows.append(f"    {one_line('; '.join(cast('list[str]', one['pays'])))}")
+        paid = cast("list[str]", one["pays"])[:-3]  # without what comes back, the fee and the sum
+        rows.append(f"    {one_line('; '.join(paid))}")
         rows += [f"    because {one_line(text)}" for text in cast("list[str]", one["reasons"])]
     return rows
 

@@ -233,7 +233,7 @@ def test_a_single_payment_above_the_nodes_part_is_not_told_to_wait() -> None:
         (OPEN + ALL.replace("approve", "approve, unless: {data: true}").replace("data:", "carries_data:"),
          "pay: {friends: 1btc}, data: true, change: true", "tier `all` fits"),
         (OPEN + ALL.replace("approve", "approve, quorum: {roles: [home]}"),
-         "pay: {friends: 1btc}, wallet: {nodes: [phone, cold], threshold: 2}", "add a node of that role to the quorum"),
+         "pay: {friends: 1btc}, wallet: {nodes: [phone, cold], threshold: 2}", "add role home to the quorum"),
         ("receive_only: true\n" + OPEN + ALL, "pay: {friends: 1btc}", "a policy that is not receive-only (line 6)"),
         (OPEN + ALL, "pay: {friends: 1btc}, frozen: true", "the owner thaws the wallet (`assent thaw`)"),
         (OPEN + ALL, "pay: {friends: 1btc}, owner: false", "the owner takes the no back"),
