@@ -19,7 +19,7 @@ from cluster.subjects import BadRequest
 from cluster.tickets import MAX_SESSIONS, Ticket, Tickets, TicketTrace, gone, tell
 from cluster.turn import Turn
 from cluster.vault import NoncesGone, Vault
-from policy import Seat
+from policy import Seat, tags
 
 
 class Orders:
@@ -65,16 +65,22 @@ class Orders:
         if not ticket.judgement.approves:
             self._verdicts.say_verdict(ticket, letter.header.sender, turn)
             return
-        short = ticket.judgement.lacks(
-            tuple(Seat(self._role(a.identity), a.verdict.policy_digest) for a in approvals)
-        )
-        if short:
-            gone(letter, short[0], turn)
+        short = self._lacks(ticket, approvals)
+        if short is not None:
+            gone(letter, short, turn)
             self._verdicts.say_verdict(
                 ticket, letter.header.sender, turn
             )  # its conditions may be newer than the order
             return
         self._sign(ticket, signers, session_id, order_digest, letter.header.sender, turn)
+
+    def _lacks(self, ticket: Ticket, approvals: tuple[Approval, ...]) -> str | None:
+        """What stands against this quorum: a demand of this node's, or that the others were shown another policy."""
+        mine = next(approval for approval in approvals if approval.identity == self._me)
+        if mine.verdict.policy_digest != ticket.judgement.policy_digest:
+            return tags.QUORUM_POLICY  # somebody may have demanded the one that it assented under
+        seats = tuple(Seat(self._role(a.identity), a.verdict.policy_digest) for a in approvals)
+        return next(iter(ticket.judgement.lacks(seats)), None)
 
     def _read_order(self, ticket: Ticket, order: Order, turn: Turn) -> tuple[Approval, ...]:
         subject = ticket.subject

@@ -6,7 +6,7 @@ import pytest
 from thief import ASKS, BUDGET, FRIEND, Thief
 
 from cluster.effects import Now
-from cluster.messages import Decision
+from cluster.messages import Decision, Gone, PartialSignatures
 from cluster.node import Answer
 from taproot import Payment
 
@@ -61,3 +61,15 @@ def test_a_wall_clock_that_stands_still_keeps_no_yes_fresh() -> None:
     assert thief.judged("node0", psbt).decision is Decision.APPROVE
     thief.world.now = Now(thief.world.now.wall_ms, thief.world.now.monotonic_ms + 120 * MINUTE_MS)
     assert thief.judged("node0", psbt).decision is Decision.ASK
+
+
+def test_nobody_signs_under_another_policy_than_its_verdict_in_the_order_names() -> None:
+    """Others may have demanded just that policy; a verdict is shown for a quarter of an hour after it changed."""
+    thief = Thief(BUDGET)
+    subject, answers = thief.ask("node0", thief.psbt(Payment(FRIEND, 20_000)))
+    entries = thief.entries(subject, answers)
+    thief.world.propose_policy("node1", BUDGET.replace("max: 5_000sat", "max: 4_000sat"))
+    assert thief.order("node1", subject, entries).body == Gone("policy-quorum-policy")
+    assert isinstance(thief.order("node0", subject, entries).body, PartialSignatures)
+    renewed = (entries[0], thief.coordinator.entry("node1", thief.request))
+    assert isinstance(thief.order("node1", subject, renewed).body, PartialSignatures)
