@@ -1,4 +1,4 @@
-"""What the owner's commands ask of a running node or coordinator, and how they show whose commands they are.
+"""What the owner's commands ask of a running node, and how they show whose commands they are.
 
 Pure: a request is a JSON object, the answer is one too, with the Step that the machine made of it, if any. What
 moves money or rules needs a proof: a signature by the node's own identity key over a fresh challenge and the whole
@@ -15,7 +15,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from cluster.backup import backup_of, write_backup
-from cluster.coordinator import Coordinator
+from cluster.desk_facts import complaint_facts, wallet_facts
 from cluster.effects import Now, Question, Step
 from cluster.errors import AuthenticationError, StateError, UsageError
 from cluster.judging import Judge
@@ -47,14 +47,12 @@ from cluster.owner_tools import tool
 from cluster.plans import Plan
 from cluster.profiles import Texts
 from cluster.records import Record
-from cluster.roster import Roster
-from cluster.schemes import Wallet
 from cluster.shadow import Drafting
 from cluster.tickets import Ticket, TicketTrace
 from curve import tagged_hash
 from policy import describe
 
-__all__ = ["CoordinatorDesk", "Desk", "NodeDesk", "proof_of", "wallet_facts"]
+__all__ = ["Desk", "NodeDesk", "proof_of"]
 
 Request = Mapping[str, object]
 Facts = dict[str, object]
@@ -196,7 +194,7 @@ class NodeDesk:
                 state: counts.get(state, 0)
                 for state in ("open", "may-be-signed", "refused", "closed", "final")
             },
-            "complaints": _complaints(self._node.complaints.counts, roster),
+            "complaints": complaint_facts(self._node.complaints.counts, roster),
         }
 
     def _made(self) -> list[Plan]:
@@ -363,94 +361,6 @@ class NodeDesk:
             return self._node.answer(said, now, entropy)
         except NothingToAnswer as nothing:
             raise StateError(str(nothing)) from None
-
-
-class CoordinatorDesk:
-    """The owner's side of a running coordinator: it shows how things stand, and decides nothing."""
-
-    def __init__(self, coordinator: Coordinator, identity: bytes, roster_exact: bytes) -> None:
-        self._coordinator = coordinator
-        self._identity = identity
-        self._roster_exact = roster_exact
-
-    def handle(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
-        """Answer one request."""
-        match request.get("do"):
-            case "status":
-                return self._status(now), None
-            case "wallets":
-                makings = self._coordinator.keygen.makings.values()
-                made = [making for making in makings if making.stage in {"made", "complete"}]
-                wallets = self._coordinator.keygen.wallets
-                return {"wallets": [wallet_facts(wallets[m.charter.wallet_id], m.stage) for m in made]}, None
-            case "backup":
-                return self._backup(_text(request, "wallet")), None
-            case _:
-                raise UsageError(
-                    "a coordinator does not know this command; nodes decide, not the coordinator"
-                )
-
-    def _status(self, now: Now) -> Facts:
-        coordinator = self._coordinator
-        counts = coordinator.signing.jobs.counts()
-        return {
-            "role": "coordinator",
-            "name": coordinator.roster.name_of(self._identity),
-            "network": coordinator.roster.network,
-            "records": coordinator.head.height,
-            "record_head": coordinator.head.hash.hex(),
-            "nodes": [
-                {"name": entry.name, "reach": coordinator.reach(entry.identity, now)}
-                for entry in coordinator.roster.nodes
-            ],
-            "wallets": [
-                {"name": making.charter.name, "stage": making.stage, "code": making.code}
-                for making in coordinator.keygen.makings.values()
-            ],
-            "requests": {
-                state: counts.get(state, 0) for state in ("open", "final", "refused", "expired", "closed")
-            },
-            "complaints": _complaints(coordinator.complaints.counts, coordinator.roster),
-        }
-
-    def _backup(self, name: str) -> Facts:
-        makings = self._coordinator.keygen.makings.values()
-        making = next(
-            (making for making in makings if making.recovery_data and name in {"", making.charter.name}), None
-        )
-        if making is None:
-            raise StateError(f"no wallet {name} exists here" if name else "no wallet exists here yet")
-        wallet = self._coordinator.keygen.wallets[making.charter.wallet_id]
-        acks = tuple(making.acks[i] for i in range(making.charter.n)) if making.stage == "complete" else ()
-        backup = backup_of(self._roster_exact, wallet, making.exact, acks)
-        return {"wallet": making.charter.name, "stage": making.stage, "file": write_backup(backup).decode()}
-
-
-def wallet_facts(wallet: Wallet, stage: str) -> Facts:
-    """What commands show of a wallet; addresses and descriptor only once it is complete."""
-    charter = wallet.charter
-    complete = stage == "complete"
-    return {
-        "name": charter.name,
-        "wallet_id": charter.wallet_id.hex(),
-        "network": charter.network,
-        "stage": stage,
-        "t": charter.t,
-        "n": charter.n,
-        "scheme": f"{charter.scheme} {charter.spec}",
-        "thresh_pk": wallet.public.thresh_pk.hex(),
-        "chain_code": wallet.public.chain_code.hex(),
-        "recovery_data": wallet.recovery_data.hex(),
-        "descriptor": wallet.public.descriptor() if complete else None,
-        "next_receive": wallet.next_receive,
-        "next_change": wallet.next_change,
-    }
-
-
-def _complaints(counts: Mapping[tuple[bytes, str], int], roster: Roster) -> list[Facts]:
-    return [
-        {"about": roster.name_of(who), "code": code, "count": count} for (who, code), count in counts.items()
-    ]
 
 
 def _text(request: Request, key: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from cluster.control import ControlServer
 from cluster.coordinator import Coordinator
+from cluster.coordinator_desk import CoordinatorDesk
 from cluster.driver import Driver, system_clock
 from cluster.effects import Notice, Question
 from cluster.errors import ConfigError, StateError
@@ -19,7 +20,7 @@ from cluster.judging import Judge
 from cluster.keys import Keys
 from cluster.messages import NO_ID
 from cluster.node import Node
-from cluster.owner_desk import CoordinatorDesk, Desk, NodeDesk
+from cluster.owner_desk import Desk, NodeDesk
 from cluster.party import Party
 from cluster.records import Record
 from cluster.roster import Roster

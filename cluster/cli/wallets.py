@@ -11,9 +11,9 @@ from cluster.backup import read_backup
 from cluster.cli.call import Call, common
 from cluster.cli.clients import book_of, wallet_of
 from cluster.cli.owner import ask_node
+from cluster.desk_facts import wallet_facts
 from cluster.errors import ConfigError, StateError, UsageError
 from cluster.journal import AddressKept
-from cluster.owner_desk import wallet_facts
 from cluster.party import opened, read_config
 from cluster.people import known_wallets
 from cluster.schemes import Wallet

@@ -10,9 +10,10 @@ from spends import payment
 from world import ScriptedJudge, TestIdentity, World
 
 from cluster.codec import encode
+from cluster.coordinator_desk import CoordinatorDesk
 from cluster.errors import AuthenticationError, StateError, UsageError
 from cluster.messages import Decision
-from cluster.owner_desk import CoordinatorDesk, NodeDesk, proof_of
+from cluster.owner_desk import NodeDesk, proof_of
 from cluster.roster import digest
 
 
