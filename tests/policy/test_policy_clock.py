@@ -73,6 +73,18 @@ def test_a_clock_that_fell_behind_is_in_doubt_until_it_is_right_again() -> None:
     assert not held.read(wall_ms=7 * HOUR, monotonic_ms=2 * HOUR).in_doubt
 
 
+def test_a_clock_held_back_is_in_doubt_beyond_the_slack() -> None:
+    """Or whoever slows it makes a yes, a grant and an intent live for ever, and a working day last all night."""
+    clock = PolicyClock.first(wall_ms=0, monotonic_ms=0)
+    at = {late: clock.read(wall_ms=HOUR - late, monotonic_ms=HOUR) for late in (SLACK_MS, SLACK_MS + 1)}
+    assert [(one.now_ms, one.in_doubt) for one in at.values()] == [
+        (HOUR - SLACK_MS, False),
+        (HOUR - SLACK_MS - 1, True),
+    ]
+    right = at[SLACK_MS + 1].read(wall_ms=HOUR + 1, monotonic_ms=HOUR + 1)
+    assert (right.now_ms, right.in_doubt) == (HOUR + 1, False)
+
+
 @pytest.mark.parametrize(
     ("peers", "n", "t", "agree"),
     [
