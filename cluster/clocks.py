@@ -2,7 +2,8 @@
 
 Whoever sets one machine's clock gains nothing, because the policy's time believes a jump only when enough other
 nodes say the same time (DESIGN 7). Their letters come through the coordinator, which may drop or delay them: each
-names the boot id it answers, and one that comes late only disagrees.
+names the boot id and the attempt that it answers, and counts only until the next question: one that was kept back
+for days would agree with a clock that was set back by as many.
 """
 
 from __future__ import annotations
@@ -67,23 +68,24 @@ class ClockDesk:
         if inner.header.cluster_id != self._roster.cluster_id:
             raise BadLetter("letter-cluster", "it is about another cluster")
         if isinstance(inner.body, ClockAsk):
-            self._answer(inner, coordinators, turn)
+            self._answer(inner, inner.body.attempt, coordinators, turn)
         elif isinstance(inner.body, ClockSaid):
             self._hear(sender, inner.body, turn)
 
-    def _answer(self, asked: Letter, coordinators: Iterable[bytes], turn: Turn) -> None:
+    def _answer(self, asked: Letter, attempt: int, coordinators: Iterable[bytes], turn: Turn) -> None:
         asker, now_ms = asked.header.sender, turn.now.monotonic_ms
         last_ms = self._answered.get(asker)
         if last_ms is not None and now_ms - last_ms < ANSWER_EVERY_MS:
             return
         self._answered[asker] = now_ms
-        said = ClockSaid(asker, asked.header.boot_id, turn.now.wall_ms)
+        said = ClockSaid(asker, asked.header.boot_id, attempt, turn.now.wall_ms)
         for coordinator in coordinators:
             turn.tell(Kind.CLOCK_SAID, coordinator, said)
 
     def _hear(self, peer: bytes, said: ClockSaid, turn: Turn) -> None:
-        """An answer to another node, or to an earlier life of this one, says nothing here."""
-        if (said.asker, said.asker_boot_id) == (self._me, self._boot_id):
+        """An answer to another node, to an earlier life of this one, or to an older question, says nothing here."""
+        asked = (self._me, self._boot_id, self._attempts)
+        if (said.asker, said.asker_boot_id, said.attempt) == asked:
             self._heard[peer] = _Heard(said.clock_ms, turn.now.monotonic_ms)
 
     def tick(self, coordinators: Iterable[bytes], turn: Turn) -> bool:

@@ -96,6 +96,12 @@ class Liar:
             for decoded in self.evil.tell("node0", Kind.CLOCK_RELAY, self.asked("node1"))
         )
 
+    @property
+    def attempt(self) -> int:
+        """The how-manieth question node0 asked last."""
+        said = self.evil.opened("node0", self.world.seats["node0"].said)
+        return [letter.body.attempt for letter in said if isinstance(letter.body, ClockAsk)][-1]
+
     def inner(self, signer: str, body: ClockAsk | ClockSaid, cluster_id: bytes | None = None) -> SignedLetter:
         seat = self.world.seats.get(signer)
         identity = TestIdentity(signer) if seat is None else seat.identity
@@ -115,10 +121,12 @@ class Liar:
         boot_id: bytes | None = None,
         asker: str = "node0",
         cluster_id: bytes | None = None,
+        attempt: int | None = None,
     ) -> list[Letter]:
         body = ClockSaid(
             self.world.seats[asker].identity.public,
             self.boot_id if boot_id is None else boot_id,
+            self.attempt if attempt is None else attempt,
             self.world.now.wall_ms + off_ms,
         )
         relay = ClockRelay(int(Kind.CLOCK_SAID), self.inner(signer, body, cluster_id))
@@ -175,6 +183,21 @@ def test_answers_kept_back_count_for_a_minute_only() -> None:
     liar.said("node2")
     assert in_doubt(world)
     liar.said("node1")
+    assert not in_doubt(world)
+
+
+def test_answers_kept_back_for_hours_vouch_for_no_clock_set_back_by_as_many() -> None:
+    world = made()
+    liar = Liar(world)
+    first = liar.attempt
+    world.advance(3 * HOUR_MS)
+    world.perform("node0", world.node("node0").tick(world.now, world.entropy()))
+    jump(world, -3 * HOUR_MS)
+    for peer in ("node1", "node2"):
+        liar.said(peer, attempt=first)
+    assert in_doubt(world)
+    for peer in ("node1", "node2"):
+        liar.said(peer)
     assert not in_doubt(world)
 
 
