@@ -11,24 +11,27 @@ from evil import signed_by
 from hostile import NASTY, decodes, mutated
 from hypothesis import given
 from hypothesis import strategies as st
+from policed import PolicedWorld
 from spends import payment
 from wire import Envelope
-from world import World
 
 from cluster.codec import SIGNATURE_DOMAIN, Mouth, encode, open_letter
 from cluster.messages import (
     KINDS,
     MAX_LETTER_BYTES,
     Body,
+    ClockRelay,
     KeygenPropose,
     KeygenStart,
     Kind,
     Order,
     OrderEntry,
     PersonRelay,
+    PolicyRelay,
     Propose,
     SignedLetter,
 )
+from cluster.node import Answer
 from cluster.roster import digest
 
 SLOW_S = 2.0
@@ -40,7 +43,23 @@ INNER = (
     Kind.NONCES,
     Kind.KEYGEN_CONSENT,
     Kind.PERSON_SAYS,
+    Kind.POLICY_CHANGE,
+    Kind.POLICY_CONSENT,
+    Kind.POLICY_ENDED,
+    Kind.CLOCK_ASK,
+    Kind.CLOCK_SAID,
 )
+POLICY = """\
+schema: 1
+name: staged
+network: regtest
+limits: {amount: {sent: 50_000sat}, velocity: unlimited}
+tiers:
+  - name: all
+    when: {pays_only: anyone}
+    then: approve
+change: {nodes: [role1], cooldown: 48h}
+"""
 WAYS = [("coord", "node0"), ("node1", "coord"), ("client", "coord"), ("coord", "client"), ("node1", "node0")]
 WAYS += [("ann", "coord"), ("coord", "ann")]
 
@@ -49,7 +68,7 @@ class Stage:
     """A world stopped in the middle of everything, with every letter that was ever sent in it."""
 
     def __init__(self) -> None:
-        self.world = World(people={"ann": ("treasurer",)})
+        self.world = PolicedWorld(POLICY, people={"ann": ("treasurer",)})
         self.sent: dict[Kind, list[Envelope]] = {}
         self.lost: set[str] = set()
         self.world.hook = self.keep
@@ -60,10 +79,24 @@ class Stage:
         self.world.hook = lambda e: [] if e.kind is Kind.PARTIAL_SIGNATURES else self.keep(e)
         self.open = self.world.request(wallet, payment(wallet, label="open"))
         self.world.says("ann", self.open.subject.request_id, True)
+        self.change_policies()
         self.charter = encode(self.world.propose(self.world.charter(1, "other")).charter)
         self.world.run(ms=4_000)
         self.world.hook = lambda envelope: []  # from here on, only the tests speak
         self.mouth = Mouth(self.world.seats["coord"].identity, self.world.roster.cluster_id, b"evil" * 4)
+
+    def change_policies(self) -> None:
+        """Everything that nodes say of policies and clocks: a change, a consent, its end, a restart."""
+        world = self.world
+        proposed = world.propose_policy("node0", POLICY.replace("50_000sat", "60_000sat"))
+        assert any(record.kind == "change-proposed" for record in proposed.remember)
+        world.run(ms=1_000)
+        heard = next(iter(world.node("node1").policies.heard.heard))
+        world.answer("node1", Answer(heard, True))
+        world.run(ms=1_000)
+        world.answer("node0", Answer(heard, False))
+        world.restart("node2")
+        world.run(ms=1_000)
 
     def keep(self, envelope: Envelope) -> list[Envelope]:
         self.sent.setdefault(envelope.kind, []).append(envelope)
@@ -104,6 +137,11 @@ class Stage:
             Kind.NONCES: (Kind.ORDER, Order((OrderEntry(genuine, inner), OrderEntry(inner, inner)))),
             Kind.KEYGEN_CONSENT: (Kind.KEYGEN_START, KeygenStart((inner,) * 3)),
             Kind.PERSON_SAYS: (Kind.PERSON_RELAY, PersonRelay(inner)),
+            Kind.POLICY_CHANGE: (Kind.POLICY_RELAY, PolicyRelay(int(Kind.POLICY_CHANGE), inner)),
+            Kind.POLICY_CONSENT: (Kind.POLICY_RELAY, PolicyRelay(int(Kind.POLICY_CONSENT), inner)),
+            Kind.POLICY_ENDED: (Kind.POLICY_RELAY, PolicyRelay(int(Kind.POLICY_ENDED), inner)),
+            Kind.CLOCK_ASK: (Kind.CLOCK_RELAY, ClockRelay(int(Kind.CLOCK_ASK), inner)),
+            Kind.CLOCK_SAID: (Kind.CLOCK_RELAY, ClockRelay(int(Kind.CLOCK_SAID), inner)),
         }
         outer, body = wrapped[kind]
         keygen = kind in {Kind.KEYGEN_CONSENT, Kind.KEYGEN_REQUEST}
