@@ -97,6 +97,11 @@ class Book:
         """Whether this spend is booked already."""
         return self._ledger.position_of(spend_id, self.size) is not None
 
+    def booked(self, spend_id: bytes) -> Booking | None:
+        """What was booked for this spend; None where nothing was."""
+        position = self._ledger.position_of(spend_id, self.size)
+        return None if position is None else self._ledger.booking(position)
+
     def last_but(self, spend_id: bytes) -> Booking | None:
         """The newest booking made before this spend was booked, or of all when it is not; None when there is none."""
         position = self._ledger.position_of(spend_id, self.size)

@@ -118,6 +118,10 @@ def _faults(grant: Grant, profile: Profile, facts: Facts) -> list[tuple[str, str
         return [(tags.GRANT_EXPIRED, f"{named}: it was good until {until(grant.until_ms)}")]
     if facts.book is None or facts.book.is_exhausted(grant.made_at_ms):
         return [(tags.GRANT_SUM, f"{named}: this node cannot know what it used of it before its recovery")]
+    earlier = facts.book.booked(facts.spend_id)
+    if earlier is not None and earlier.grant != grant.id:
+        # A spend is booked once: under this grant it would use up nothing, whatever it pays.
+        return [(tags.GRANT, f"{named}: this very spend was signed before, and not under it")]
     left, used = left_of(grant, profile, facts.wallet, facts.book), _used_with(grant, facts.book, facts)
     share, sent = left.share, facts.spend.sent_sats
     faults = []

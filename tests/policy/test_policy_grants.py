@@ -203,6 +203,16 @@ class TestSum:
             "policy-grant-count",
         )
 
+    @pytest.mark.parametrize("signed_under", [b"", b"\x5c" * 32])
+    def test_a_spend_that_was_signed_otherwise_is_not_covered(self, signed_under: bytes) -> None:
+        """It is booked already, so it would use up nothing, and one a thousand times the grant would pass."""
+        made = under(grant(sum_sats=500))
+        earlier = replace(made.booking(NOW_MS - HOUR), grant=signed_under)
+        assert codes(replace(made, book=Book.of([earlier]))) == ("policy-grant",)
+        assert said(replace(made, book=Book.of([earlier])), "ask").outcome is Outcome.ASK
+        whole = under(grant(id=signed_under)) if signed_under else under(grant())
+        assert bool(covering(profile(), replace(whole, book=Book.of([earlier]))).grant) is bool(signed_under)
+
     def test_a_replacement_counts_once_and_the_largest(self) -> None:
         book = Book.of([said(under(grant())).booking or pytest.fail("not approved")])
         dearer = spend(outputs=(output(amount=600_000), change(amount=398_000)), fee_sats=2_000)
