@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import zmq
-from policed import PolicedWorld
+from homely import AT_NODE, PASS, Home
 from spends import STRANGER, payment
 
 from cluster.cli.commands import run
 from cluster.codec import encode, open_inner
-from cluster.control import ControlServer
-from cluster.effects import Now
 from cluster.intents import read_intent
 from cluster.journal import CharterKept, RequestKept, RosterKept, WalletComplete, WalletKept, read
-from cluster.keys import Keys
 from cluster.messages import Kind, Request
-from cluster.owner_desk import NodeDesk
-from cluster.party import opened, unseal_seed
-from cluster.public_part import entry_of
-from cluster.roster import ClientEntry, NodeEntry, Roster
-from cluster.schemes import Wallet
+from cluster.party import opened
 from cluster.settings import profile_of_text
 from cluster.storage import DataDir
-from curve import SecretScalar
 from policy import TAGS
 from taproot import Network, script_to_address
 
 TO = script_to_address(STRANGER, Network.REGTEST) or ""
-PASS = ("--passphrase-file", "pass")
 COIN = "ab" * 32 + ":1"
 POLICY = """\
 schema: 1
@@ -54,116 +38,30 @@ tiers:
 """
 
 
-class Homely(PolicedWorld):
-    """A world in which one node and the client live in real data directories, by the real clock."""
-
-    def __init__(self, places: dict[str, DataDir]) -> None:
-        self.keys: dict[str, Keys] = {}
-        self.entries: dict[str, NodeEntry | ClientEntry] = {}
-        for name, place in places.items():
-            self.keys[name] = unseal_seed(place, b"correct horse").keys("regtest")
-            with opened(place) as party:
-                entry = entry_of(party.part)
-                assert isinstance(entry, NodeEntry | ClientEntry)
-                self.entries[name] = entry
-        super().__init__(POLICY)
-
-    def _host_key(self, name: str, index: int) -> SecretScalar:
-        return self.keys[name].host_key(index) if name in self.keys else super()._host_key(name, index)
-
-    def _roster(self) -> Roster:
-        self.now = Now(time.time_ns() // 1_000_000, 1_000)
-        for name, keys in self.keys.items():
-            self.seats[name].identity = keys.identity()  # type: ignore[assignment]
-        made = super()._roster()
-        node, client = self.entries["node0"], self.entries["client"]
-        assert isinstance(node, NodeEntry)
-        assert isinstance(client, ClientEntry)
-        return Roster(
-            made.version,
-            made.network,
-            made.cluster_id,
-            made.epoch,
-            (node, *made.nodes[1:]),
-            made.coordinators,
-            (client,),
-            made.people,
-        )
-
-
-@dataclass
-class Home:
-    """The data directories, the world around them, and the wallet that it made."""
-
-    world: Homely
-    wallet: Wallet
-    node: DataDir
-    desk: NodeDesk
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """While the node runs: its control socket is served, as the driver's loop would."""
-        lock = threading.Lock()
-
-        def handle(request: Mapping[str, object]) -> Mapping[str, object]:
-            with lock:
-                now = Now(time.time_ns() // 1_000_000, self.world.now.monotonic_ms)
-                facts, step = self.desk.handle(request, now, os.urandom(32))
-                if step is not None:
-                    self.world.perform("node0", step)
-                return facts
-
-        server, done = ControlServer(self.node.control_socket, handle), threading.Event()
-
-        def loop() -> None:
-            while not done.is_set():
-                poller = zmq.Poller()
-                for descriptor, flags in server.pollables():
-                    poller.register(descriptor, flags)
-                poller.poll(5)
-                server.service()
-
-        thread = threading.Thread(target=loop)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-            server.close()
-
-    def kinds(self) -> list[str]:
-        with opened(self.node, "node") as party:
-            return [record.kind for record in party.records]
-
-
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.chdir(tmp_path)
-    for name, text in {"pass": "correct horse\n", "bad": "wrong\n"}.items():
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o600)
-    for role, name in (("node", "node0"), ("client", "client")):
-        assert (
-            run(["init", "--role", role, "--name", name, "--datadir", name, "--kdf-memory", "19", *PASS]) == 0
-        )
-    places = {name: DataDir(tmp_path / name, "regtest") for name in ("node0", "client")}
-    world = Homely(places)
-    wallet = world.make_wallet()
-    now_ms = world.now.wall_ms
-    [view] = world.client.keygen.values()
+    made = Home.make(tmp_path, POLICY)
+    now_ms = made.world.now.wall_ms
+    [view] = made.world.client.keygen.values()
     charter = encode(view.charter)
-    kept = (CharterKept(now_ms, view.request, charter), WalletKept(now_ms, charter, wallet.recovery_data))
-    for place in places.values():
-        with opened(place) as party:
-            party.remember(RosterKept(now_ms, encode(world.roster)))
-            party.remember(*kept, WalletComplete(now_ms, view.acks), wallet_id=wallet.wallet_id)
-    desk = NodeDesk(world.node("node0"), encode(world.roster), world.watch.judges["node0"])
-    return Home(world, wallet, places["node0"], desk)
+    kept = (
+        CharterKept(now_ms, view.request, charter),
+        WalletKept(now_ms, charter, made.wallet.recovery_data),
+    )
+    for name in ("node0", "client"):
+        with opened(DataDir(tmp_path / name, "regtest")) as party:
+            party.remember(RosterKept(now_ms, encode(made.world.roster)))
+            party.remember(*kept, WalletComplete(now_ms, view.acks), wallet_id=made.wallet.wallet_id)
+    return made
+
+
+def kinds(home: Home) -> list[str]:
+    with opened(home.place, "node") as party:
+        return [record.kind for record in party.records]
 
 
 MAKE = ("grant", "make", "--to", TO, "--sum", "0.001btc", "--until", "2029-01-31", "--payments", "12")
-AT_NODE = ("--datadir", "node0")
 
 
 def given(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -207,8 +105,8 @@ def test_at_a_running_node(home: Home, capsys: pytest.CaptureFixture[str]) -> No
         left = given(capsys)["grants"]
         assert isinstance(left, list)
         assert [one["must_sign"] for one in left] == [None]
-    kinds = [record.kind for record in home.world.seats["node0"].disk]
-    assert (kinds.count("grant"), kinds.count("grant-revoked")) == (2, 1)
+    written = [record.kind for record in home.world.seats["node0"].disk]
+    assert (written.count("grant"), written.count("grant-revoked")) == (2, 1)
 
 
 def test_a_part_of_nothing_is_said_at_once(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,7 +122,7 @@ def test_at_a_node_that_stands_still(home: Home, capsys: pytest.CaptureFixture[s
     assert run([*MAKE, "--must-sign", "nobody", *AT_NODE, *PASS]) == 3
     assert "not one node alone has the role nobody" in said(capsys)
     assert run([*MAKE, *AT_NODE, "--passphrase-file", "bad"]) == 7
-    assert "grant" not in home.kinds()
+    assert "grant" not in kinds(home)
     capsys.readouterr()
     assert run([*MAKE, *AT_NODE, *PASS, "--json"]) == 0
     made = given(capsys)
@@ -235,9 +133,9 @@ def test_at_a_node_that_stands_still(home: Home, capsys: pytest.CaptureFixture[s
     assert "no such grant" in said(capsys)
     assert run(["grant", "revoke", "xy", *AT_NODE]) == 2
     assert run(["grant", "revoke", str(made["id"]), *AT_NODE]) == 0
-    assert home.kinds()[-2:] == ["grant", "grant-revoked"]
+    assert kinds(home)[-2:] == ["grant", "grant-revoked"]
     # What was made here is what the node goes by when it starts.
-    with opened(home.node) as party:
+    with opened(home.place) as party:
         records = [record for record in party.records if record.kind.startswith("grant")]
     home.world.seats["node0"].disk.extend(records[:1])
     home.world.restart("node0")
@@ -267,7 +165,7 @@ def test_bad_input_grants_nothing(
     capsys.readouterr()
     assert run([*MAKE, *AT_NODE, *PASS, option, value]) in {2, 3}
     assert why in said(capsys)
-    assert "grant" not in home.kinds()
+    assert "grant" not in kinds(home)
 
 
 def test_a_client_grants_nothing(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
