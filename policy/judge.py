@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import islice
 
 from policy import tags
 from policy.condition import Said
@@ -22,6 +23,9 @@ from policy.quorum import NO_DEMANDS, Conditions
 from policy.registry import RULES
 from policy.verdict import Judgement, Outcome, Reason, strictest
 from policy.wording import describe
+
+MAX_FINDINGS = 16
+"""How many faults a rule names at most: a spend may have one in each of a thousand outputs, and reasons are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,8 @@ def _rules(profile: Profile, facts: Facts) -> list[Reason]:
     for tag in RULES:
         assert tag.check is not None
         try:
-            found = [Reason(tag.name, f.line, f.text, Outcome.REFUSE) for f in tag.check(profile, facts)]
+            findings = islice(tag.check(profile, facts), MAX_FINDINGS)
+            found = [Reason(tag.name, f.line, f.text, Outcome.REFUSE) for f in findings]
         except Exception as fault:
             found = [_fault(tag.name, fault)]
         reasons += found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from policy.book import Book
 from policy.bookings import WALLET, Booking, Scope, Usage
@@ -93,8 +94,8 @@ def _each(measure: _Measure, profile: Profile, facts: Facts) -> Findings:
 def kept(rule: Velocity, profile: Profile, facts: Facts) -> str | None:
     """Why a window has no room for this spend, as a tier's condition says it; None when it has."""
     measures = (_SUM, _COUNT, _FEES, _RECIPIENTS)
-    found = [finding.text for measure in measures for finding in _findings(measure, rule, profile, facts)]
-    return "; ".join(dict.fromkeys(found)) or None
+    found = (finding.text for measure in measures for finding in _findings(measure, rule, profile, facts))
+    return "; ".join(dict.fromkeys(islice(found, len(measures)))) or None
 
 
 # One limit, for each whom it is counted for.

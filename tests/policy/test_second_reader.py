@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from policy import Book, Booking
+from policy_house import facts, output, profile, spend
+
+from policy import Book, Booking, judge
 from policy.bookings import Scope
+from policy.judge import MAX_FINDINGS
 from policy.ledger import Ledger
 from taproot import OutPoint
 
@@ -20,3 +23,25 @@ class TestCost:
         assert Ledger().paid_before(Scope.recipient(SCRIPTS[0]), WIDE) == []
         assert book.usage(0, Scope.recipient(SCRIPTS[0])).sum_sats == 5
         assert WIDE.paid_sats is WIDE.paid_sats, "made once"
+
+    def test_a_spend_with_a_thousand_faults_names_some_of_them(self) -> None:
+        """Reasons are kept as long as the request, and a small PSBT made megabytes of them."""
+        text = """\
+schema: 1
+name: many
+network: regtest
+limits:
+  amount: {sent: unlimited}
+  velocity:
+    - {window: 24h, sum: 1sat, per: recipient}
+tiers:
+  - name: all
+    when: {velocity: {window: 24h, sum: 1sat, per: recipient}}
+    then: approve
+"""
+        outputs = tuple(output(index, 5, script) for index, script in enumerate(SCRIPTS))
+        judgement = judge(profile(text), facts(spend(outputs=outputs)))
+        assert {"policy-dust", "policy-velocity-sum", "policy-tier-velocity"} <= set(judgement.codes)
+        kinds = [reason.tag for reason in judgement.reasons]
+        assert max(kinds.count(kind) for kind in kinds) == MAX_FINDINGS
+        assert max(len(reason.text) for reason in judgement.reasons) < 2_000
