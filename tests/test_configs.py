@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from functools import cache
 
 import pytest
-from shipped import ENTERPRISE, NAMES, PERSONAL, file_of, shipped
+from shipped import CONFIGS, ENTERPRISE, NAMES, PERSONAL, file_of, shipped
 
+from cluster.cli.commands import run
 from cluster.tickets import MAX_REQUEST_LIFE_MS
 from policy import Outcome, Profile, WalletFacts
 from policy.exposure import Survey, survey
@@ -18,6 +19,7 @@ from policy.lint_set import lint_set
 BTC = 100_000_000
 NOW_MS = int(datetime(2027, 1, 4, 11, tzinfo=UTC).timestamp()) * 1000
 ANYONE = "a stranger"
+HOWTO = CONFIGS.parent / "docs" / "howto"
 NOTES = {
     "offline limits.velocity": "its owner looks at every single spend",
     "enterprise/base deny[0].unless.days": "after a restart it waits for its peers' clocks, as it should",
@@ -69,6 +71,15 @@ def test_lint_finds_nothing_to_mend(name: str) -> None:
 def test_each_note_is_still_there_to_be_explained() -> None:
     seen = {f"{name} {r.path}" for name in NAMES for r in lint(shipped(name), Known(now_ms=NOW_MS))}
     assert seen == set(NOTES)
+
+
+def test_the_command_says_so_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """`assent policy test` and `assent policy lint`, as a person gives them."""
+    files = [str(CONFIGS / f"{name}.yaml") for name in NAMES]
+    assert run(["policy", "test", *files, "--json"]) == 0
+    shown = capsys.readouterr().out
+    assert all(case.name in shown for name in NAMES for case in shipped(name).tests)
+    assert run(["policy", "lint", *(str(CONFIGS / f"{role}.yaml") for role in PERSONAL)]) == 0
 
 
 # The sets.
@@ -156,3 +167,21 @@ def test_the_worst_day_with_a_device_stolen(roles: tuple[str, ...], most: dict[t
         if str(loss.window) == "24h" and not loss.place
     }
     assert found == most
+
+
+def test_the_pages_quote_what_is_computed() -> None:
+    """docs/howto/dead-phone.md and enterprise-3-of-5.md."""
+    pages = {
+        page: (HOWTO / f"{page}.md").read_text(encoding="utf-8")
+        for page in ("dead-phone", "enterprise-3-of-5")
+    }
+    for page, roles, stolen in (("dead-phone", PERSONAL, "phone"), ("enterprise-3-of-5", ENTERPRISE, "cold")):
+        (loss,) = [
+            loss
+            for loss in surveyed(roles).losses
+            if (loss.stolen, str(loss.window), loss.place) == ((stolen,), "24h", "")
+        ]
+        assert f"in 24h: {loss.sats:_}; to an address of his own: nothing" in pages[page]
+    (kept,) = [kept for kept in surveyed(PERSONAL).kept if kept.lost == ("phone",)]
+    assert dict(kept.places)["friends"] == BTC
+    assert f"without phone: friends up to {BTC:_}; rescue everything" in pages["dead-phone"]
