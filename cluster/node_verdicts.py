@@ -176,7 +176,9 @@ class Verdicts:
         """What a judgement does beside deciding: it starts a wait, tells the owner, freezes the wallet."""
         judgement, subject = ticket.judgement, ticket.subject
         wallet_id, now_ms = subject.wallet.wallet_id, turn.now.wall_ms
-        since_ms = self._tickets.starts_waiting(ticket, self._judge.budget_time(turn.now))
+        # In doubt the policy's time may lie days behind, and those would count once it is confirmed.
+        policy_ms = None if self._judge.clock_in_doubt else self._judge.budget_time(turn.now)
+        since_ms = self._tickets.starts_waiting(ticket, policy_ms)
         if since_ms is not None:
             turn.note(WaitKept(now_ms, subject.spend_id, since_ms), wallet_id)
         for notice in self._tickets.untold(ticket):

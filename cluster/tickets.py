@@ -172,13 +172,16 @@ class Tickets(Shelf[Ticket, TicketTrace]):
 
     # Waits and notices.
 
-    def starts_waiting(self, ticket: Ticket, policy_ms: int) -> int | None:
-        """When, if its judgement lets it wait and nothing waited for before, the wait of this spend begins: now."""
+    def starts_waiting(self, ticket: Ticket, policy_ms: int | None) -> int | None:
+        """When, if its judgement lets it wait and nothing waited for before, the wait of this spend begins: now.
+
+        Where nobody knows what time it is (None), it does not begin yet.
+        """
         spend_id, request_id = ticket.subject.spend_id, ticket.subject.request_id
         if spend_id in self._waits:
             self._waits[spend_id].requests.add(request_id)
             return None
-        if ticket.judgement.decision is not Decision.WAIT:
+        if ticket.judgement.decision is not Decision.WAIT or policy_ms is None:
             return None
         self._waits[spend_id] = Waiting(policy_ms, {request_id})
         return policy_ms

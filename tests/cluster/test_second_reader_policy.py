@@ -7,7 +7,7 @@ from thief import ASKS, BUDGET, FRIEND, Thief
 
 from cluster.effects import Now
 from cluster.messages import Decision, Gone, PartialSignatures
-from cluster.node import Answer
+from cluster.node import Answer, ClockConfirmed
 from taproot import Payment
 
 MINUTE_MS = 60_000
@@ -49,6 +49,24 @@ def test_a_delay_goes_on_while_one_request_for_it_is_open(restarted: bool) -> No
         thief.world.restart("node0")
         ticked(thief)  # its clock runs on from what was written down
     thief.world.advance(21 * MINUTE_MS)
+    assert thief.judged("node0", psbt).decision is Decision.APPROVE
+
+
+def test_hours_that_a_node_was_away_count_for_no_delay_that_begins_before_it_knows_of_them() -> None:
+    """A coordinator that kept the time from a node began a delay in its past, and then let it hear the time."""
+    thief = Thief(WAITS)
+    world = thief.world
+    world.stop("node0")
+    world.advance(60 * MINUTE_MS)
+    world.restart("node0")
+    psbt = thief.psbt(Payment(FRIEND, 20_000))
+    assert thief.judged("node0", psbt).decision is Decision.WAIT
+    world.advance(MINUTE_MS)
+    world.answer("node0", ClockConfirmed())
+    assert thief.judged("node0", psbt).decision is Decision.WAIT
+    world.advance(19 * MINUTE_MS)
+    assert thief.judged("node0", psbt).decision is Decision.WAIT
+    world.advance(MINUTE_MS)
     assert thief.judged("node0", psbt).decision is Decision.APPROVE
 
 
