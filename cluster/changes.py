@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 
 from cluster.change_rules import Consent, Terms, consent_in, lacking, may_say, rule_of
 from cluster.codec import BadLetter, Letter
-from cluster.journal import Body, ChangeDelayed, ChangeEnded, ChangeProposed, ConsentKept, PolicyKept
+from cluster.journal import (
+    Body,
+    BootKept,
+    ChangeDelayed,
+    ChangeEnded,
+    ChangeProposed,
+    ConsentKept,
+    PolicyKept,
+)
 from cluster.judging import Judge
 from cluster.messages import NO_ID, Kind, PolicyChange, PolicyEnded
 from cluster.policy_letters import MAX_CHANGE_BYTES, MAX_TEXT_BYTES
@@ -40,11 +48,15 @@ DAY_MS = 24 * 3_600_000
 
 @dataclass(slots=True)
 class Pending:
-    """A change that waits: its terms, its texts, since when its cooldown counts, and who has agreed."""
+    """A change that waits: its terms, its texts, since when its cooldown counts, and who has agreed.
+
+    `sure` says that `since_ms` is not the owner's word alone: only then does time that peers vouch for count.
+    """
 
     terms: Terms
     texts: Texts
     since_ms: int
+    sure: bool
     agreed: set[bytes] = field(default_factory=set)
 
 
@@ -75,18 +87,22 @@ class Changes:
         self._proposed_ms: list[int] = []
         self._announced_at_ms: int | None = None
         self._boots: dict[bytes, bytes] = {}
+        # In the first life of a node, and after that from when peers vouch until the owner says otherwise.
+        self._clock_is_sure = True
 
     # Records.
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one of the node's records into account; they come in the order in which they were written."""
         match entry:
+            case BootKept():
+                self._clock_is_sure = False
             case ChangeProposed():
                 self._take(entry, wallet_id)
-            case ChangeDelayed(change_id=change_id, since_ms=since_ms):
+            case ChangeDelayed(change_id=change_id, since_ms=since_ms, sure=sure):
                 pending = self.find(change_id)
                 if pending is not None:
-                    pending.since_ms = since_ms
+                    pending.since_ms, pending.sure = since_ms, sure
             case ConsentKept(change_id=change_id, yes=True):
                 pending = self.find(change_id)
                 if pending is not None:
@@ -101,7 +117,7 @@ class Changes:
             wallet_id, self._me, entry.base_digest, entry.digest, entry.version, entry.since_ms, entry.nonce
         )
         self._proposed_ms = [*self._proposed_ms[1 - MAX_A_DAY :], entry.since_ms]
-        pending = Pending(terms, Texts(entry.text, entry.base), entry.since_ms, {self._me})
+        pending = Pending(terms, Texts(entry.text, entry.base), entry.since_ms, entry.sure, {self._me})
         self.pending[wallet_id] = pending
         return pending
 
@@ -163,6 +179,7 @@ class Changes:
             nonce=turn.random(),
             text=texts.text,
             base=texts.base,
+            sure=self._clock_is_sure,
         )
         turn.note(entry, wallet_id)
         self._announce(self._take(entry, wallet_id), coordinators, turn)
@@ -193,10 +210,26 @@ class Changes:
 
     def clock_set(self, gained_ms: int, turn: Turn) -> None:
         """The owner confirmed the clock, which gained so much by it: no cooldown gets shorter by that."""
-        for wallet_id, pending in self.pending.items():
-            # The slack too: each confirmation grants it anew, and a hundred of them must not add up.
-            pending.since_ms += max(0, gained_ms) + SLACK_MS
-            turn.note(ChangeDelayed(turn.now.wall_ms, pending.terms.id, pending.since_ms), wallet_id)
+        self._clock_is_sure = False
+        for pending in self.pending.values():
+            self._delay(pending, gained_ms, turn)
+
+    def clock_vouched(self, gained_ms: int, turn: Turn) -> None:
+        """Peers vouch for the clock, which gained so much: that counts, but where a change began by no sure clock.
+
+        A machine whose clock came back as it was when it was switched off would else have waited while it was off.
+        """
+        self._clock_is_sure = True
+        for pending in self.pending.values():
+            if not pending.sure:
+                pending.sure = True
+                self._delay(pending, gained_ms, turn)
+
+    def _delay(self, pending: Pending, gained_ms: int, turn: Turn) -> None:
+        # The slack too: each confirmation grants it anew, and a hundred of them must not add up.
+        pending.since_ms += max(0, gained_ms) + SLACK_MS
+        delayed = ChangeDelayed(turn.now.wall_ms, pending.terms.id, pending.since_ms, pending.sure)
+        turn.note(delayed, pending.terms.wallet_id)
 
     # What others say.
 

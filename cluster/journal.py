@@ -51,7 +51,10 @@ class PolicyKept(Body, frozen=True):
 
 
 class ChangeProposed(Body, frozen=True):
-    """The owner wants a looser profile: what binds its id, and the texts that would be in force."""
+    """The owner wants a looser profile: what binds its id, and the texts that would be in force.
+
+    `sure` says that its time is not the owner's word alone (`cluster.changes`).
+    """
 
     version: Count
     base_digest: Bytes32
@@ -60,6 +63,7 @@ class ChangeProposed(Body, frozen=True):
     nonce: Bytes32
     text: ProfileText
     base: ProfileText
+    sure: bool = False
 
 
 class ChangeDelayed(Body, frozen=True):
@@ -67,6 +71,7 @@ class ChangeDelayed(Body, frozen=True):
 
     change_id: Bytes32
     since_ms: Millis
+    sure: bool
 
 
 class ConsentKept(Body, frozen=True):

@@ -280,14 +280,15 @@ class Node:
         return tuple(node.role for node in nodes if node is not None)
 
     def _hear_of_clock(self, turn: Turn) -> None:
-        """The owner's word sets the clock, and shortens no cooldown; the clocks of enough peers are believed in all."""
-        before_ms = self._judge.budget_time(turn.now)
-        self._confirm_clock(turn)
-        self.policies.own.clock_set(self._judge.budget_time(turn.now) - before_ms, turn)
+        """The owner's word sets the clock, and shortens no cooldown."""
+        self.policies.own.clock_set(self._confirm_clock(turn), turn)
 
-    def _confirm_clock(self, turn: Turn) -> None:
+    def _confirm_clock(self, turn: Turn) -> int:
+        """The wall clock is right; how far, in ms, the policy's time went forwards by that."""
+        before_ms = self._judge.budget_time(turn.now)
         self._judge.confirm_clock(turn.now)
         self.signing.verdicts.judge_all(self._coordinators, turn)
+        return self._judge.budget_time(turn.now) - before_ms
 
     def _restore(self, record: Record) -> int:
         """Take one record into account; when it was written, in ms on the wall clock."""
@@ -316,7 +317,7 @@ class Node:
     def _end(self, turn: Turn) -> Step:
         now = turn.now
         if self._clocks.tick(self._coordinators, turn):
-            self._confirm_clock(turn)
+            self.policies.own.clock_vouched(self._confirm_clock(turn), turn)
         clock = self._judge.clock_entry(now)
         if clock is not None:
             turn.note(clock)
