@@ -169,6 +169,17 @@ def test_the_worst_day_with_a_device_stolen(roles: tuple[str, ...], most: dict[t
     assert found == most
 
 
+def test_the_readme_shows_what_who_can_says(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (CONFIGS.parent / "README.md").read_text(encoding="utf-8")
+    block = text.split("$ assent policy who-can ")[1].split("```")[0].splitlines()
+    files = [str(CONFIGS.parent / name) for name in block[0].split()]
+    assert run(["policy", "who-can", *files]) == 0
+    told = capsys.readouterr().out.splitlines()
+    shown = [line for line in block[1:] if line]
+    assert shown
+    assert [line for line in shown if line not in told] == []
+
+
 def test_the_pages_quote_what_is_computed() -> None:
     """docs/howto/dead-phone.md and enterprise-3-of-5.md."""
     pages = {
