@@ -11,8 +11,15 @@ from dataclasses import dataclass
 from enum import Enum
 
 from policy.edits import edits
+from policy.effort import Effort, TooHard
 from policy.profile import Profile
 from policy.strictness import Layers, at_least_as_strict, layers_of
+
+MAX_STEPS = 3_000_000
+"""What proving the direction of the whole may take: some seconds. Beyond it nothing is proved, so a change waits."""
+
+MAX_EDIT_STEPS = 500_000
+"""The same for the single changes together, whose directions are for the eye only."""
 
 
 class Direction(Enum):
@@ -55,9 +62,10 @@ def compare(old: Profile | None, new: Profile) -> Diff:
         text = "there was no policy, so everything was refused"
         return Diff(Direction.LOOSER, (Change(Direction.LOOSER, "", 0, text),))
     before, after = layers_of(old), layers_of(new)
-    whole = _direction(before, after)
+    whole, effort = _direction(before, after, Effort(MAX_STEPS)), Effort(MAX_EDIT_STEPS)
     changes = tuple(
-        Change(_direction(before, edit.layers), edit.path, edit.line, edit.text) for edit in edits(old, new)
+        Change(_direction(before, edit.layers, effort), edit.path, edit.line, edit.text)
+        for edit in edits(old, new)
     )
     if _joined(change.direction for change in changes) is not whole:
         text = f"taken together, the changes are {_WORDS[whole]}"
@@ -73,10 +81,19 @@ _WORDS = {
 }
 
 
-def _direction(old: Layers, new: Layers) -> Direction:
+def _direction(old: Layers, new: Layers, effort: Effort) -> Direction:
     if new == old:
         return Direction.SAME
-    return _of(stricter=at_least_as_strict(new, old), milder=at_least_as_strict(old, new))
+    return _of(stricter=_proved(new, old, effort), milder=_proved(old, new, effort))
+
+
+def _proved(new: Layers, old: Layers, effort: Effort) -> bool:
+    """Whether the new one is proved to be at least as strict; what takes too many steps is not."""
+    try:
+        effort.spend(1)
+        return at_least_as_strict(new, old, effort)
+    except TooHard:
+        return False
 
 
 def _of(*, stricter: bool, milder: bool) -> Direction:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from policy.condition import read_flag
 from policy.conditions import CONDITIONS
+from policy.effort import Effort
 from policy.profile import Clause, Deny, Profile, Tier
-from policy.values import Destinations, Hours, Words
+from policy.values import CoinSet, Destinations, Hours, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +147,9 @@ def _excludes(a: Held, b: Held) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is taken to be so of a spend: tiers that surely fit it, and tiers that may."""
+    """What is taken to be so of a spend: tiers that surely fit it, and tiers that may; every look costs `effort`."""
 
+    effort: Effort
     sure: tuple[Fit, ...]
     maybe: tuple[Fit, ...] = ()
 
@@ -160,6 +162,26 @@ class Known:
     def not_failing(self) -> list[Held]:
         """The clauses that hold or cannot be decided."""
         return [held for fit in self.maybe for held in fit.clauses]
+
+    def look(self, *groups: tuple[Clause, ...]) -> None:
+        """Spend what it takes to hold these clauses against all that is known; TooHard when it is too much."""
+        known = 1
+        for fit in (*self.sure, *self.maybe):
+            known += len(fit.tier.clauses) + len(fit.tier.unless)
+        self.effort.spend(1 + known * sum([_weight(clause) for group in groups for clause in group]))
+
+
+def _weight(clause: Clause) -> int:
+    """About how many steps one look at a clause takes: long lists take longer."""
+    match clause.value:
+        case Destinations(scripts=held) | Words(words=held):
+            return 1 + len(held) // 16
+        case CoinSet() as coins:
+            return 1 + (len(coins.outpoints) + len(coins.paths)) // 16
+        case Hours():
+            return 100
+        case _:
+            return 1
 
 
 def _all_hold(goals: Iterable[Held], holding: list[Held]) -> bool:
@@ -176,6 +198,7 @@ def _none_fails(goals: Iterable[Held], known: Known) -> bool:
 
 def fits(goal: Fit, known: Known) -> bool:
     """Whether a tier surely fits."""
+    known.look(goal.tier.clauses, goal.tier.unless)
     holding = known.holding
     if not _all_hold(goal.clauses, holding):
         return False
@@ -191,6 +214,7 @@ def fits(goal: Fit, known: Known) -> bool:
 
 def may_fit(goal: Fit, known: Known) -> bool:
     """Whether a tier surely fits, or cannot be decided to."""
+    known.look(goal.tier.clauses, goal.tier.unless)
     if not _none_fails(goal.clauses, known):
         return False
     if not goal.unless or any(refutes(held, clause) for clause in goal.unless for held in known.holding):
@@ -201,6 +225,8 @@ def may_fit(goal: Fit, known: Known) -> bool:
 
 def clash(known: Known) -> bool:
     """Whether there is no such spend."""
+    for fit in (*known.sure, *known.maybe):
+        known.look(fit.tier.clauses, fit.tier.unless)
     holding = known.holding
     if any(refutes(a, b) for a in holding for b in (*holding, *known.not_failing)):
         return True
@@ -209,14 +235,17 @@ def clash(known: Known) -> bool:
 
 def denied(rules: Iterable[tuple[Deny, Ground]], known: Known) -> bool:
     """Whether one of these deny rules holds; surely so, where all that is known is sure."""
-    return any(
-        not rule.unless and _none_fails((Held(clause, ground) for clause in rule.clauses), known)
-        for rule, ground in rules
-    )
+    for rule, ground in rules:
+        known.look(rule.clauses)
+        if not rule.unless and _none_fails((Held(clause, ground) for clause in rule.clauses), known):
+            return True
+    return False
 
 
-def covers(new: Deny, new_ground: Ground, old: Deny, old_ground: Ground) -> bool:
+def covers(new: Deny, new_ground: Ground, old: Deny, old_ground: Ground, effort: Effort) -> bool:
     """Whether the new deny rule holds wherever the old one does, and surely wherever the old one surely does."""
+    looks = sum([_weight(clause) for clause in (*new.clauses, *new.unless)])
+    effort.spend(1 + looks * (len(old.clauses) + len(old.unless)))
     theirs = [Held(clause, old_ground) for clause in old.clauses]
     if not _each(theirs, [Held(clause, new_ground) for clause in new.clauses]):
         return False

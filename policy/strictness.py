@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from policy.demands import at_least_the_action, at_least_the_quorum
+from policy.effort import Effort
 from policy.implying import Fit, Ground, Held, Known, clash, covers, denied, fits, ground_of, implies, may_fit
 from policy.profile import ChangeRule, Clause, Deny, IntentRule, Profile, Tier
 from policy.quorum import MAX_TOLD_SETS
@@ -86,9 +87,9 @@ def _bare_tier(tier: Tier) -> Tier:
     )
 
 
-def at_least_as_strict(new: Layers, old: Layers) -> bool:
-    """Whether the new layers together are surely at least as strict as the old ones."""
-    return all(part(new, old) for part in PARTS)
+def at_least_as_strict(new: Layers, old: Layers, effort: Effort) -> bool:
+    """Whether the new layers together are surely at least as strict as the old ones; TooHard beyond the effort."""
+    return all(part(new, old) for part in PARTS) and all(part(new, old, effort) for part in COSTLY)
 
 
 # What runs on every spend.
@@ -115,8 +116,10 @@ def _settings(new: Layers, old: Layers) -> bool:
     return True
 
 
-def _velocity(new: Layers, old: Layers) -> bool:
+def _velocity(new: Layers, old: Layers, effort: Effort) -> bool:
     """Each thing that an old window limits is limited as much by some new one, of at least as small a part."""
+    windows = [sum(len(layer.velocity) for layer in layers) for layers in (new, old)]
+    effort.spend(4 * windows[0] * windows[1])
     return all(
         any(
             mine.implies(theirs) and layer.ground.evil >= other.ground.evil
@@ -200,13 +203,14 @@ def _denies(layers: Layers) -> list[tuple[Deny, Ground]]:
     return [(rule, layer.ground) for layer in layers for rule in layer.deny]
 
 
-def _deny(new: Layers, old: Layers) -> bool:
+def _deny(new: Layers, old: Layers, effort: Effort) -> bool:
     """Where an old rule holds, a new one does; and one that freezes where it froze, one that tells where it told."""
     mine = _denies(new)
     for rule, ground in _denies(old):
+        effort.spend(1 + len(mine))
         if (rule, ground) in mine:
             continue
-        covering = [each for each, other in mine if covers(each, other, rule, ground)]
+        covering = [each for each, other in mine if covers(each, other, rule, ground, effort)]
         if not (
             covering
             and (not rule.freeze or any(each.freeze for each in covering))
@@ -234,7 +238,7 @@ def _at_least(new: Fit, old: Fit, holding: list[Held]) -> bool:
     )
 
 
-def _tiers(new: Layers, old: Layers) -> bool:
+def _tiers(new: Layers, old: Layers, effort: Effort) -> bool:
     """The tiers of each old layer are kept by those of some new one.
 
     Layers that assume different numbers of evil nodes may need two grants at once, which refuses.
@@ -242,7 +246,7 @@ def _tiers(new: Layers, old: Layers) -> bool:
     denies, two = _denies(new), len({layer.ground.evil for layer in old}) > 1
     return all(
         any(
-            _Pair.of(layer, other, denies).holds()
+            _Pair.of(layer, other, denies, effort).holds()
             for layer in new
             if layer.tiers is not None and not (two and layer.ground.evil != other.ground.evil)
         )
@@ -277,9 +281,10 @@ class _Pair:
     denies: list[tuple[Deny, Ground]]
     alike: int
     places: dict[str, int]
+    effort: Effort
 
     @classmethod
-    def of(cls, new: Layer, old: Layer, denies: list[tuple[Deny, Ground]]) -> _Pair:
+    def of(cls, new: Layer, old: Layer, denies: list[tuple[Deny, Ground]], effort: Effort) -> _Pair:
         """Both with their grounds."""
         mine = tuple(Fit(tier, new.ground) for tier in new.tiers or ())
         theirs = tuple(Fit(tier, old.ground) for tier in old.tiers or ())
@@ -287,7 +292,8 @@ class _Pair:
             (place for place, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b),
             min(len(mine), len(theirs)),
         )
-        return cls(mine, theirs, denies, alike, {fit.tier.name: at for at, fit in enumerate(mine)})
+        places = {fit.tier.name: at for at, fit in enumerate(mine)}
+        return cls(mine, theirs, denies, alike, places, effort)
 
     def holds(self) -> bool:
         """Whether the new list is surely at least as strict: its words, and what it tells and freezes."""
@@ -304,17 +310,18 @@ class _Pair:
         mine = self.new[place]
         if _refuses(mine):
             return True
+        known = Known(self.effort, (mine,))
         for other, theirs in enumerate(self.old):
+            self.effort.spend(1 + len(mine.tier.clauses) * len(theirs.tier.limits))
             if mine == theirs:
                 return True
             if self._stands_before(place, theirs):
                 continue
             if not self._answered(place, other):
                 return False
-            if fits(theirs, Known((mine,))):
+            if fits(theirs, known):
                 return True
         # No old tier need fit, and then it was refused.
-        known = Known((mine,))
         return self._never_first(self.new, place, known) or denied(self.denies, known)
 
     def _answered(self, new: int, old: int) -> bool:
@@ -322,7 +329,7 @@ class _Pair:
         mine, theirs = self.new[new], self.old[old]
         if _at_least(mine, theirs, mine.clauses):
             return True
-        both = Known((mine, theirs))
+        both = Known(self.effort, (mine, theirs))
         sure = (
             _at_least(mine, theirs, both.holding)
             or self._never_first_both(new, old)
@@ -331,7 +338,7 @@ class _Pair:
         if not sure:
             return False
         # Where the old tier only may fit, an earlier new one that may fit as well demands as much.
-        known = Known((mine,), (theirs,))
+        known = Known(self.effort, (mine,), (theirs,))
         return (
             clash(known)
             or denied(self.denies, known)
@@ -350,7 +357,8 @@ class _Pair:
         """
         theirs = self.old[place]
         notify, freeze = theirs.tier.notify, theirs.tier.then.freeze
-        if not (notify or freeze) or denied(self._as_loud(notify, freeze), Known((theirs,))):
+        known = Known(self.effort, (theirs,))
+        if not (notify or freeze) or denied(self._as_loud(notify, freeze), known):
             return True
         passes = not _refuses(theirs)
         for other, mine in enumerate(self.new):
@@ -358,7 +366,7 @@ class _Pair:
             enough = loud or (passes and _refuses(mine))
             if not enough and not self._never_first_both(other, place):
                 return False
-            if fits(mine, Known((theirs,))):
+            if fits(mine, known):
                 return True
         return passes
 
@@ -371,7 +379,7 @@ class _Pair:
 
     def _never_first_both(self, new: int, old: int) -> bool:
         """Whether no spend has these two as the first tiers that surely fit."""
-        both = Known((self.new[new], self.old[old]))
+        both = Known(self.effort, (self.new[new], self.old[old]))
         return clash(both) or self._never_first(self.new, new, both) or self._never_first(self.old, old, both)
 
     @staticmethod
@@ -381,6 +389,9 @@ class _Pair:
 
 
 PARTS: tuple[Callable[[Layers, Layers], bool], ...] = (
-    _network, _evil, _settings, _velocity, _receive_only, _frozen, _intents, _change, _deny, _told, _tiers,
+    _network, _evil, _settings, _receive_only, _frozen, _intents, _change, _told,
 )  # fmt: skip
-"""All that is compared, the cheapest first: is the new at least as strict in this?"""
+"""What is compared first: is the new at least as strict in this?"""
+
+COSTLY: tuple[Callable[[Layers, Layers, Effort], bool], ...] = (_velocity, _deny, _tiers)
+"""The same of what grows with the square of a profile's size, or faster."""
