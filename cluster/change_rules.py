@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from cluster.codec import BadLetter, Letter
-from cluster.policy_letters import PolicyConsent
+from cluster.policy_letters import PolicyChange, PolicyConsent
 from cluster.roster import Roster
 from curve import tagged_hash
 from policy import Profile
@@ -43,6 +43,21 @@ class Terms:
             self.since_ms.to_bytes(8, "big"),
             self.nonce,
         )
+
+
+def terms_of(letter: Letter) -> Terms:
+    """The terms of the change that a node announces in this letter; who signed it is checked elsewhere."""
+    body, header = letter.body, letter.header
+    assert isinstance(body, PolicyChange)  # the kind of the letter says so
+    return Terms(
+        header.wallet_id,
+        header.sender,
+        body.base_digest,
+        body.digest,
+        body.version,
+        body.since_ms,
+        body.nonce,
+    )
 
 
 @dataclass(frozen=True, slots=True)

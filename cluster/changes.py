@@ -22,7 +22,7 @@ from cluster.journal import (
     PolicyKept,
 )
 from cluster.judging import Judge
-from cluster.messages import NO_ID, Kind, PolicyChange, PolicyEnded
+from cluster.messages import NO_ID, Kind, PolicyChange, PolicyEnded, PolicyReceipt
 from cluster.policy_letters import MAX_CHANGE_BYTES, MAX_TEXT_BYTES
 from cluster.profiles import Texts, texts_of
 from cluster.roster import Roster
@@ -254,16 +254,21 @@ class Changes:
     def _count(
         self, consent: Consent, pending: Pending, letter: Letter, coordinators: Iterable[bytes], turn: Turn
     ) -> None:
-        if consent.yes and consent.who in pending.agreed:
-            return
-        turn.note(
-            ConsentKept(turn.now.wall_ms, consent.change_id, consent.who, consent.yes, letter.signed),
-            pending.terms.wallet_id,
-        )
-        if consent.yes:
-            pending.agreed.add(consent.who)
-        else:
+        if not consent.yes or consent.who not in pending.agreed:
+            turn.note(
+                ConsentKept(turn.now.wall_ms, consent.change_id, consent.who, consent.yes, letter.signed),
+                pending.terms.wallet_id,
+            )
+        if not consent.yes:
             self._end(pending, "cancelled", consent.who, coordinators, turn)
+            return
+        pending.agreed.add(consent.who)
+        if (
+            self._roster.person(consent.who) is not None
+        ):  # their device waits for it; a node says its yes again
+            receipt = PolicyReceipt(consent.change_id, consent.who)
+            for coordinator in coordinators:
+                turn.tell(Kind.POLICY_RECEIPT, coordinator, receipt, wallet_id=pending.terms.wallet_id)
 
     def greeted(self, coordinator: bytes, boot_id: bytes, turn: Turn) -> None:
         """A coordinator spoke: one that has just started is told again of what is pending."""

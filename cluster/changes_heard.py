@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cluster.change_rules import Terms, may_say, roles_of, rule_of
+from cluster.change_reading import Reading, in_words, read_change
+from cluster.change_rules import Terms, may_say, roles_of, terms_of
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.effects import Notice, Question
 from cluster.journal import Body, ChangeAnswered, ChangeEnded, ChangeHeard
@@ -20,9 +21,6 @@ from cluster.records import NO_WALLET
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.turn import Turn
-from policy.diff import Diff, compare
-from policy.profile import ChangeRule
-from policy.wording import duration
 
 MAX_HEARD = 16
 """How many changes of one node are remembered, and how many it may announce in 24 hours."""
@@ -53,11 +51,12 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What this node read in both texts: the difference, and the rule of the one in force."""
+class _Unreadable:
+    """An announcement that could not be read: whose, when, and why; it is not tried again as it is repeated."""
 
-    diff: Diff
-    rule: ChangeRule
+    node: bytes
+    at_ms: int
+    code: str
 
 
 class HeardChanges:
@@ -70,6 +69,7 @@ class HeardChanges:
         self._wallets = wallets
         self.heard: dict[bytes, Heard] = {}
         self._readings: dict[bytes, Reading] = {}
+        self._unreadable: dict[bytes, _Unreadable] = {}
 
     # Records.
 
@@ -112,9 +112,16 @@ class HeardChanges:
             known.change, known.until_ms = body, letter.header.expires_at_ms
             self._repeat(known, coordinators, turn)
             return
+        unreadable = self._unreadable.get(heard.terms.id)
+        if unreadable is not None:
+            raise BadLetter(unreadable.code, "it could not be read when it came first")
         if self._crowded(heard.terms.node, turn.now.wall_ms):
             raise BadLetter("change-crowded", "this node announces too many changes")
-        reading = self._compare(heard)
+        try:
+            reading = self._compare(heard)
+        except BadLetter as bad:
+            self._unreadable[heard.terms.id] = _Unreadable(heard.terms.node, turn.now.wall_ms, bad.code)
+            raise
         turn.note(ChangeHeard(turn.now.wall_ms, letter.signed), heard.terms.wallet_id)
         self._take(heard)
         self._readings[heard.terms.id] = reading
@@ -127,8 +134,12 @@ class HeardChanges:
             self._say(known, known.answered, coordinators, turn)
 
     def _crowded(self, node: bytes, wall_ms: int) -> bool:
+        """Whether so many of this node's were read within a day, or could not be: each costs seconds at worst."""
+        since_ms = wall_ms - DAY_MS
+        self._unreadable = {i: one for i, one in self._unreadable.items() if one.at_ms > since_ms}
         theirs = [one for one in self.heard.values() if one.terms.node == node]
-        return sum(one.heard_at_ms > wall_ms - DAY_MS for one in theirs) >= MAX_HEARD
+        unreadable = sum(one.node == node for one in self._unreadable.values())
+        return sum(one.heard_at_ms > since_ms for one in theirs) + unreadable >= MAX_HEARD
 
     def hear_ended(self, letter: Letter, turn: Turn) -> None:
         """A node says how its change ended; one that was never heard of here is nobody's business."""
@@ -211,9 +222,7 @@ class HeardChanges:
             reading = self.reading(heard)
         except ValueError as error:
             return (self._headline(heard), f"its texts no longer load here: {error}")
-        changes = (f"{one.direction.value}: {one.text}" for one in reading.diff.changes)
-        wait = f"in force {duration(reading.rule.cooldown_ms)} after it was proposed, at the earliest"
-        return (self._headline(heard), *changes, wait)
+        return (self._headline(heard), *in_words(reading))
 
     # Inside.
 
@@ -233,27 +242,9 @@ class HeardChanges:
 
     def _compare(self, heard: Heard) -> Reading:
         """Read both texts; BadLetter unless they load and are what the digests say."""
-        change, profiles = heard.change, self._judge.profiles
-        try:
-            old = profiles.read(Texts(change.old_text, change.old_base))
-            new = profiles.read(Texts(change.text, change.base))
-        except ValueError:
-            raise BadLetter("change-text", "the texts of the change do not load here") from None
-        if (old.digest, new.digest) != (change.base_digest, change.digest):
-            raise BadLetter("change-digest", "the texts are not what the digests say")
-        return Reading(compare(old, new), rule_of(old))
+        return read_change(heard.change, lambda *texts: self._judge.profiles.read(Texts(*texts)))
 
 
 def _heard(letter: Letter, at_ms: int) -> Heard:
-    body, header = letter.body, letter.header
-    assert isinstance(body, PolicyChange)  # the kind of the letter says so
-    terms = Terms(
-        header.wallet_id,
-        header.sender,
-        body.base_digest,
-        body.digest,
-        body.version,
-        body.since_ms,
-        body.nonce,
-    )
-    return Heard(terms, body, at_ms, header.expires_at_ms)
+    assert isinstance(letter.body, PolicyChange)  # the kind of the letter says so
+    return Heard(terms_of(letter), letter.body, at_ms, letter.header.expires_at_ms)

@@ -17,6 +17,7 @@ from cluster.party import Party
 from cluster.people import Person
 from cluster.records import Record
 from cluster.roster import CoordinatorEntry
+from cluster.settings import profile_of_texts
 from cluster.transport import NodeEndpoint, NodeLinks
 from cluster.transport.dialer import LinkState
 
@@ -111,6 +112,7 @@ class PersonLine(_Line):
                 boot_id=os.urandom(16),
                 coordinator=entry.identity,
                 records=party.records,
+                read_texts=profile_of_texts,
             )
         except ValueError as error:
             raise StateError(f"{party.place.database}: {error}") from None

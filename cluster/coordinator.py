@@ -121,12 +121,12 @@ class Coordinator:
         elif kind is Kind.KEYGEN_REQUEST:
             self.keygen.request(letter, turn)
         elif kind is Kind.STATUS_QUERY:
-            self.people.query(letter, turn) if role == "person" else self._query(letter, turn)
+            self._asked(letter, turn) if role == "person" else self._query(letter, turn)
         elif kind is Kind.PERSON_SAYS:
             self.people.says(letter, turn)
         elif kind is Kind.PERSON_RECEIPT:
             self.people.receipt(letter, turn)
-        elif kind in {Kind.POLICY_CHANGE, Kind.POLICY_CONSENT, Kind.POLICY_ENDED}:
+        elif kind in {Kind.POLICY_CHANGE, Kind.POLICY_CONSENT, Kind.POLICY_ENDED, Kind.POLICY_RECEIPT}:
             self.policies.carry(letter, turn)
         elif kind in {Kind.CLOCK_ASK, Kind.CLOCK_SAID}:
             self._clocks.carry(letter, turn)
@@ -158,6 +158,11 @@ class Coordinator:
             clock_ms=turn.now.wall_ms,
             wallets=(),
         )
+
+    def _asked(self, letter: Letter, turn: Turn) -> None:
+        """A person asks: of changes of policies, or of requests and wallets."""
+        if not self.policies.query(letter, turn):
+            self.people.query(letter, turn)
 
     def _query(self, letter: Letter, turn: Turn) -> None:
         if letter.header.request_id != NO_ID:

@@ -27,7 +27,14 @@ from cluster.keygen_letters import (
     RecoveryAck,
 )
 from cluster.people_letters import OpenList, OpenRequest, PersonReceipt, PersonRelay, PersonSays, WalletShown
-from cluster.policy_letters import PolicyChange, PolicyConsent, PolicyEnded, PolicyRelay
+from cluster.policy_letters import (
+    ChangeList,
+    PolicyChange,
+    PolicyConsent,
+    PolicyEnded,
+    PolicyReceipt,
+    PolicyRelay,
+)
 from cluster.status_letters import NodeStatus, Status, StatusQuery
 from cluster.wire_types import (
     MAX_NODES,
@@ -52,8 +59,9 @@ __all__ = [
     "NonceRequest", "Nonces", "OrderEntry", "Order", "PartialSignatures", "Gone", "Busy", "Withdraw", "Final",
     "StatusQuery", "NodeStatus", "Status", "KeygenRequest", "KeygenPropose", "KeygenConsent", "KeygenStart",
     "KeygenMessage", "KeygenCertificate", "KeygenFault", "RecoveryAck", "KeygenFinal", "PolicyChange",
-    "PolicyConsent", "PolicyEnded", "PolicyRelay", "PersonSays", "PersonRelay", "PersonReceipt",
-    "OpenRequest", "OpenList", "WalletShown", "ClockAsk", "ClockSaid", "ClockRelay",
+    "PolicyConsent", "PolicyEnded", "PolicyReceipt", "PolicyRelay", "ChangeList",
+    "PersonSays", "PersonRelay", "PersonReceipt", "OpenRequest", "OpenList", "WalletShown",
+    "ClockAsk", "ClockSaid", "ClockRelay",
 ]  # fmt: skip
 
 PROTOCOL_VERSION = 1
@@ -114,6 +122,8 @@ class Kind(IntEnum):
     POLICY_CONSENT = 51
     POLICY_ENDED = 52
     POLICY_RELAY = 53
+    POLICY_RECEIPT = 54
+    CHANGE_LIST = 55
     CLOCK_ASK = 60
     CLOCK_SAID = 61
     CLOCK_RELAY = 62
@@ -298,7 +308,9 @@ Body = (
     | PolicyChange
     | PolicyConsent
     | PolicyEnded
+    | PolicyReceipt
     | PolicyRelay
+    | ChangeList
     | ClockAsk
     | ClockSaid
     | ClockRelay
@@ -372,6 +384,8 @@ KINDS: dict[Kind, KindRule] = {
     Kind.CLOCK_SAID: _rule(ClockSaid, _SMALL, "node", "nothing", "is ignored"),
     Kind.CLOCK_RELAY: _rule(ClockRelay, _SMALL, "coordinator", "nothing", "as the letter inside"),
     Kind.POLICY_RELAY: _rule(PolicyRelay, 513 * 1024, "coordinator", "nothing", "as the letter inside"),
+    Kind.POLICY_RECEIPT: _rule(PolicyReceipt, 1024, "node", "the person's consent", "is ignored"),
+    Kind.CHANGE_LIST: _rule(ChangeList, 128 * 1024, "coordinator", "nothing", "replaces the older one"),
     Kind.PERSON_SAYS: _rule(PersonSays, 1024, "person", "what was said", "the stored state of that request"),
     Kind.PERSON_RELAY: _rule(
         PersonRelay, 2 * 1024, "coordinator", "what the person said", "the stored receipt"

@@ -21,18 +21,22 @@ from cluster.messages import (
     NO_ID,
     PROTOCOL_VERSION,
     Busy,
+    ChangeList,
     Hello,
     Kind,
     OpenList,
     OpenRequest,
     PersonReceipt,
     PersonSays,
+    PolicyRelay,
     Propose,
     SignedLetter,
     Status,
     StatusQuery,
     WalletShown,
 )
+from cluster.people_changes import ChangesSeen
+from cluster.profiles import ReadTexts
 from cluster.records import Head, Record
 from cluster.restoring import sense_made_of
 from cluster.roster import Charter, Roster, RosterError, check_charter
@@ -81,6 +85,16 @@ class RequestView:
             if body is not None and (receipt.said_at_ms, receipt.yes) == (body.said_at_ms, body.yes)
         )
 
+    @property
+    def heard_by_enough(self) -> bool:
+        """Whether a yes counts with some node, or too few nodes lack a no to sign.
+
+        That it is signed already excuses only a yes: whoever holds a no back would say so.
+        """
+        charter, is_yes = self.subject.wallet.charter, self.body is not None and self.body.yes
+        enough = 1 if is_yes else charter.n - charter.t + 1
+        return len(self.kept_by()) >= enough or (is_yes and self.state == "final")
+
 
 class Person:
     """One person's device, over the records of its earlier runs, and over one coordinator at a time."""
@@ -94,6 +108,7 @@ class Person:
         boot_id: bytes,
         coordinator: bytes,
         records: Iterable[Record],
+        read_texts: ReadTexts,
     ) -> None:
         """Read the records again, in order; raises ValueError when one of them makes no sense."""
         self.roster = roster
@@ -113,6 +128,9 @@ class Person:
         kept = tuple(records)
         self.wallets = known_wallets(kept)
         self._last_said = _last_said(kept)
+        self.changes = ChangesSeen(roster, identity.public, coordinator, read_texts)
+        for record in kept:
+            self.changes.restore(read(record))
 
     def start(self, now: Now, entropy: bytes) -> Step:
         """Say Hello, and ask what is open."""
@@ -134,6 +152,9 @@ class Person:
     def says(self, request_id: bytes, yes: bool, now: Now, entropy: bytes) -> Step:
         """Sign a yes or no to a request that was read here; ValueError when it can no longer be answered."""
         view = self.views[request_id]
+        if self.clock_differs_ms > 0:
+            # No node would take it, and what was said once is never followed by anything older.
+            raise ValueError("this machine's clock is ahead of the coordinator's: set it right")
         turn = self._turn(now, entropy)
         spend_id, wallet_id = view.subject.spend_id, view.subject.wallet.wallet_id
         said_at_ms = max(now.wall_ms, self._last_said.get(spend_id, 0) + 1)
@@ -153,6 +174,18 @@ class Person:
         view.said, view.body, view.taken, view.fault = signed, body, False, ""
         turn.note(PersonSaidKept(now.wall_ms, signed, 0), wallet_id)
         self._said_at_ms = None
+        return self._end(turn)
+
+    def look_at_changes(self, wanted: Iterable[bytes] | None, now: Now, entropy: bytes) -> Step:
+        """Ask anew which changes of policies were announced, and read only these of them; None for all."""
+        turn = self._turn(now, entropy)
+        self.changes.look(wanted, turn)
+        return self._end(turn)
+
+    def says_of_change(self, change_id: bytes, yes: bool, now: Now, entropy: bytes) -> Step:
+        """Agree to a change that was read here, or cancel it; ValueError when it is not theirs to say, or too late."""
+        turn = self._turn(now, entropy)
+        self.changes.says(change_id, yes, turn)
         return self._end(turn)
 
     def receive(self, sender: bytes, letter: bytes, signature: bytes, now: Now, entropy: bytes) -> Step:
@@ -199,6 +232,7 @@ class Person:
     def _ask(self, turn: Turn) -> None:
         """For what is missing, and for how those stand that something was said of."""
         self._fetch(turn)
+        self.changes.ask(turn)
         for request_id, view in self.views.items():
             if view.said is not None and view.state != "final":
                 wallet_id = view.subject.wallet.wallet_id
@@ -250,6 +284,12 @@ class Person:
                 self._request(request_id, request)
             case Status() as status if request_id in self.views:
                 self._status(self.views[request_id], status, turn.now)
+            case ChangeList() as found:
+                self.changes.hear_list(found)
+            case PolicyRelay() as relay:
+                self.changes.hear(relay, turn.now.wall_ms)
+            case Status(state="rejected", codes=codes) if self.changes.asked_for(request_id):
+                self.changes.hear_unknown(request_id, next(iter(codes), "rejected"))
             case Status() as status:
                 if status.state == "rejected" and request_id in {e.request_id for e in self.listed or ()}:
                     self.unread[request_id] = next(iter(status.codes), "rejected")
@@ -258,6 +298,7 @@ class Person:
             case _:
                 raise BadLetter("letter-kind", f"a person has no use for a {letter.header.kind.name}")
         self._fetch(turn)
+        self.changes.ask(turn)
 
     def _hello(self, hello: Hello, now: Now) -> None:
         ahead_ms = now.wall_ms - hello.clock_ms

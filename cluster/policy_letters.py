@@ -1,4 +1,4 @@
-"""The letters by which nodes tell each other of a looser policy, agree to it, cancel it, and hear how it ended.
+"""The letters about a looser policy: nodes announce it to each other and to people, who agree, or cancel it.
 
 Each is signed by the node (or person) that says it and passed on whole: the coordinator can carry a change, or
 drop it, but never make one.
@@ -10,13 +10,16 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from cluster.wire_types import Bytes32, Code, Count, Millis, SignedLetter
+from cluster.wire_types import MAX_NODES, Bytes32, Code, Count, Millis, SignedLetter
 
 MAX_TEXT_BYTES = 256 * 1024
 """The largest profile, or base, that a record or a letter holds."""
 
 MAX_CHANGE_BYTES = 500 * 1024
 """The most that the texts of one change may have together: they travel in one letter."""
+
+MAX_ANNOUNCED = 8
+"""Of how many changes of one node a coordinator keeps the newest announcement, to show them to people."""
 
 ProfileText = Annotated[str, Meta(max_length=MAX_TEXT_BYTES)]
 
@@ -57,8 +60,29 @@ class PolicyEnded(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tr
     by: Bytes32
 
 
+class PolicyReceipt(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """This node has a person's consent to a change of its policy."""
+
+    change_id: Bytes32
+    person: Bytes32
+
+
 class PolicyRelay(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """One of the letters above, passed on as it was signed; `kind` says which."""
 
     kind: Count
     letter: SignedLetter
+
+
+class OpenChange(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """One change that a person may look at: its id, as the coordinator computed it, its node and its wallet."""
+
+    change_id: Bytes32
+    node: Bytes32
+    wallet_id: Bytes32
+
+
+class ChangeList(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """Which changes were announced lately; the announcements themselves are asked for."""
+
+    changes: Annotated[tuple[OpenChange, ...], Meta(max_length=MAX_NODES * MAX_ANNOUNCED)]

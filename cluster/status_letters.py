@@ -12,7 +12,8 @@ from cluster.wire_types import MAX_NODES, Bytes32, Code, SignedLetter
 class StatusQuery(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """A client asks how its request, its keygen (header's request id) or the cluster (no id) stands.
 
-    A person asks for what is open (no id), for a request or a wallet (its id), and how a request stands.
+    A person asks for what is open (no id), for a request or a wallet (its id), and how a request stands; and for
+    the `changes` of policies that were announced, or for one `change` (the request id is the change's).
     """
 
     want: Code

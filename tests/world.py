@@ -290,7 +290,9 @@ class World:
             seat.machine = Coordinator(records=list(seat.disk), **common)
         elif name in self.people:
             coordinator = self.seats["coord"].identity.public
-            seat.machine = Person(records=list(seat.disk), coordinator=coordinator, **common)
+            seat.machine = Person(
+                records=list(seat.disk), coordinator=coordinator, read_texts=profile_of_texts, **common
+            )
         else:
             seat.machine = Client(coordinator=self.seats["coord"].identity.public, **common)
         self.perform(name, seat.machine.start(self.now, self.entropy()))
@@ -399,6 +401,14 @@ class World:
                 f"{name} cannot read it: {self.person(name).trouble} {self.person(name).unread}"
             )
         self.perform(name, self.person(name).says(request_id, yes, self.now, self.entropy()))
+
+    def says_of_change(self, name: str, change_id: bytes, yes: bool) -> None:
+        """A person looks at the changes of policies, finds this one, and agrees to it or cancels it."""
+        person = self.person(name)
+        self.perform(name, person.look_at_changes(None, self.now, self.entropy()))
+        if not self.run(lambda: change_id in person.changes.views):
+            raise AssertionError(f"{name} cannot read it: {person.trouble} {person.changes.unread}")
+        self.perform(name, person.says_of_change(change_id, yes, self.now, self.entropy()))
 
     def answer(self, name: str, answer: OwnerSays) -> None:
         """A node's owner speaks."""

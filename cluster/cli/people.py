@@ -24,7 +24,7 @@ from cluster.roster import Roster, match_words
 from cluster.schemes import Wallet
 from policy import describe
 
-__all__ = ["answer", "requests"]
+__all__ = ["LOOK_S", "answer", "as_person", "requests"]
 
 LOOK_S = 30.0
 """How long to wait for what is listed."""
@@ -46,7 +46,7 @@ _REJECTED = {
 @click.option("--all", "everything", is_flag=True, help="Also those that were refused lately.")
 def requests(call: Call, *, everything: bool) -> None:
     """Show what is open in the cluster, each request read here from its client's own letter (person)."""
-    with _as_person(call) as (line, roster):
+    with as_person(call) as (line, roster):
         _look(call, line, None)
         person = line.person
         listed = [entry for entry in person.listed or () if everything or entry.state == "open"]
@@ -67,7 +67,7 @@ def requests(call: Call, *, everything: bool) -> None:
 
 def answer(call: Call, prefix: str, *, yes: bool, sure: bool) -> None:
     """Sign a yes or no to the one request whose id starts so, and wait until the nodes have it."""
-    with _as_person(call) as (line, roster):
+    with as_person(call) as (line, roster):
         view = _find(call, line, prefix)
         call.output.talk(_text(view, roster))
         if yes and not sure and call.passphrase.asks:
@@ -108,17 +108,17 @@ def _answered(call: Call, view: RequestView, roster: Roster, verdicts: Verdicts,
     )
     if view.fault:
         raise Refused(_REJECTED.get(view.fault, f"the coordinator did not take it ({view.fault})"))
-    enough = 1 if yes else charter.n - charter.t + 1
-    if len(kept) < enough and view.state != "final":
-        what = "counts" if yes else "can stop it"
-        raise Waiting(
-            f"{len(kept)} of {charter.n} nodes have it, and it {what} once {enough} do: the coordinator carries it "
-            "on, or give the same command again"
-        )
+    if view.heard_by_enough:
+        return
+    have = f"{len(kept)} of {charter.n} nodes have it"
+    if view.state == "final":
+        raise Refused(f"the coordinator says that it is signed already, and {have}: ask a node's owner")
+    what = "counts once one does" if yes else f"can stop it once {charter.n - charter.t + 1} do"
+    raise Waiting(f"{have}, and it {what}: the coordinator carries it on, or give the same command again")
 
 
 @contextmanager
-def _as_person(call: Call) -> Iterator[tuple[PersonLine, Roster]]:
+def as_person(call: Call) -> Iterator[tuple[PersonLine, Roster]]:
     """A person's data directory, locked and unlocked, and the line to the coordinator, while the block runs."""
     with opened(call.place(), "person") as party:
         roster = party.need_roster()

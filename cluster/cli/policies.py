@@ -1,8 +1,7 @@
-"""`assent policy`: put a profile in force at a node, and see, agree to or cancel what would loosen one."""
+"""`assent policy`: put a profile in force at a node, show it, and say what another would change."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -10,10 +9,11 @@ import click
 
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.owner import ask_node, proven
+from cluster.cli.policy_changes import CHANGES, difference
 from cluster.cli.policy_owner import OWNER_TOOLS, show_budgets
 from cluster.cli.policy_tools import TOOLS
 from cluster.cli.profile_files import profile_of, profiles_of, read_profile_files, wall_ms
-from cluster.errors import Refused, StateError, UsageError, Waiting, one_line
+from cluster.errors import StateError, Waiting
 from cluster.party import Party, opened
 from cluster.profiles import Profiles, Texts, Weighing
 from cluster.records import NO_WALLET
@@ -25,7 +25,7 @@ __all__ = ["policy"]
 Found = dict[str, object]
 
 
-@click.group(commands=[*TOOLS, *OWNER_TOOLS])
+@click.group(commands=[*TOOLS, *OWNER_TOOLS, *CHANGES])
 def policy() -> None:
     """Set, show, compare and change the policy in force at a node."""
 
@@ -59,7 +59,7 @@ def policy_set(call: Call, *, file: Path, base: Path | None, wallet: str) -> Non
         return
     request: Found = {"do": "set-policy", "text": texts.text, "base": texts.base, "wallet": wallet}
     reply = proven(call, place, request)
-    for line in _difference(reply):
+    for line in difference(reply):
         call.output.talk(line)
     if reply["in_force"]:
         digest, version = cast("str", reply["digest"]), cast("int", reply["version"])
@@ -155,44 +155,6 @@ def policy_show(call: Call, *, wallet: str, budgets: bool) -> None:
     call.output.give(shown, cast("str", shown["text"]).rstrip("\n"))
 
 
-@policy.command("changes")
-@common
-def policy_changes(call: Call) -> None:
-    """Show the looser profiles that wait here, and those that other nodes have announced."""
-    found = cast("list[Found]", ask_node(call.place(), {"do": "changes"})["changes"])
-    shown = "\n\n".join(_change_shown(change) for change in found) or "no change of a policy is known here"
-    call.output.give({"changes": found}, shown)
-
-
-@policy.command("consent")
-@common
-@passphrase_options
-@click.option("--yes", is_flag=True, help="Do not ask (for scripts).")
-@click.argument("change_id", metavar="CHANGE-ID")
-def policy_consent(call: Call, *, change_id: str, yes: bool) -> None:
-    """Agree, as the owner of this node, to another node's looser policy."""
-    place = call.place()
-    change = _find_change(place, change_id)
-    call.output.talk(_change_shown(change))
-    if not yes and call.passphrase.asks and not click.confirm("Agree to this?", err=True):
-        raise Refused("not agreed; nothing was changed")
-    reply = proven(call, place, {"do": "answer", "id": change["id"], "yes": True})
-    about = cast("Found", reply["about"])
-    call.output.give({"id": str(about["id"]), "state": str(about["state"])}, f"agreed: {about['id']}")
-
-
-@policy.command("cancel")
-@common
-@click.argument("change_id", metavar="CHANGE-ID")
-def policy_cancel(call: Call, *, change_id: str) -> None:
-    """Cancel a change: one's own, or another node's where its policy gives this node a say. At once, and for good."""
-    place = call.place()
-    change = _find_change(place, change_id)
-    reply = ask_node(place, {"do": "answer", "id": change["id"], "yes": False})
-    about = cast("Found", reply["about"])
-    call.output.give({"id": str(about["id"]), "state": str(about["state"])}, f"cancelled: {about['id']}")
-
-
 @policy.command("diff")
 @common
 @click.option(
@@ -242,16 +204,6 @@ def _profiles_of_node(call: Call, place: DataDir, wallet: str) -> Profiles:
 # Small things.
 
 
-def _find_change(place: DataDir, prefix: str) -> Found:
-    found = cast("list[Found]", ask_node(place, {"do": "find", "prefix": prefix.lower()})["found"])
-    changes = [one for one in found if one["kind"] == "policy-change"]
-    if len(prefix) < 8 or len(changes) != 1:
-        raise UsageError(
-            "CHANGE-ID: give at least 8 hex digits of one; `assent policy changes` shows the ids"
-        )
-    return changes[0]
-
-
 def _lines(weighing: Weighing) -> list[str]:
     if weighing.first:
         return ["nothing was in force: the first profile"]
@@ -259,35 +211,7 @@ def _lines(weighing: Weighing) -> list[str]:
         {"direction": one.direction.value, "line": one.line, "text": one.text}
         for one in weighing.diff.changes
     ]
-    return _difference({"direction": weighing.diff.direction.value, "changes": changes})
-
-
-def _difference(facts: Found) -> list[str]:
-    """A difference as lines: which way it goes, then each change."""
-    changes = cast("Sequence[Found]", facts["changes"])
-    words = {"same": "the same", "both": "looser and tighter", "first": "the first profile here"}
-    rows = [f"against the profile in force: {words.get(str(facts['direction']), facts['direction'])}"]
-    for one in changes:
-        where = f" (line {one['line']})" if one["line"] else ""
-        rows.append(f"  {one['direction']}: {one_line(str(one['text']))}{where}")
-    return rows
-
-
-def _change_shown(change: Found) -> str:
-    if "version" not in change:
-        return f"change {change['id']}: {change['state']}"
-    wallet = change["wallet"] or "every wallet without its own"
-    rows = [
-        f"change {change['id']}",
-        f"  {one_line(str(change['node']))}, {one_line(str(wallet))}: version {change['version']}, {change['state']}",
-    ]
-    rows += [f"  {row.strip()}" for row in _difference(change)[1:]]
-    if change["own"]:
-        rows.append(f"  agreed: {', '.join(cast('list[str]', change['consents']))}")
-        rows += [f"  still missing: {one}" for one in cast("list[str]", change["missing"])]
-    for one in cast("list[str]", change["can"]):
-        rows.append(f"  you may: assent policy {one} {str(change['id'])[:16]}")
-    return "\n".join(rows)
+    return difference({"direction": weighing.diff.direction.value, "changes": changes})
 
 
 def _runs(place: DataDir) -> bool:

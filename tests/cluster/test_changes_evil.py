@@ -138,9 +138,9 @@ def test_texts_that_are_not_what_the_digests_say_are_not_heard() -> None:
     before = len(world.kept("node1", ChangeHeard))
     for lie, code in (
         (replace(true, nonce=b"\x01" * 32, text=true.old_text), "change-digest"),
-        (replace(true, nonce=b"\x01" * 32, old_text=true.text), "change-digest"),
-        (replace(true, nonce=b"\x01" * 32, text="schema: 9\n"), "change-text"),
-        (replace(true, nonce=b"\x01" * 32, base="schema: 9\n"), "change-text"),
+        (replace(true, nonce=b"\x02" * 32, old_text=true.text), "change-digest"),
+        (replace(true, nonce=b"\x03" * 32, text="schema: 9\n"), "change-text"),
+        (replace(true, nonce=b"\x04" * 32, base="schema: 9\n"), "change-text"),
     ):
         forged(world, node0, lie)
         assert world.complaints("node1")[-1] == code
@@ -178,6 +178,27 @@ def test_a_node_that_announces_without_end_fills_neither_disk_nor_memory() -> No
     assert len(world.node("node1").policies.heard.heard) == MAX_HEARD
     world.restart("node1")
     assert world.heard("node1").change.nonce == b"\xff" * 32
+
+
+def test_announcements_that_cannot_be_read_are_tried_once_each_and_count_too() -> None:
+    world = ChangingWorld()
+    world.loosen()
+    true, node0, coord = announced(world), world.identity("node0"), world.identity("coord").public
+    counts = world.node("node1").complaints.counts
+    for _ in range(MAX_HEARD + 20):
+        forged(world, node0, replace(true, nonce=b"\x01" * 32, text="schema: 9\n"))
+    assert counts == {(coord, "change-text"): MAX_HEARD + 20}
+    forged(world, node0, replace(true, nonce=b"\x01" * 32))
+    assert world.heard("node1").change.nonce == true.nonce, "an id that failed once is not read again"
+    forged(world, node0, replace(true, nonce=b"\x02" * 32))
+    assert world.heard("node1").change.nonce == b"\x02" * 32, "and keeps no other from being heard"
+    for number in range(MAX_HEARD):
+        forged(world, node0, replace(true, nonce=number.to_bytes(32, "big"), old_text="schema: 9\n"))
+    assert counts[coord, "change-text"] == 2 * MAX_HEARD - 3 + 21
+    assert counts[coord, "change-crowded"] == 3
+    world.advance(2 * DAY_MS)
+    forged(world, node0, replace(true, nonce=b"\x03" * 32))
+    assert world.heard("node1").change.nonce == b"\x03" * 32
 
 
 def test_a_consent_given_is_repeated_and_kept_over_a_restart() -> None:

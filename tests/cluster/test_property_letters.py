@@ -46,6 +46,7 @@ INNER = (
     Kind.POLICY_CHANGE,
     Kind.POLICY_CONSENT,
     Kind.POLICY_ENDED,
+    Kind.POLICY_RECEIPT,
     Kind.CLOCK_ASK,
     Kind.CLOCK_SAID,
 )
@@ -58,7 +59,7 @@ tiers:
   - name: all
     when: {pays_only: anyone}
     then: approve
-change: {nodes: [role1], cooldown: 48h}
+change: {nodes: [role1], people: {treasurer: 1}, cooldown: 48h}
 """
 WAYS = [("coord", "node0"), ("node1", "coord"), ("client", "coord"), ("coord", "client"), ("node1", "node0")]
 WAYS += [("ann", "coord"), ("coord", "ann")]
@@ -93,6 +94,7 @@ class Stage:
         world.run(ms=1_000)
         heard = next(iter(world.node("node1").policies.heard.heard))
         world.answer("node1", Answer(heard, True))
+        world.says_of_change("ann", heard, True)
         world.run(ms=1_000)
         world.answer("node0", Answer(heard, False))
         world.restart("node2")
@@ -140,6 +142,7 @@ class Stage:
             Kind.POLICY_CHANGE: (Kind.POLICY_RELAY, PolicyRelay(int(Kind.POLICY_CHANGE), inner)),
             Kind.POLICY_CONSENT: (Kind.POLICY_RELAY, PolicyRelay(int(Kind.POLICY_CONSENT), inner)),
             Kind.POLICY_ENDED: (Kind.POLICY_RELAY, PolicyRelay(int(Kind.POLICY_ENDED), inner)),
+            Kind.POLICY_RECEIPT: (Kind.POLICY_RELAY, PolicyRelay(int(Kind.POLICY_RECEIPT), inner)),
             Kind.CLOCK_ASK: (Kind.CLOCK_RELAY, ClockRelay(int(Kind.CLOCK_ASK), inner)),
             Kind.CLOCK_SAID: (Kind.CLOCK_RELAY, ClockRelay(int(Kind.CLOCK_SAID), inner)),
         }

@@ -32,10 +32,10 @@ tiers:
 PEOPLE = {"ann": ("treasurer",), "bob": ("treasurer", "board")}
 
 
-def look(cluster: LocalCluster, name: str) -> Mapping[str, object]:
-    """The one request that a person sees, once there is one."""
+def look(cluster: LocalCluster, name: str, words: tuple[str, ...] = ("requests",)) -> Mapping[str, object]:
+    """The one request, or change of a policy, that a person sees, once there is one."""
     for _ in range(30):
-        found = cluster.run(name, "requests", passphrase=True).need()["requests"]
+        found = cluster.run(name, *words, passphrase=True).need()[words[-1]]
         assert isinstance(found, list)
         if found:
             return dict(found[0])
@@ -88,3 +88,39 @@ def test_two_people_on_their_own_devices(tmp_path: Path) -> None:
         assert cluster.run("home", "requests", passphrase=True).code == 3
         cluster.stop(COORDINATOR)
         assert cluster.run("ann", "requests", passphrase=True).code == 7
+
+
+def test_a_treasurer_agrees_to_a_looser_policy_and_another_cancels_it(tmp_path: Path) -> None:
+    policy = POLICY + "change: {people: {treasurer: 2}, cooldown: 24h}\n"
+    (tmp_path / "loose.yaml").write_text(policy.replace("90_000sat", "95_000sat"))
+    profiles = dict.fromkeys(("home", "phone", "offline"), policy)
+    with LocalCluster(tmp_path / "c", profiles, kdf_memory_mib=19, people=PEOPLE) as cluster:
+        cluster.create()
+        cluster.accept_roster()
+        cluster.start(COORDINATOR, *cluster.nodes)
+        nothing = cluster.run("ann", "policy", "changes", passphrase=True).need()
+        assert nothing == {"changes": [], "unread": []}
+        asked = cluster.run("home", "policy", "set", str(tmp_path / "loose.yaml"), passphrase=True)
+        assert asked.code == 5, asked
+        change = look(cluster, "ann", ("policy", "changes"))
+        assert (change["node"], change["wallet"], change["state"]) == ("home", None, "pending")
+        assert "`limits.amount.sent`: 90_000sat -> 95_000sat" in str(change["changes"])
+        assert change["can"] == ["consent", "cancel"]
+        change_id = str(change["id"])
+        agreed = cluster.run("ann", "policy", "consent", change_id[:12], "--yes", passphrase=True)
+        assert agreed.code == 0, agreed
+        assert agreed.need() == {"id": change_id, "state": "consented", "node": "home", "heard": True}
+        assert "looser: `limits.amount.sent`: 90_000sat -> 95_000sat" in agreed.talk
+        own = cluster.run("home", "policy", "changes").need()["changes"]
+        assert "'consents': ['ann', 'home']" in str(own)
+        again = cluster.run("ann", "policy", "consent", change_id, "--yes", passphrase=True)
+        assert again.code == 0, again
+        ended = cluster.run("bob", "policy", "cancel", change_id, passphrase=True)
+        assert ended.code == 0, ended
+        assert cluster.run("home", "policy", "changes").need()["changes"] == []
+        late = cluster.run("ann", "policy", "consent", change_id, "--yes", passphrase=True)
+        assert late.code == 3, late
+        for words in (("consent", "abcd", "--yes"), ("cancel", "00000000"), ("cancel", "xyzxyzxyz")):
+            assert cluster.run("ann", "policy", *words, passphrase=True).code == 2
+        cluster.stop(COORDINATOR)
+        assert cluster.run("ann", "policy", "changes", passphrase=True).code == 7
