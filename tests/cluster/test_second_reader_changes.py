@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from changing import HOUR_MS, ChangingWorld
+from company import Company
+
+from cluster.codec import Mouth
+from cluster.messages import NO_ID, PROTOCOL_VERSION, Hello, Kind, Status
+from cluster.schemes import SCHEMES
 
 DAY_MS = 24 * HOUR_MS
 
@@ -48,3 +54,56 @@ def test_a_cooldown_that_peers_corrected_counts_what_they_vouch_for_afterwards()
     world.restart("node0")
     assert world.pending().sure, "remembered too"
     assert world.run(lambda: world.limit() == "60_000sat", ms=60_000)
+
+
+# People.
+
+
+def told(company: Company, kind: Kind, body: Status | Hello) -> None:
+    """The coordinator says this to ann, whatever is true."""
+    world, request_id = company.world, company.request_id
+    coord, ann = world.seats["coord"].identity, world.seats["ann"].identity.public
+    mouth = Mouth(coord, world.roster.cluster_id, world.entropy()[:16])
+    signed = mouth.say(kind, ann, body, request_id=request_id, expires_at_ms=world.now.wall_ms + 60_000)
+    step = world.person("ann").receive(
+        coord.public, signed.letter, signed.signature, world.now, world.entropy()
+    )
+    world.perform("ann", step)
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_that_it_is_signed_already_excuses_no_coordinator_that_held_a_no_back(yes: bool) -> None:
+    """Its person was told that all was well, and no node had the no."""
+    company = Company()
+    world = company.world
+    world.person("ann").look(None, world.now, world.entropy())
+    assert world.run(lambda: company.request_id in world.person("ann").views)
+    world.hook = lambda envelope: [envelope] if envelope.kind is not Kind.PERSON_RELAY else []
+    world.says("ann", company.request_id, yes)
+    world.run(ms=3_000)
+    view = world.person("ann").views[company.request_id]
+    assert not view.heard_by_enough
+    told(company, Kind.STATUS, Status("final", (), ()))
+    assert (view.state, view.kept_by()) == ("final", ())
+    assert view.heard_by_enough is yes
+
+
+def test_a_no_that_two_of_three_nodes_have_stops_it() -> None:
+    company = Company()
+    company.says("ann", False)
+    assert company.world.person("ann").views[company.request_id].heard_by_enough
+
+
+def test_nothing_is_said_by_a_clock_that_is_ahead() -> None:
+    """No node took it, and after that none took anything of this person about this spend, a no neither."""
+    company = Company()
+    world = company.world
+    world.person("ann").look(None, world.now, world.entropy())
+    assert world.run(lambda: company.request_id in world.person("ann").views)
+    for ahead_ms in (DAY_MS, 0):
+        clock_ms = world.now.wall_ms - ahead_ms
+        told(company, Kind.HELLO, Hello(PROTOCOL_VERSION, SCHEMES, NO_ID, 0, NO_ID, clock_ms, ()))
+        if ahead_ms:
+            with pytest.raises(ValueError, match="ahead of the coordinator"):
+                world.person("ann").says(company.request_id, False, world.now, world.entropy())
+    company.says("ann", False)
