@@ -36,11 +36,11 @@ from cluster.messages import (
     WalletShown,
 )
 from cluster.people_changes import ChangesSeen
+from cluster.people_records import known_wallets, last_said
 from cluster.profiles import ReadTexts
 from cluster.records import Head, Record
-from cluster.restoring import sense_made_of
 from cluster.roster import Charter, Roster, RosterError, check_charter
-from cluster.schemes import SCHEMES, KeygenTrouble, Wallet, read_wallet
+from cluster.schemes import SCHEMES, KeygenTrouble, read_wallet
 from cluster.subjects import BadRequest, Subject, understand
 from cluster.turn import Turn
 
@@ -127,7 +127,7 @@ class Person:
         self.clock_differs_ms = 0
         kept = tuple(records)
         self.wallets = known_wallets(kept)
-        self._last_said = _last_said(kept)
+        self._last_said = last_said(kept)
         self.changes = ChangesSeen(roster, identity.public, coordinator, read_texts)
         for record in kept:
             self.changes.restore(read(record))
@@ -379,28 +379,3 @@ class Person:
         if about != (*mine, self._mouth.public):
             raise BadLetter("status-receipt", "a receipt that is not this node's for a word of mine")
         return body
-
-
-def known_wallets(records: Iterable[Record]) -> dict[bytes, Wallet]:
-    """The wallets that a person's records hold, by wallet id; ValueError when one makes no sense."""
-    found = {}
-    for height, record in enumerate(records):
-        with sense_made_of(record, height):
-            entry = read(record)
-            if isinstance(entry, WalletKept):
-                wallet = read_wallet(decode(entry.charter, Charter), entry.recovery_data)
-                found[wallet.wallet_id] = replace(wallet, complete=True)
-    return found
-
-
-def _last_said(records: Iterable[Record]) -> dict[bytes, int]:
-    """When this person said their newest word of each spend: the next one must be newer."""
-    found: dict[bytes, int] = {}
-    for height, record in enumerate(records):
-        with sense_made_of(record, height):
-            entry = read(record)
-            if isinstance(entry, PersonSaidKept):
-                body = open_inner(entry.word, Kind.PERSON_SAYS).body
-                assert isinstance(body, PersonSays)
-                found[body.spend_id] = max(found.get(body.spend_id, 0), body.said_at_ms)
-    return found

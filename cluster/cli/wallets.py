@@ -15,7 +15,7 @@ from cluster.desk_facts import wallet_facts
 from cluster.errors import ConfigError, StateError, UsageError
 from cluster.journal import AddressKept
 from cluster.party import opened, read_config
-from cluster.people import known_wallets
+from cluster.people_records import known_wallets
 from cluster.schemes import Wallet
 from cluster.storage import DataDir
 from taproot import RECEIVE, PublicWallet, WalletPath
