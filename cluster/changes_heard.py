@@ -42,12 +42,18 @@ class Heard:
     until_ms: int
     answered: bool | None = None
     ended: str = ""
+    replaced: bool = False
 
     @property
     def state(self) -> str:
         """In one word: how it ended, what this owner said, or that it is pending."""
         said = {None: "pending", True: "consented", False: "cancelled"}
-        return self.ended or said[self.answered]
+        return self.ended or ("replaced" if self.replaced else said[self.answered])
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to say to it."""
+        return bool(self.ended) or self.replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +93,22 @@ class HeardChanges:
                 pass
 
     def _take(self, heard: Heard) -> None:
-        """Keep it; an older one of the same node and wallet is replaced, and the oldest beyond the most are dropped."""
+        """Keep it; the oldest of its node beyond the most are dropped."""
         terms = heard.terms
         theirs = [one for one in self.heard.values() if one.terms.node == terms.node]
-        for one in theirs:
-            if one.terms.wallet_id == terms.wallet_id and not one.ended:
-                one.ended = "replaced"
         for one in theirs[: max(0, len(theirs) + 1 - MAX_HEARD)]:
             del self.heard[one.terms.id]
             self._readings.pop(one.terms.id, None)
         self.heard[terms.id] = heard
+        self._compare_ages(terms)
+
+    def _compare_ages(self, terms: Terms) -> None:
+        """Of one node and wallet only the change that was announced last is open, in whatever order they came."""
+        place = (terms.node, terms.wallet_id)
+        theirs = [one for one in self.heard.values() if (one.terms.node, one.terms.wallet_id) == place]
+        newest = max(reversed(theirs), key=lambda one: one.until_ms)
+        for one in theirs:
+            one.replaced = one is not newest
 
     # What the coordinator brings.
 
@@ -109,7 +121,9 @@ class HeardChanges:
         heard = _heard(letter, turn.now.wall_ms)
         known = self.heard.get(heard.terms.id)
         if known is not None:
-            known.change, known.until_ms = body, letter.header.expires_at_ms
+            if letter.header.expires_at_ms > known.until_ms:
+                known.change, known.until_ms = body, letter.header.expires_at_ms
+                self._compare_ages(known.terms)
             self._repeat(known, coordinators, turn)
             return
         unreadable = self._unreadable.get(heard.terms.id)
@@ -130,7 +144,7 @@ class HeardChanges:
             turn.ask(self._question(heard))
 
     def _repeat(self, known: Heard, coordinators: Iterable[bytes], turn: Turn) -> None:
-        if known.answered is not None and not known.ended:
+        if known.answered is not None and not known.over:
             self._say(known, known.answered, coordinators, turn)
 
     def _crowded(self, node: bytes, wall_ms: int) -> bool:
@@ -168,7 +182,7 @@ class HeardChanges:
     def answer(self, change_id: bytes, yes: bool, coordinators: Iterable[bytes], turn: Turn) -> None:
         """The owner of this node agrees, or cancels; ValueError when it is not theirs to say, or too late."""
         heard = self.heard[change_id]
-        if heard.ended or heard.answered is False:
+        if heard.over or heard.answered is False:
             raise ValueError(f"the change is {heard.state}: there is nothing left to answer")
         if not may_say(self.reading(heard).rule, self._roster, self._me, yes):
             role = "".join(roles_of(self._roster, self._me))
@@ -191,7 +205,7 @@ class HeardChanges:
 
     def rights(self, heard: Heard) -> list[str]:
         """What this node's owner may still say to it: `consent`, `cancel`, or nothing."""
-        if heard.ended or heard.answered is False:
+        if heard.over or heard.answered is False:
             return []
         try:
             rule = self.reading(heard).rule

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from changing import HOUR_MS, ChangingWorld
+from changing import HOUR_MS, WITH_NODES, ChangingWorld
 from company import Company
+from wire import Envelope
 
-from cluster.codec import Mouth
-from cluster.messages import NO_ID, PROTOCOL_VERSION, Hello, Kind, Status
+from cluster.codec import Mouth, open_letter
+from cluster.messages import NO_ID, PROTOCOL_VERSION, Hello, Kind, PolicyRelay, Status
 from cluster.schemes import SCHEMES
 
 DAY_MS = 24 * HOUR_MS
@@ -107,3 +108,36 @@ def test_nothing_is_said_by_a_clock_that_is_ahead() -> None:
             with pytest.raises(ValueError, match="ahead of the coordinator"):
                 world.person("ann").says(company.request_id, False, world.now, world.entropy())
     company.says("ann", False)
+
+
+# What the coordinator keeps back of announcements.
+
+
+def test_an_announcement_that_was_held_back_replaces_no_newer_one() -> None:
+    """The coordinator showed an old one last, and nobody could cancel the one that was pending any more."""
+    world = ChangingWorld(WITH_NODES)
+    held: list[Envelope] = []
+
+    def holding(envelope: Envelope) -> list[Envelope]:
+        if envelope.kind is Kind.POLICY_RELAY and envelope.addressee == "node1":
+            held.append(envelope)
+            return []
+        return [envelope]
+
+    world.hook = holding
+    old = world.loosen(policy=WITH_NODES).terms.id
+    world.run(ms=60_000)
+    world.hook = lambda envelope: [envelope]
+    world.propose_policy("node0", WITH_NODES.replace("50_000sat", "90_000sat"))
+    world.run(ms=1_000)
+    new = world.pending().terms.id
+    assert world.heard("node1").terms.id == new
+    change = open_letter(held[0].letter, held[0].signature, world.identity("coord").public)
+    assert isinstance(change.body, PolicyRelay)
+    again = world.letter(world.identity("coord"), Kind.POLICY_RELAY, change.body, to="node1")
+    world.hand_over("node1", world.identity("coord"), again)
+    heard = world.node("node1").policies.heard.heard
+    assert {i: one.state for i, one in heard.items()} == {old: "replaced", new: "pending"}
+    world.restart("node1")
+    world.say("node1", new, False)
+    assert world.node("node0").policies.own.ended[new].code == "cancelled"
