@@ -68,7 +68,7 @@ class Profiles:
         self._listed.pop(wallet_id, None)
 
     def supersede(self, kept: PolicyKept) -> None:
-        """For the profile for all, where the one in force cannot be read: only its version still counts."""
+        """For a profile in force that cannot be read, where no other is known: only its version still counts."""
         self._floor = kept.version
 
     def settle(self) -> None:

@@ -13,10 +13,13 @@ from cluster.cli.policy_changes import CHANGES, difference
 from cluster.cli.policy_owner import OWNER_TOOLS, show_budgets
 from cluster.cli.policy_tools import TOOLS
 from cluster.cli.profile_files import profile_of, profiles_of, read_profile_files, wall_ms
+from cluster.codec import decode
 from cluster.errors import StateError, Waiting
+from cluster.journal import WalletKept, read
 from cluster.party import Party, opened
 from cluster.profiles import Profiles, Texts, Weighing
 from cluster.records import NO_WALLET
+from cluster.roster import Charter
 from cluster.storage import DataDir
 from policy.diff import compare
 
@@ -81,12 +84,14 @@ def policy_set(call: Call, *, file: Path, base: Path | None, wallet: str) -> Non
 
 def _set_at_rest(call: Call, place: DataDir, texts: Texts, wallet: str) -> None:
     """At a node that does not run: only what tightens, as a cooldown needs a clock and others must hear of it."""
-    if wallet:
-        raise StateError("the node does not run, and --wallet needs it: start it, and give the command again")
     with opened(place, "node") as party:
         party.keys(call.unlock(place))
-        profiles = _profiles_at_rest(call, party)
-        weighing = profiles.weigh(texts, NO_WALLET)
+        wallet_id = _wallet_on_record(party, wallet)
+        profiles = _profiles_at_rest(call, party, wallet_id)
+        is_unreadable = not profiles.kept and profiles.next_version(wallet_id) > 1
+        if wallet and not is_unreadable:
+            raise StateError("--wallet needs a node that runs: start it, and give the command again")
+        weighing = profiles.weigh(texts, wallet_id)
         for line in _lines(weighing):
             call.output.talk(line)
         if weighing.loosens:
@@ -94,8 +99,8 @@ def _set_at_rest(call: Call, place: DataDir, texts: Texts, wallet: str) -> None:
                 "this profile is looser, and the node does not run: start it, and give the command again, "
                 "so that its cooldown begins and the others hear of it"
             )
-        kept = profiles.adopt(texts, NO_WALLET, at_ms=wall_ms(), policy_ms=wall_ms())
-        party.remember(kept)
+        kept = profiles.adopt(texts, wallet_id, at_ms=wall_ms(), policy_ms=wall_ms())
+        party.remember(kept, wallet_id=wallet_id)
     call.output.give(
         {
             "digest": kept.digest.hex(),
@@ -107,15 +112,26 @@ def _set_at_rest(call: Call, place: DataDir, texts: Texts, wallet: str) -> None:
     )
 
 
-def _profiles_at_rest(call: Call, party: Party) -> Profiles:
-    """The profile for all on record; one that no longer loads stops every start, so it may be replaced."""
+def _wallet_on_record(party: Party, name: str) -> bytes:
+    """The id of the wallet of this name; 32 zero bytes where no name is given."""
+    if not name:
+        return NO_WALLET
+    for record in party.records:
+        entry = read(record)
+        if isinstance(entry, WalletKept) and decode(entry.charter, Charter).name == name:
+            return record.wallet_id
+    raise StateError(f"no wallet {name} exists here")
+
+
+def _profiles_at_rest(call: Call, party: Party, wallet_id: bytes = NO_WALLET) -> Profiles:
+    """What is on record under one id; a profile that no longer loads stops every start, so it may be replaced."""
     from cluster.runtime import policies_in_force
 
     profiles = profiles_of(party.place.network)
-    kept = policies_in_force(party).get(NO_WALLET)
+    kept = policies_in_force(party).get(wallet_id)
     if kept is None:
         return profiles
-    profiles.restore(kept, NO_WALLET)
+    profiles.restore(kept, wallet_id)
     try:
         profiles.settle()
     except ValueError as error:

@@ -204,4 +204,5 @@ def _tell_lost(call: Call) -> None:
         "a thousand addresses far"
     )
     call.output.talk("  - earlier requests, refusals and answers: they are asked again")
+    call.output.talk("  - whether a wallet was frozen: `assent freeze` again before `assent policy set`")
     call.output.talk("  - its record chain starts anew, which the coordinator can see")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
-from changing import HOUR_MS, WITH_NODES, ChangingWorld
+from changing import HOUR_MS, OWNER_ALONE, WITH_NODES, ChangingWorld
 from company import Company
+from policed import kept_policy
 from wire import Envelope
 
-from cluster.codec import Mouth, open_letter
+from cluster.cli.commands import run
+from cluster.codec import Mouth, encode, open_letter
+from cluster.journal import WalletKept
 from cluster.messages import NO_ID, PROTOCOL_VERSION, Hello, Kind, PolicyRelay, Status
+from cluster.party import opened
+from cluster.runtime import policies_in_force
 from cluster.schemes import SCHEMES
+from cluster.storage import DataDir
 
 DAY_MS = 24 * HOUR_MS
 
@@ -141,3 +150,37 @@ def test_an_announcement_that_was_held_back_replaces_no_newer_one() -> None:
     world.restart("node1")
     world.say("node1", new, False)
     assert world.node("node0").policies.own.ended[new].code == "cancelled"
+
+
+# A profile of one wallet that no longer loads.
+
+
+def test_a_profile_of_one_wallet_that_no_longer_loads_may_be_replaced_at_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The node did not start with it, and what replaces it needed a node that runs."""
+    monkeypatch.chdir(tmp_path)
+    Path("pass").write_text("correct horse\n")
+    Path("pass").chmod(0o600)
+    Path("alone.yaml").write_text(OWNER_ALONE)
+    init = ["init", "--role", "node", "--name", "home", "--datadir", "home", "--kdf-memory", "19"]
+    assert run([*init, "--passphrase-file", "pass", "--policy", "alone.yaml"]) == 0
+    charter = ChangingWorld().charter()
+    set_it = ["policy", "set", "alone.yaml", "--wallet", charter.name, "--datadir", "home"]
+    place = DataDir(tmp_path / "home", "regtest")
+    for text, code, version in (("", 3, 0), (OWNER_ALONE, 3, 0), ("schema: 9\n", 0, 5)):
+        with opened(place, "node") as party:
+            if not text:
+                party.remember(WalletKept(1, encode(charter), b""), wallet_id=charter.wallet_id)
+            else:
+                party.remember(kept_policy(text, 1, version=4), wallet_id=charter.wallet_id)
+        capsys.readouterr()
+        assert run([*set_it, "--passphrase-file", "pass", "--json"]) == code
+        out, err = capsys.readouterr()
+        if code:
+            assert "start it" in err
+        else:
+            assert json.loads(out)["version"] == version
+    with opened(place, "node") as party:
+        assert policies_in_force(party)[charter.wallet_id].version == 5
+    assert run([*set_it[:3], "--wallet", "none", *set_it[5:], "--passphrase-file", "pass"]) == 3
