@@ -335,7 +335,13 @@ class UsedKept(Body, frozen=True):
 
 
 class RecoveredKept(Body, frozen=True):
-    """This node was rebuilt from words and recovery data: its budgets start exhausted at this time."""
+    """This node was rebuilt from words and recovery data: its budgets start exhausted at this time.
+
+    Written once more, `confirmed`, when the time is confirmed for the first time after: the machine may have been
+    rebuilt with its clock set back, and its windows would else be over at once.
+    """
+
+    confirmed: bool
 
 
 KINDS: dict[str, type[Body]] = {

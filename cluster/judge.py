@@ -50,6 +50,7 @@ class PolicyJudge:
         self.shadow = Shadow(read)
         self._frozen: dict[bytes, str] = {}
         self._exhausted_ms: int | None = None
+        self._recovery_open = False
         self._clock: PolicyClock | None = None
         self._last_ms: int | None = None
         self._written_ms = 0
@@ -62,8 +63,9 @@ class PolicyJudge:
         match entry:
             case PolicyKept():
                 self.profiles.restore(entry, wallet_id)
-            case RecoveredKept(at_ms=at_ms):
-                self._exhausted_ms = at_ms
+            case RecoveredKept(at_ms=at_ms, confirmed=confirmed):
+                self._exhausted_ms = max(self._exhausted_ms or 0, at_ms)
+                self._recovery_open = not confirmed
                 self._last_ms = max(self._last_ms or 0, at_ms)
             case ClockKept(policy_ms=policy_ms):
                 self._last_ms = max(self._last_ms or 0, policy_ms)
@@ -97,6 +99,14 @@ class PolicyJudge:
         assert self._clock is not None  # see_clock made it
         self._clock = self._clock.confirm(wall_ms=now.wall_ms, monotonic_ms=now.monotonic_ms)
         self._written_ms = 0  # so that the confirmed time is written down at once
+
+    def recovery_entry(self, now: Now) -> RecoveredKept | None:
+        """The end of a recovery whose time was never confirmed before: from here on its windows begin to pass."""
+        if not self._recovery_open or self.clock_in_doubt:
+            return None
+        entry = RecoveredKept(self.budget_time(now), confirmed=True)
+        self.restore(entry, NO_ID)
+        return entry
 
     def reading(self, now: Now) -> ClockReading:
         """The policy's time at this moment."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from cluster.effects import Now
 from cluster.grants import Grants
-from cluster.journal import Body, ClockKept, SignedKept
+from cluster.journal import Body, ClockKept, RecoveredKept, SignedKept
 from cluster.messages import NO_ID, Decision
 from cluster.profiles import Profiles
 from cluster.schemes import Wallet
@@ -154,6 +154,9 @@ class Judge(Protocol):
 
     def clock_entry(self, now: Now) -> ClockKept | None:
         """The policy's time, when it is time to write it down again."""
+
+    def recovery_entry(self, now: Now) -> RecoveredKept | None:
+        """What to remember when the time is confirmed for the first time after a recovery."""
 
     def confirm_clock(self, now: Now) -> None:
         """The owner looked at the wall clock and says that it is right."""

@@ -287,6 +287,9 @@ class Node:
         """The wall clock is right; how far, in ms, the policy's time went forwards by that."""
         before_ms = self._judge.budget_time(turn.now)
         self._judge.confirm_clock(turn.now)
+        recovered = self._judge.recovery_entry(turn.now)
+        if recovered is not None:
+            turn.note(recovered)
         self.signing.verdicts.judge_all(self._coordinators, turn)
         return self._judge.budget_time(turn.now) - before_ms
 

@@ -145,6 +145,8 @@ class Profiles:
         """Put a profile in force, whatever it changes; who may is asked before. Returns the record to keep."""
         profile = self.read(texts)
         before = self.listed_since(wallet_id)
+        # While the clock is in doubt the policy's time lies behind: what is listed now must not look older.
+        listed_ms = max(policy_ms, at_ms)
         kept = PolicyKept(
             at_ms=at_ms,
             version=self.next_version(wallet_id),
@@ -154,7 +156,7 @@ class Profiles:
             previous=self.digest_for(wallet_id),
             policy_ms=policy_ms,
             listed=tuple(
-                (script, before.get(script, policy_ms)) for script in sorted(profile.listed_scripts)
+                (script, before.get(script, listed_ms)) for script in sorted(profile.listed_scripts)
             ),
         )
         self.restore(kept, wallet_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import count
 
 from policy.profile import SCHEMA, ChangeRule, IntentRule, Profile, Written
 from policy.reading_cases import read_cases
@@ -11,10 +12,12 @@ from policy.reading_limits import UNLIMITED, read_settings
 from policy.reading_rules import MAX_RULES, read_denies, read_tiers
 from policy.reading_values import (
     FROZEN,
+    MAX_DESCRIPTORS,
     NAME,
     RESERVED,
     Context,
     Readers,
+    ScriptsOf,
     read_bool,
     read_coins,
     read_destination,
@@ -43,7 +46,8 @@ def read_profile(tree: Node, readers: Readers, base: Profile | None = None) -> P
     `base` is the profile that its `extends:` names; a file that extends one may leave out whatever the base says.
     """
     top = Fields(tree, _TOP)
-    readers = replace(readers, address=cache(readers.address))  # one address in many rules is decoded once
+    # One address in many rules is decoded once.
+    readers = replace(readers, address=cache(readers.address), descriptor=_few(readers.descriptor))
     _schema(top)
     name = read_name(top.need("name", "name the profile, such as `name: home`"))
     network_node = top.need("network", "write mainnet, testnet4, signet or regtest")
@@ -125,6 +129,18 @@ def _evil_nodes(node: Node | None, base: Profile | None) -> int | None:
     if node is None:
         return None if base is None else base.evil_nodes
     return NODES.read(node)
+
+
+def _few(read: ScriptsOf) -> ScriptsOf:
+    """The same reader of descriptors, but only for the first few of a file."""
+    numbers = count(1)
+
+    def few(text: str, first: int, last: int, network: Network) -> tuple[bytes, ...]:
+        if next(numbers) > MAX_DESCRIPTORS:
+            raise ValueError(f"a file may hold {MAX_DESCRIPTORS}, and this is one more")
+        return read(text, first, last, network)
+
+    return few
 
 
 def _context(top: Fields, network: Network, readers: Readers, base: Profile | None) -> Context:

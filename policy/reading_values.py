@@ -30,12 +30,17 @@ AddressToScript = Callable[[str, Network], bytes]
 FROZEN = "frozen"
 """The list of coins that must not be spent."""
 
+ScriptsOf = Callable[[str, int, int, Network], tuple[bytes, ...]]
+"""The output scripts of a descriptor from one index to another, both included; ValueError if it cannot be read."""
+
 RESERVED = frozenset({"own", "anyone", "unlimited", FROZEN})
 """What no list of destinations may be called."""
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 WHO = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 MAX_RANGE = 1_000
+MAX_DESCRIPTORS = 8
+"""How many descriptors one file may hold: each costs a tenth of a second, and a file may come from a stranger."""
 _SCRIPT = re.compile(r"script:((?:[0-9a-f]{2}){1,520})")
 _OUTPOINT = re.compile(r"([0-9a-f]{64}):([0-9]{1,9})")
 _PATH = re.compile(r"own/([01])/([0-9]{1,9})")
@@ -51,7 +56,7 @@ class Readers:
 
     address: AddressToScript
     zone: Callable[[str], Zone]
-    descriptor: Callable[[str, int, int, Network], tuple[bytes, ...]]
+    descriptor: ScriptsOf
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,7 +315,7 @@ def _recovered(s: Siege) -> str:
     """A restored disk knows nothing of what it signed."""
     name = s.names["home"]
     s.world.stop(name)
-    s.world.seats[name].disk.append(note(RecoveredKept(s.world.now.wall_ms)))
+    s.world.seats[name].disk.append(note(RecoveredKept(s.world.now.wall_ms, confirmed=False)))
     s.world.restart(name)
     s.world.answer(name, ClockConfirmed())
     return s.asks(good(s))

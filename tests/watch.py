@@ -13,7 +13,7 @@ import wallycore
 from cluster.codec import Letter, open_letter
 from cluster.effects import Now, Step
 from cluster.grants import Grants
-from cluster.journal import Body, ClockKept, FinalKept, RequestKept, SignedKept, read
+from cluster.journal import Body, ClockKept, FinalKept, RecoveredKept, RequestKept, SignedKept, read
 from cluster.judging import Judge, Judgement, Words
 from cluster.messages import Kind, Nonces, PartialSignatures
 from cluster.profiles import Profiles
@@ -69,6 +69,10 @@ class WatchedJudge:
     def clock_entry(self, now: Now) -> ClockKept | None:
         """The other's."""
         return self.inner.clock_entry(now)
+
+    def recovery_entry(self, now: Now) -> RecoveredKept | None:
+        """The other's."""
+        return self.inner.recovery_entry(now)
 
     def confirm_clock(self, now: Now) -> None:
         """For the other."""

@@ -22,7 +22,7 @@ from cluster.codec import encode
 from cluster.coordinator import Coordinator
 from cluster.effects import Now, Outgoing, Step
 from cluster.grants import Grants
-from cluster.journal import Body, ClockKept, SignedKept
+from cluster.journal import Body, ClockKept, RecoveredKept, SignedKept
 from cluster.judging import Judge, Judgement, Words
 from cluster.messages import Decision, SignedLetter
 from cluster.node import Answer, CopyShown, Node, OwnerSays
@@ -160,6 +160,10 @@ class ScriptedJudge:
 
     def clock_entry(self, now: Now) -> ClockKept | None:
         """No clock of its own."""
+        return None
+
+    def recovery_entry(self, now: Now) -> RecoveredKept | None:
+        """Never rebuilt."""
         return None
 
     def confirm_clock(self, now: Now) -> None:

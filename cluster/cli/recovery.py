@@ -171,7 +171,7 @@ def _records(read: list[tuple[Backup, Wallet]], keys: Keys, entry: NodeEntry) ->
     """What the new node starts from; ConfigError unless the words give a share of every wallet."""
     at_ms = time.time_ns() // 1_000_000
     vault = Vault(keys.host_key, keys.sealing_key())
-    records = [note(RosterKept(at_ms, read[0][0].roster)), note(RecoveredKept(at_ms), NO_ID)]
+    records = [note(RosterKept(at_ms, read[0][0].roster)), note(RecoveredKept(at_ms, confirmed=False), NO_ID)]
     for backup, wallet in read:
         charter = wallet.charter
         if charter.participant(entry.identity) is None:

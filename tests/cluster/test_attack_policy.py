@@ -84,7 +84,7 @@ def test_a_recovered_node_signs_nothing_that_has_a_budget_until_its_window_has_p
     thief = Thief(BUDGET)
     world = thief.world
     world.stop("node0")
-    world.seats["node0"].disk.append(note(RecoveredKept(world.now.wall_ms)))
+    world.seats["node0"].disk.append(note(RecoveredKept(world.now.wall_ms, confirmed=False)))
     world.restart("node0")
     assert thief.judged("node0", thief.psbt(pay(1_000), coin=1)).codes == ("policy-velocity-sum",)
     world.advance(DAY_MS - 60_000)

@@ -307,7 +307,7 @@ class TestRecords:
 
     def test_after_a_recovery_what_was_granted_before_is_unusable(self) -> None:
         q, _, _ = self.granted()
-        q.world.seats["node0"].disk.append(note(RecoveredKept(q.world.now.wall_ms)))
+        q.world.seats["node0"].disk.append(note(RecoveredKept(q.world.now.wall_ms, confirmed=False)))
         q.world.restart("node0")
         q.world.answer("node0", ClockConfirmed())
         assert q.codes("node0", q.psbt(1_000, 1)) == ("policy-grant-sum",)

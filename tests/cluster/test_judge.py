@@ -233,7 +233,7 @@ def test_after_a_restart_time_goes_on_from_the_newest_record(world: PolicedWorld
         case "clock":
             judge.restore(ClockKept(7, at), NO_WALLET)
         case "recovered":
-            judge.restore(RecoveredKept(at), NO_WALLET)
+            judge.restore(RecoveredKept(at, confirmed=False), NO_WALLET)
         case "signed":
             about = subject(world, "a")
             judge.restore(replace_budget(signed(judge_of(world), about, START), at), about.wallet.wallet_id)
@@ -278,21 +278,53 @@ def test_the_owners_confirmation_is_written_down_at_once(world: PolicedWorld) ->
 
 
 def test_a_recovered_node_counts_every_budget_as_used_up(world: PolicedWorld) -> None:
-    judge = judge_of(world, RecoveredKept(START.wall_ms), in_force())
+    judge = judge_of(world, RecoveredKept(START.wall_ms, confirmed=False), in_force())
     judge.see_clock(START)
     for ms, expected in ((0, OVER), (DAY_MS - 1, OVER), (DAY_MS, APPROVED)):
         for wallet in (0, 1):
             assert says(judge, subject(world, "a", wallet), later(ms)) == expected
     assert (
-        says(judge_of(world, in_force(UNLIMITED), RecoveredKept(START.wall_ms)), subject(world, "a"))
+        says(
+            judge_of(world, in_force(UNLIMITED), RecoveredKept(START.wall_ms, confirmed=False)),
+            subject(world, "a"),
+        )
         == APPROVED
     )
 
 
 def test_a_recovered_node_that_jumps_ahead_is_still_exhausted(world: PolicedWorld) -> None:
-    judge = judge_of(world, RecoveredKept(START.wall_ms), in_force())
+    judge = judge_of(world, RecoveredKept(START.wall_ms, confirmed=False), in_force())
     judge.see_clock(START)
     assert says(judge, subject(world, "a"), Now(START.wall_ms + 9 * DAY_MS, START.monotonic_ms + 1)) == OVER
+
+
+def test_a_node_rebuilt_with_its_clock_set_back_is_exhausted_from_its_first_sure_time_on(
+    world: PolicedWorld,
+) -> None:
+    set_back = RecoveredKept(START.wall_ms - 5 * DAY_MS, confirmed=False)
+    judge = judge_of(world, set_back, in_force())
+    judge.see_clock(START)
+    assert judge.recovery_entry(START) is None, "nobody has confirmed the time yet"
+    judge.confirm_clock(START)
+    entry = judge.recovery_entry(START)
+    assert entry == RecoveredKept(START.wall_ms, confirmed=True)
+    assert judge.recovery_entry(START) is None, "once"
+    for known in (judge, judge_of(world, set_back, in_force(), entry)):
+        known.confirm_clock(later(1))
+        assert known.recovery_entry(later(1)) is None
+        assert says(known, subject(world, "a"), later(DAY_MS - 1)) == OVER
+        known.confirm_clock(later(DAY_MS))
+        assert says(known, subject(world, "a"), later(DAY_MS)) == APPROVED
+
+
+def test_what_is_listed_while_the_clock_is_in_doubt_looks_no_older_than_it_is(world: PolicedWorld) -> None:
+    judge = judge_of(world, BootKept(START.wall_ms - 9 * DAY_MS, bytes(16)))
+    judge.see_clock(START)
+    policy_ms = judge.budget_time(START)
+    assert policy_ms < START.wall_ms
+    texts = Texts(POLICY.replace("limits:", f'lists: {{new: ["script:{SCRIPT.hex()}"]}}\nlimits:', 1))
+    kept = judge.profiles.adopt(texts, NO_WALLET, at_ms=START.wall_ms, policy_ms=policy_ms)
+    assert kept.listed == ((SCRIPT, START.wall_ms),)
 
 
 # A record that no longer loads.
