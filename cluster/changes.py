@@ -34,6 +34,9 @@ from policy.profile import ChangeRule
 ANNOUNCE_EVERY_MS = 5 * 60_000
 """How often a pending change is announced again, so that whoever was away hears of it."""
 
+GREET_EVERY_MS = 30_000
+"""How often at most one coordinator that says it has just started is told of everything again."""
+
 ANNOUNCED_MS = 15 * 60_000
 """How long an announcement is good for."""
 
@@ -86,7 +89,7 @@ class Changes:
         self.ended: dict[bytes, PolicyEnded] = {}
         self._proposed_ms: list[int] = []
         self._announced_at_ms: int | None = None
-        self._boots: dict[bytes, bytes] = {}
+        self._boots: dict[bytes, tuple[bytes, int | None]] = {}
         # In the first life of a node, and after that from when peers vouch until the owner says otherwise.
         self._clock_is_sure = True
 
@@ -271,9 +274,11 @@ class Changes:
                 turn.tell(Kind.POLICY_RECEIPT, coordinator, receipt, wallet_id=pending.terms.wallet_id)
 
     def greeted(self, coordinator: bytes, boot_id: bytes, turn: Turn) -> None:
-        """A coordinator spoke: one that has just started is told again of what is pending."""
-        if self._boots.get(coordinator) != boot_id:
-            self._boots[coordinator] = boot_id
+        """A coordinator spoke: one that has just started is told again of what is pending, but not without end."""
+        boot, at_ms = self._boots.get(coordinator, (b"", None))
+        now_ms = turn.now.monotonic_ms
+        if boot != boot_id and (at_ms is None or now_ms - at_ms >= GREET_EVERY_MS):
+            self._boots[coordinator] = boot_id, now_ms if self.pending else at_ms
             for pending in self.pending.values():
                 self._announce(pending, (coordinator,), turn)
 

@@ -184,3 +184,24 @@ def test_a_profile_of_one_wallet_that_no_longer_loads_may_be_replaced_at_rest(
     with opened(place, "node") as party:
         assert policies_in_force(party)[charter.wallet_id].version == 5
     assert run([*set_it[:3], "--wallet", "none", *set_it[5:], "--passphrase-file", "pass"]) == 3
+
+
+def test_a_coordinator_that_starts_all_the_time_is_not_told_all_the_time() -> None:
+    """Each greeting of two hundred bytes was answered with half a megabyte."""
+    world = ChangingWorld()
+    world.loosen()
+    coord, boots = world.identity("coord"), range(20)
+    seen: list[Envelope] = []
+
+    def watching(envelope: Envelope) -> list[Envelope]:
+        seen.extend([envelope] if envelope.kind is Kind.POLICY_CHANGE else [])
+        return [envelope]
+
+    world.hook = watching
+    for after_ms, told_of in ((0, 1), (31_000, 1)):
+        world.run(ms=after_ms)
+        seen.clear()
+        for _ in boots:
+            hello = Hello(PROTOCOL_VERSION, SCHEMES, NO_ID, 0, NO_ID, world.now.wall_ms, ())
+            world.hand_over("node0", coord, world.letter(coord, Kind.HELLO, hello, to="node0"))
+        assert len(seen) == told_of
