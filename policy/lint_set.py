@@ -9,12 +9,15 @@ from policy.losses import DAY, Loss
 from policy.places import layers
 from policy.profile import Profile
 from policy.remarks import Remark, Severity
+from policy.values import CoinSet
 from policy.wording import sats
 
 
 def lint_set(profiles: Mapping[Role, Profile], found: Survey) -> tuple[Remark, ...]:
     """The remarks on a set, the worst first; their path is `set`, and they have no line."""
-    remarks = [*_signable(found), *_rescue(found), *_losses(profiles, found)]
+    remarks = [
+        *_signable(found), *_rescue(found), *_losses(profiles, found), *_outvoted(profiles, found)
+    ]  # fmt: skip
     remarks += [Remark.note(0, "set", note, "look at fewer rules at a time") for note in found.notes]
     return tuple(sorted(remarks, key=lambda remark: -remark.severity))
 
@@ -83,6 +86,26 @@ def _losses(profiles: Mapping[Role, Profile], found: Survey) -> Iterator[Remark]
             )
             yield _set(
                 Severity.WARNING, text, f"give every node that approves by itself a limit per {window}"
+            )
+
+
+def _outvoted(profiles: Mapping[Role, Profile], found: Survey) -> Iterator[Remark]:
+    """What some demand of every spend binds nobody where others, who do not demand it, can sign without them."""
+    demands = {
+        "a signed intent": {
+            r for r, p in profiles.items() if any(one.intents is not None for one in layers(p))
+        },
+        "that some coins stay frozen": {
+            r for r, p in profiles.items() if any(one.frozen_coins != CoinSet() for one in layers(p))
+        },
+    }
+    for what, demanding in demands.items():
+        free = [quorum for band in found.bands for quorum in band.asked if demanding.isdisjoint(quorum)]
+        if demanding and free:
+            only = f"only {', '.join(sorted(demanding))} demand{'s' if len(demanding) == 1 else ''} {what}"
+            text = f"{only}, and {' and '.join(sorted(free[0]))} can sign without"
+            yield _set(
+                Severity.WARNING, text, "let every quorum hold a node that demands it, as by a common base"
             )
 
 

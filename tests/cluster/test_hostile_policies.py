@@ -94,7 +94,7 @@ HOME_PHONE_OFFLINE: dict[str, str] = {
     "61 coins": "inputs | yes | ask:ask",
     "101 coins": "inputs | yes | inputs",
     "31 outputs": "outputs | ask:ask | ask:ask",
-    "a coin that is not to be touched": "coin-frozen | yes | ask:ask",
+    "a coin that is not to be touched": "coin-frozen | coin-frozen | ask:ask",
     "a yes to another amount": "yes | ask:ask | ask:ask",
     "a yes to another coin": "yes | ask:ask | ask:ask",
     "a yes to another fee": "yes | ask:ask | ask:ask",

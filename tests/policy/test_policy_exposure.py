@@ -198,6 +198,13 @@ def test_what_is_odd_about_a_set() -> None:
         "[friends", "[foes, friends"
     )
     assert "n0 would pay foes, and no quorum does" in said(listing, LIMITED, LIMITED)
+    frozen = LIMITED.replace("lists:", f"coins: {{frozen: ['{'ab' * 32}:0']}}\nlists:")
+    assert "only n0 demands that some coins stay frozen, and n1 and n2 can sign" in said(
+        frozen, LIMITED, LIMITED
+    )
+    assert "stay frozen" not in said(frozen, frozen, LIMITED), "every two have one of them"
+    intends = LIMITED + "intents: required\n"
+    assert "only n2 demands a signed intent, and n0 and n1 can sign" in said(LIMITED, LIMITED, intends)
 
 
 @pytest.mark.parametrize(
