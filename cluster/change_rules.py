@@ -101,6 +101,15 @@ def may_say(rule: ChangeRule, roster: Roster, who: bytes, yes: bool) -> bool:
     return bool(set(roles_of(roster, who)) & (asked if yes else asked | set(rule.cancel)))
 
 
+def hopeless(rule: ChangeRule, roster: Roster) -> str:
+    """What a rule asks for that the roster cannot give, in words, and "" where there is nothing.
+
+    Under such a rule nothing could ever be loosened again, by anybody.
+    """
+    everybody = {entry.identity for entry in (*roster.nodes, *roster.people)}
+    return "; ".join(lacking(rule, roster, everybody))
+
+
 def lacking(rule: ChangeRule, roster: Roster, agreed: Collection[bytes]) -> Iterator[str]:
     """Whose consent is still missing, in words; `agreed` holds the node's own owner too."""
     nodes = {node.role for node in roster.nodes if node.identity in agreed}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cluster.change_rules import hopeless, rule_of
 from cluster.changes import Changes
 from cluster.changes_heard import HeardChanges
 from cluster.codec import BadLetter, Letter, open_inner
@@ -24,6 +25,7 @@ class PolicyDesk:
     """What is in force here, what waits to be, and what the others are about to change."""
 
     def __init__(self, roster: Roster, me: bytes, judge: Judge, wallets: Mapping[bytes, Wallet]) -> None:
+        self._roster = roster
         self._judge = judge
         self._wallets = wallets
         self._coordinators = tuple(entry.identity for entry in roster.coordinators)
@@ -44,6 +46,12 @@ class PolicyDesk:
         """The owner's profile: in force now (True), or a pending change; ValueError when it can be neither."""
         if wallet_id != NO_WALLET and wallet_id not in self._wallets:
             raise ValueError("no such wallet exists here")
+        missing = hopeless(rule_of(self.profiles.read(texts)), self._roster)
+        if missing:
+            raise ValueError(
+                f"under its `change:` nothing could ever be loosened again: the roster lacks {missing}; "
+                "name roles of the roster"
+            )
         return self.own.propose(texts, wallet_id, self._coordinators, turn)
 
     def knows(self, subject: bytes) -> bool:

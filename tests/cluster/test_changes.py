@@ -50,6 +50,15 @@ def test_the_first_profile_and_a_tighter_one_hold_at_once() -> None:
     ).remember
 
 
+@pytest.mark.parametrize("rule", ["nodes: [vault]", "people: {treasurer: 9}", "people: {nobody: 1}"])
+def test_a_rule_that_nobody_could_meet_is_not_taken(rule: str) -> None:
+    world = ChangingWorld()
+    locked = tighter(OWNER_ALONE).replace("{cooldown", f"{{{rule}, cooldown")
+    with pytest.raises(NothingToAnswer, match="nothing could ever be loosened again: the roster lacks"):
+        world.propose_policy("node0", locked)
+    assert (world.limit(), world.version()) == ("50_000sat", 1)
+
+
 def test_a_looser_profile_waits_for_its_cooldown_and_then_takes_force_by_itself() -> None:
     world = ChangingWorld()
     pending = world.loosen()
