@@ -43,7 +43,7 @@ _wallet = click.option(
 )
 
 
-@policy.command("set")
+@policy.command("set", short_help="Propose a profile; what tightens holds at once.")
 @common
 @passphrase_options
 @_base
@@ -141,7 +141,7 @@ def _profiles_at_rest(call: Call, party: Party, wallet_id: bytes = NO_WALLET) ->
     return profiles
 
 
-@policy.command("show")
+@policy.command("show", short_help="The profile in force, or its budgets.")
 @common
 @_wallet
 @click.option("--budgets", is_flag=True, help="Show what is used and left of each limit over time instead.")
@@ -171,7 +171,7 @@ def policy_show(call: Call, *, wallet: str, budgets: bool) -> None:
     call.output.give(shown, cast("str", shown["text"]).rstrip("\n"))
 
 
-@policy.command("diff")
+@policy.command("diff", short_help="What one profile changes against another.")
 @common
 @click.option(
     "--base",

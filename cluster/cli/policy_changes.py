@@ -21,7 +21,7 @@ __all__ = ["CHANGES", "change_shown", "confirm", "difference"]
 Found = dict[str, object]
 
 
-@click.command("changes")
+@click.command("changes", short_help="Looser profiles that wait, here and elsewhere.")
 @common
 @passphrase_options
 def policy_changes(call: Call) -> None:
@@ -37,7 +37,7 @@ def policy_changes(call: Call) -> None:
     call.output.give({"changes": found}, shown)
 
 
-@click.command("consent")
+@click.command("consent", short_help="Agree to a change.")
 @common
 @passphrase_options
 @click.option("--yes", is_flag=True, help="Do not ask (for scripts).")
@@ -58,7 +58,7 @@ def policy_consent(call: Call, *, change_id: str, yes: bool) -> None:
     call.output.give({"id": str(about["id"]), "state": str(about["state"])}, f"agreed: {about['id']}")
 
 
-@click.command("cancel")
+@click.command("cancel", short_help="Cancel a change.")
 @common
 @passphrase_options
 @click.argument("change_id", metavar="CHANGE-ID")

@@ -39,7 +39,7 @@ _wallet = click.option("--wallet", default="", help="For this wallet.")
 # In prose.
 
 
-@click.command("explain")
+@click.command("explain", short_help="A profile in plain English.")
 @common
 @_base
 @_wallet
@@ -120,7 +120,7 @@ def explain_request(call: Call, *, request: str) -> None:
 # Its own tests.
 
 
-@click.command("test")
+@click.command("test", short_help="Judge the golden cases in a file.")
 @common
 @_base
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -169,7 +169,7 @@ def _case_row(file: Path, result: CaseResult) -> str:
 # Against the past.
 
 
-@click.command("simulate")
+@click.command("simulate", short_help="Replay the past against a draft.")
 @common
 @passphrase_options
 @_base
@@ -263,7 +263,7 @@ def _runs(place: DataDir) -> bool:
 # In the shadow.
 
 
-@click.command("shadow")
+@click.command("shadow", short_help="Let a draft judge beside the policy in force.")
 @common
 @passphrase_options
 @_base

@@ -92,7 +92,7 @@ def _survey(profiles: dict[str, Profile], threshold: int, stolen: Sequence[str] 
 # Lint.
 
 
-@click.command("lint")
+@click.command("lint", short_help="What is odd in profiles, and how to mend it.")
 @common
 @_FILES
 @_THRESHOLD
@@ -167,7 +167,7 @@ def _wrapped(text: str, first: str, rest: str) -> list[str]:
 # Who can.
 
 
-@click.command("who-can")
+@click.command("who-can", short_help="Who can sign what, and what a thief could take.")
 @common
 @_FILES
 @_THRESHOLD
