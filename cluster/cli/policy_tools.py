@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from policy.bands import Quorum
     from policy.exposure import Band, Survey
     from policy.losses import Loss
-    from policy.remarks import Remark
+    from policy.remarks import Names, Remark
 
 __all__ = ["TOOLS", "read_profiles"]
 
@@ -98,7 +99,18 @@ def _survey(profiles: dict[str, Profile], threshold: int, stolen: Sequence[str] 
 @_THRESHOLD
 @_ROLES
 @_BASE
-def lint(call: Call, *, files: tuple[Path, ...], threshold: int, roles: str, base: Path | None) -> None:
+@click.option(
+    "--roster", "roster_file", type=click.Path(path_type=Path), help="The roster file: are all names in it?"
+)
+def lint(
+    call: Call,
+    *,
+    files: tuple[Path, ...],
+    threshold: int,
+    roles: str,
+    base: Path | None,
+    roster_file: Path | None,
+) -> None:
     """Say what is odd in profiles, and how to mend it; several FILES are looked at together, too.
 
     Several FILES are the profiles of one wallet, one per node. Exit code 3 when there is an error among the remarks.
@@ -117,7 +129,8 @@ def lint(call: Call, *, files: tuple[Path, ...], threshold: int, roles: str, bas
             raise UsageError(f"--threshold {threshold} is more than the {len(members)} nodes there are")
         network = profiles[0].network
         wallet = WalletFacts(True, "wallet", network, len(members), threshold, 20, (1, 1), members)
-    known = Known(wallet, now_ms=time.time_ns() // 1_000_000, request_ms=MAX_REQUEST_LIFE_MS)
+    names = None if roster_file is None else _names(roster_file)
+    known = Known(wallet, names, time.time_ns() // 1_000_000, MAX_REQUEST_LIFE_MS)
     found = [(str(file), look(profile, known)) for file, profile in zip(files, profiles, strict=True)]
     if 1 < len(named) == len(members) and len(members) <= MAX_NODES:
         found.append(("set", lint_set(named, _survey(named, threshold))))
@@ -145,6 +158,20 @@ def lint(call: Call, *, files: tuple[Path, ...], threshold: int, roles: str, bas
     )
     if errors:
         raise ConfigError(f"{errors} error{'' if errors == 1 else 's'} in {len(files)} file(s)")
+
+
+def _names(file: Path) -> Names:
+    """Whom a roster file knows."""
+    from cluster.cli.setup import read_roster
+    from policy.remarks import Names
+
+    roster = read_roster(file)
+    held = Counter(role for person in roster.people for role in person.roles)
+    return Names(
+        frozenset(node.role for node in roster.nodes),
+        frozenset(client.name for client in roster.clients),
+        dict(held),
+    )
 
 
 def _remark_lines(name: str, remarks: Iterable[Remark]) -> list[str]:

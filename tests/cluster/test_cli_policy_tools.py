@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from world import World
 
 from cluster.cli.commands import run
+from cluster.roster_file import write_roster_file
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 THREE = [str(CONFIGS / f"{name}.yaml") for name in ("home", "phone", "offline")]
@@ -55,6 +57,23 @@ def test_errors_exit_with_3_and_say_how_to_mend(tmp_path: Path, capsys: pytest.C
     assert run(["policy", "lint", written(tmp_path, "home"), "--json"]) == 3
     out, err = capsys.readouterr()
     assert json.loads(out)["errors"] == 1
+
+
+def test_names_are_looked_up_in_a_roster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    roster = tmp_path / "roster.json"
+    roster.write_bytes(write_roster_file(World().roster))
+    text = BROKEN.replace(
+        "{{pays_only: [anyone, own], sent_above: 2btc}}", "{{pays_only: own, asked_by: [desk]}}"
+    )
+    file = written(tmp_path, "home", text + "change: {{cooldown: 24h, nodes: [phone]}}\n")
+    assert run(["policy", "lint", file, "--json"]) == 0
+    alone = {remark["path"] for remark in json.loads(capsys.readouterr().out)["remarks"]}
+    run(["policy", "lint", file, "--roster", str(roster), "--json"])
+    known = {remark["path"] for remark in json.loads(capsys.readouterr().out)["remarks"]}
+    assert {path.partition("[")[0] for path in known - alone} == {"tiers", "change.nodes"}
+    assert run(["policy", "lint", file, "--roster", str(tmp_path / "none")]) == 3
+    assert run(["policy", "lint", file, "--roster", file]) == 3
+    assert "not a roster" in capsys.readouterr().err
 
 
 def test_a_set_is_looked_at_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
