@@ -123,12 +123,7 @@ def lint(
     profiles = read_profiles(files, base)
     named = _named(profiles, roles)
     members = tuple(role.strip() for role in roles.split(",") if role.strip()) or tuple(named)
-    wallet = None
-    if len(members) > 1:
-        if threshold > len(members):
-            raise UsageError(f"--threshold {threshold} is more than the {len(members)} nodes there are")
-        network = profiles[0].network
-        wallet = WalletFacts(True, "wallet", network, len(members), threshold, 20, (1, 1), members)
+    wallet = _wallet(profiles[0], members, threshold)
     names = None if roster_file is None else _names(roster_file)
     known = Known(wallet, names, time.time_ns() // 1_000_000, MAX_REQUEST_LIFE_MS)
     found = [(str(file), look(profile, known)) for file, profile in zip(files, profiles, strict=True)]
@@ -140,24 +135,34 @@ def lint(
     errors = sum(remark.severity is Severity.ERROR for remark in every)
     call.output.give(
         {
-            "remarks": [
-                {
-                    "file": name,
-                    "line": remark.line,
-                    "path": remark.path,
-                    "severity": remark.severity.name.lower(),
-                    "text": remark.text,
-                    "mend": remark.mend,
-                }
-                for name, remarks in found
-                for remark in remarks
-            ],
+            "remarks": [_remark(name, remark) for name, remarks in found for remark in remarks],
             "errors": errors,
         },
         "\n".join(line for name, remarks in found for line in _remark_lines(name, remarks)),
     )
     if errors:
         raise ConfigError(f"{errors} error{'' if errors == 1 else 's'} in {len(files)} file(s)")
+
+
+def _wallet(profile: Profile, members: tuple[str, ...], threshold: int) -> WalletFacts | None:
+    """The wallet that these nodes would hold; None where there is but one, and nothing is known of the others."""
+    if len(members) == 1:
+        return None
+    if threshold > len(members):
+        raise UsageError(f"--threshold {threshold} is more than the {len(members)} nodes there are")
+    return WalletFacts(True, "wallet", profile.network, len(members), threshold, 20, (1, 1), members)
+
+
+def _remark(name: str, remark: Remark) -> dict[str, str | int]:
+    """One remark for `--json`."""
+    return {
+        "file": name,
+        "line": remark.line,
+        "path": remark.path,
+        "severity": remark.severity.name.lower(),
+        "text": remark.text,
+        "mend": remark.mend,
+    }
 
 
 def _names(file: Path) -> Names:
