@@ -10,21 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from cluster.change_records import ChangeDelayed, ChangeEnded, ChangeProposed, ConsentKept
 from cluster.change_rules import Consent, Terms, consent_in, lacking, may_say, rule_of
 from cluster.codec import BadLetter, Letter
-from cluster.journal import (
-    Body,
-    BootKept,
-    ChangeDelayed,
-    ChangeEnded,
-    ChangeProposed,
-    ConsentKept,
-    PolicyKept,
-)
+from cluster.journal import BootKept, PolicyKept
 from cluster.judging import Judge
 from cluster.messages import NO_ID, Kind, PolicyChange, PolicyEnded, PolicyReceipt
 from cluster.policy_letters import MAX_CHANGE_BYTES, MAX_TEXT_BYTES
 from cluster.profiles import Texts, texts_of
+from cluster.record_body import Body
 from cluster.roster import Roster
 from cluster.turn import Turn
 from policy.clock import SLACK_MS

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cluster.change_reading import Reading, in_words, read_change
+from cluster.change_records import ChangeAnswered, ChangeEnded, ChangeHeard
 from cluster.change_rules import Terms, may_say, roles_of, terms_of
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.effects import Notice, Question
-from cluster.journal import Body, ChangeAnswered, ChangeEnded, ChangeHeard
 from cluster.judging import Judge
 from cluster.messages import Kind, PolicyChange, PolicyConsent, PolicyEnded
 from cluster.profiles import Texts
+from cluster.record_body import Body
 from cluster.records import NO_WALLET
 from cluster.roster import Roster
 from cluster.schemes import Wallet

@@ -5,7 +5,6 @@ from __future__ import annotations
 from cluster.approvals import member_consent_fault
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.journal import (
-    Body,
     CharterKept,
     ComplaintKept,
     KeygenFailed,
@@ -31,6 +30,7 @@ from cluster.messages import (
     WalletState,
 )
 from cluster.presence import Presence
+from cluster.record_body import Body
 from cluster.roster import Roster, RosterError, digest
 from cluster.schemes import KeygenTrouble, gather, read_wallet
 from cluster.turn import Turn

@@ -12,7 +12,7 @@ from cluster.approvals import check_person_about, read_person
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.coordinator_telling import REPEAT_MS, Telling
 from cluster.jobs import Job, Jobs, JobTrace
-from cluster.journal import Body, PersonSaidKept
+from cluster.journal import PersonSaidKept
 from cluster.makings import Making
 from cluster.messages import (
     NO_ID,
@@ -30,6 +30,7 @@ from cluster.messages import (
     WalletShown,
 )
 from cluster.presence import Presence
+from cluster.record_body import Body
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.turn import Turn

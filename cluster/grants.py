@@ -15,8 +15,9 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from cluster.codec import decode, encode
-from cluster.journal import Body, GrantKept, GrantRevoked
+from cluster.journal import GrantKept, GrantRevoked
 from cluster.messages import Bytes32, Millis
+from cluster.record_body import Body
 from curve import tagged_hash
 from policy import Grant
 

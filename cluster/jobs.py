@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from cluster.codec import Letter, open_inner
 from cluster.effects import Now
-from cluster.journal import Body, ClosedKept, FinalKept, RequestKept
+from cluster.journal import ClosedKept, FinalKept, RequestKept
 from cluster.messages import Decision, Final, Kind, Nonces, Order, SignedLetter, Verdict
+from cluster.record_body import Body
 from cluster.requests import Shelf, Trace
 from cluster.schemes import Signer, Wallet
 from cluster.subjects import Subject

@@ -10,7 +10,6 @@ from cluster.effects import Now
 from cluster.grants import Grants
 from cluster.intents import intended
 from cluster.journal import (
-    Body,
     BootKept,
     ClockKept,
     FrozenKept,
@@ -24,6 +23,7 @@ from cluster.journal import (
 from cluster.judging import Judgement, Words
 from cluster.messages import NO_ID, Decision
 from cluster.profiles import Profiles, ReadTexts
+from cluster.record_body import Body
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.shadow import Shadow

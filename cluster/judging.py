@@ -11,9 +11,10 @@ from typing import Protocol
 
 from cluster.effects import Now
 from cluster.grants import Grants
-from cluster.journal import Body, ClockKept, RecoveredKept, SignedKept
+from cluster.journal import ClockKept, RecoveredKept, SignedKept
 from cluster.messages import NO_ID, Decision
 from cluster.profiles import Profiles
+from cluster.record_body import Body
 from cluster.schemes import Wallet
 from cluster.shadow import ShadowWord
 from cluster.subjects import Subject

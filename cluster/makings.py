@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 from cluster.codec import Letter, decode, open_inner
 from cluster.journal import (
-    Body,
     CharterKept,
     CopyConfirmed,
     KeygenFailed,
@@ -21,6 +20,7 @@ from cluster.journal import (
     WalletKept,
 )
 from cluster.messages import NO_ID, Kind, SignedLetter
+from cluster.record_body import Body
 from cluster.roster import Charter, Roster, RosterError, check_charter, digest
 from cluster.schemes import Gathering, Wallet, gather, read_wallet, scheme_of
 

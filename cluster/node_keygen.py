@@ -12,7 +12,6 @@ from cluster.approvals import consent_fault
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.effects import Question
 from cluster.journal import (
-    Body,
     CharterAnswered,
     CharterKept,
     CopyConfirmed,
@@ -36,6 +35,7 @@ from cluster.messages import (
     SignedLetter,
 )
 from cluster.plans import SIGNED, Plan, Plans
+from cluster.record_body import Body
 from cluster.roster import Roster, digest
 from cluster.schemes import KeygenTrouble, Wallet
 from cluster.turn import Turn

@@ -9,10 +9,10 @@ from cluster.changes import Changes
 from cluster.changes_heard import HeardChanges
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.effects import Question
-from cluster.journal import Body
 from cluster.judging import Judge
 from cluster.messages import Kind, PolicyRelay
 from cluster.profiles import Profiles, Texts
+from cluster.record_body import Body
 from cluster.records import NO_WALLET
 from cluster.roster import Roster
 from cluster.schemes import Wallet

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from cluster.codec import decode
 from cluster.errors import ConfigError, StateError, WrongPassphrase
-from cluster.journal import Body, RosterKept, note, read
+from cluster.journal import RosterKept, note, read
 from cluster.keys import Keys, Seed
 from cluster.public_part import PublicPart, own_entry, read_public_part
+from cluster.record_body import Body
 from cluster.records import NO_WALLET, Record
 from cluster.roster import NAME, Roster, RosterError, check_roster, digest
 from cluster.sealed import NONCE_BYTES, SALT_BYTES, KdfCost, seal, unseal

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from cluster.approvals import PERSON_LIFE_MS
 from cluster.change_reading import Reading, in_words, read_change
+from cluster.change_records import ChangeAnswered
 from cluster.change_rules import Terms, may_say, terms_of
 from cluster.client import REPEAT_MS
 from cluster.codec import BadLetter, Letter, open_inner
-from cluster.journal import Body, ChangeAnswered
 from cluster.messages import (
     ChangeList,
     Kind,
@@ -27,6 +27,7 @@ from cluster.messages import (
 )
 from cluster.policy_letters import MAX_ANNOUNCED, OpenChange
 from cluster.profiles import ReadTexts
+from cluster.record_body import Body
 from cluster.roster import Roster
 from cluster.turn import Turn
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from cluster.codec import BadLetter, Letter, decode, open_inner
 from cluster.journal import (
-    Body,
     CharterAnswered,
     CharterKept,
     CopyConfirmed,
@@ -21,6 +20,7 @@ from cluster.journal import (
     WalletKept,
 )
 from cluster.messages import NO_ID, Kind
+from cluster.record_body import Body
 from cluster.roster import Charter, Roster, RosterError, check_charter, digest
 from cluster.schemes import Wallet, scheme_of
 from cluster.vault import Vault

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cluster.journal import Body, ShadowEnded, ShadowKept, ShadowSaid
+from cluster.journal import ShadowEnded, ShadowKept, ShadowSaid
 from cluster.messages import MAX_CODES, Decision
+from cluster.record_body import Body
 from cluster.records import NO_WALLET
 from policy import Facts, Profile, judge
 

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.journal import (
     AnswerKept,
-    Body,
     ClosedKept,
     FinalKept,
     JudgedKept,
@@ -39,6 +38,7 @@ from cluster.messages import (
     Withdraw,
 )
 from cluster.people_words import PeopleWords
+from cluster.record_body import Body
 from cluster.requests import FAILED_WINDOW_MS, Shelf, Trace
 from cluster.schemes import Wallet
 from cluster.subjects import Subject

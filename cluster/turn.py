@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cluster.codec import Mouth
 from cluster.effects import Notice, Now, Outgoing, Question, Step
-from cluster.journal import Body as Entry
 from cluster.journal import note
 from cluster.messages import NO_ID, Body, Kind
+from cluster.record_body import Body as Entry
 from cluster.records import NO_WALLET, Head, Record
 from curve import tagged_hash
 

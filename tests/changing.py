@@ -9,10 +9,11 @@ from cluster.changes import Pending
 from cluster.changes_heard import Heard
 from cluster.codec import Mouth
 from cluster.effects import Now
-from cluster.journal import Body, ComplaintKept, read
+from cluster.journal import ComplaintKept, read
 from cluster.messages import NO_ID, Kind, PolicyConsent, PolicyRelay, SignedLetter
 from cluster.messages import Body as LetterBody
 from cluster.node import Answer, ClockConfirmed
+from cluster.record_body import Body
 from cluster.records import NO_WALLET
 
 HOUR_MS = 3_600_000

@@ -20,7 +20,6 @@ from cluster.backup import read_backup
 from cluster.codec import open_letter
 from cluster.errors import ClusterError
 from cluster.journal import (
-    Body,
     ComplaintKept,
     CopyConfirmed,
     FinalKept,
@@ -34,6 +33,7 @@ from cluster.messages import Kind, Nonces, PartialSignatures
 from cluster.owner_desk import proof_of
 from cluster.party import unseal_seed
 from cluster.public_part import read_public_part
+from cluster.record_body import Body
 from cluster.storage import DataDir, Store
 from curve import tagged_hash
 from taproot import Coin, Network, OutPoint, Payment, PublicWallet, WalletPath, build_psbt

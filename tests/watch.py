@@ -13,10 +13,11 @@ import wallycore
 from cluster.codec import Letter, open_letter
 from cluster.effects import Now, Step
 from cluster.grants import Grants
-from cluster.journal import Body, ClockKept, FinalKept, RecoveredKept, RequestKept, SignedKept, read
+from cluster.journal import ClockKept, FinalKept, RecoveredKept, RequestKept, SignedKept, read
 from cluster.judging import Judge, Judgement, Words
 from cluster.messages import Kind, Nonces, PartialSignatures
 from cluster.profiles import Profiles
+from cluster.record_body import Body
 from cluster.records import Record
 from cluster.schemes import Wallet
 from cluster.subjects import Subject

@@ -22,12 +22,13 @@ from cluster.codec import encode
 from cluster.coordinator import Coordinator
 from cluster.effects import Now, Outgoing, Step
 from cluster.grants import Grants
-from cluster.journal import Body, ClockKept, RecoveredKept, SignedKept
+from cluster.journal import ClockKept, RecoveredKept, SignedKept
 from cluster.judging import Judge, Judgement, Words
 from cluster.messages import Decision, SignedLetter
 from cluster.node import Answer, CopyShown, Node, OwnerSays
 from cluster.people import Person
 from cluster.profiles import Profiles
+from cluster.record_body import Body
 from cluster.records import Record
 from cluster.roster import (
     Charter,

@@ -15,8 +15,9 @@ from changing import (
 )
 from policed import kept_policy
 
+from cluster.change_records import ChangeEnded, ChangeHeard, ChangeProposed, ConsentKept
 from cluster.changes import MAX_A_DAY
-from cluster.journal import ChangeEnded, ChangeHeard, ChangeProposed, ConsentKept, PolicyKept, note
+from cluster.journal import PolicyKept, note
 from cluster.messages import PolicyChange
 from cluster.node import Answer, NothingToAnswer
 from cluster.owner_policies import changes_shown

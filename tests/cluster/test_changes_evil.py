@@ -11,10 +11,11 @@ from spends import payment
 from wire import Envelope, rough
 from world import TestIdentity
 
+from cluster.change_records import ChangeEnded, ChangeHeard
 from cluster.changes import ANNOUNCE_EVERY_MS
 from cluster.changes_heard import MAX_HEARD
 from cluster.effects import Step
-from cluster.journal import ChangeEnded, ChangeHeard, PolicyKept, read
+from cluster.journal import PolicyKept, read
 from cluster.messages import Decision, Kind, PolicyChange, PolicyEnded, PolicyRelay, SignedLetter
 from cluster.node import Answer, NothingToAnswer
 from cluster.schemes import Wallet

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from wire import Envelope
 from world import TestIdentity
 
+from cluster.change_records import ChangeAnswered, ConsentKept
 from cluster.change_rules import Terms
 from cluster.changes import ANNOUNCE_EVERY_MS, Pending
 from cluster.codec import Mouth, open_letter, seal_letter
 from cluster.coordinator_policies import KEPT_MS, MAX_KEPT_BYTES
-from cluster.journal import ChangeAnswered, ConsentKept
 from cluster.messages import (
     NO_ID,
     Body,
