@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 __all__ = ["DISTRIBUTION", "PACKAGES", "ownership_fault"]
 
 DISTRIBUTION = "assent"
-PACKAGES = ("curve", "frost", "taproot", "policy", "cluster")
+PACKAGES = ("curve", "frost", "musig2", "taproot", "policy", "cluster")
 
 # A first segment only: `policy/…`, `policy.py`, `policy.cpython-311-….so`; not `boto/policy.py`.
 _TOP_LEVEL = re.compile(rf'^"?({"|".join(PACKAGES)})(?:/|\.)', re.MULTILINE)

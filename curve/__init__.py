@@ -8,10 +8,19 @@ from curve.bip32 import bip32_tweak
 from curve.bip340 import schnorr_sign, schnorr_verify
 from curve.context import IllegalCall, InternalFault, blind
 from curve.hash import tagged_hash
+from curve.musig import (
+    KeyAggregate,
+    MusigSession,
+    PubNonce,
+    SecretNonce,
+    is_partial_signature,
+    musig_nonce_agg,
+    pubkey_sort,
+)
 from curve.point import Point
 from curve.scalar import N, Scalar
 from curve.secret import SecretBytes, SecretScalar
-from curve.tweak import Tweak, TweakContext
+from curve.tweak import Tweak, TweakContext, tweaked_secret
 
 __all__ = [
     "N",
@@ -24,7 +33,15 @@ __all__ = [
     "schnorr_verify",
     "Tweak",
     "TweakContext",
+    "tweaked_secret",
     "bip32_tweak",
+    "KeyAggregate",
+    "SecretNonce",
+    "PubNonce",
+    "MusigSession",
+    "musig_nonce_agg",
+    "is_partial_signature",
+    "pubkey_sort",
     "blind",
     "IllegalCall",
     "InternalFault",

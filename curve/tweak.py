@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from curve.point import Point
 from curve.scalar import Scalar
+from curve.secret import SecretScalar
 
 _ONE = Scalar(1)
 _ZERO = Scalar(0)
@@ -71,3 +72,17 @@ class TweakContext:
     def plain(self) -> bytes:
         """The plain public key of the result (`GetPlainPubkey`, 33 bytes)."""
         return self.Q.to_bytes()
+
+
+def tweaked_secret(secret: SecretScalar, tweaks: Iterable[Tweak]) -> SecretScalar:
+    """The secret key of a tweaked public key (g-accumulated and added in C); the caller wipes it.
+
+    Raises:
+        ValueError: as `TweakContext.apply`, or the secret has been wiped.
+    """
+    tweaked = TweakContext.start(secret.point()).apply_all(tweaks)
+    signed = secret.negate() if tweaked.gacc != _ONE else secret
+    result = signed.add(tweaked.tacc)
+    if signed is not secret:
+        signed.wipe()
+    return result

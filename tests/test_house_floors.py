@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("curve", "frost", "taproot", "policy", "cluster")
+PACKAGES = ("curve", "frost", "musig2", "taproot", "policy", "cluster")
 
-FLOORS = "Imports go down only, and taproot and frost never meet"
+FLOORS = "Imports go down only, and taproot, frost and musig2 never meet"
 FACTS = "policy sees plain facts: nothing of frost, nothing that parses"
 PLAIN = "policy uses taproot's front door and plain values only"
 WORLD = "Only the edge of cluster touches the world"
