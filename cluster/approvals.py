@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cluster.charter import Charter
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.messages import (
     Decision,
@@ -15,7 +16,7 @@ from cluster.messages import (
     SignedLetter,
     Verdict,
 )
-from cluster.roster import Charter, Roster
+from cluster.roster import Roster
 from policy import Conditions
 
 VERDICT_LIFE_MS = 15 * 60_000

@@ -10,15 +10,17 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
+from cluster.charter import Charter, check_charter
 from cluster.codec import decode, encode
-from cluster.messages import Bytes64
-from cluster.roster import Charter, Roster, RosterError, check_charter, check_roster
-from cluster.schemes import KeygenTrouble, Wallet, read_wallet
+from cluster.messages import Ack
+from cluster.roster import Roster, RosterError, check_roster
+from cluster.schemes import KeygenTrouble, Wallet, known_keys, read_wallet
 from curve import tagged_hash
 
 __all__ = [
@@ -52,6 +54,13 @@ class BackupError(ValueError):
     """A backup that cannot be used: what is wrong with it, in words."""
 
 
+class OtherWallet(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A FROST wallet that a recovery leaf names: its charter and recovery data."""
+
+    charter: Annotated[bytes, Meta(max_length=32 * 1024)]
+    recovery_data: Annotated[bytes, Meta(max_length=64 * 1024)]
+
+
 class Backup(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """One wallet's backup; `acks` are empty until every owner has confirmed a copy."""
 
@@ -59,7 +68,8 @@ class Backup(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     roster: Annotated[bytes, Meta(max_length=512 * 1024)]
     charter: Annotated[bytes, Meta(max_length=32 * 1024)]
     recovery_data: Annotated[bytes, Meta(max_length=64 * 1024)]
-    acks: Annotated[tuple[Bytes64, ...], Meta(max_length=128)]
+    acks: Annotated[tuple[Ack, ...], Meta(max_length=128)]
+    others: Annotated[tuple[OtherWallet, ...], Meta(max_length=8)] = ()
 
     def read_roster(self) -> Roster:
         """The roster inside, checked; BackupError."""
@@ -72,8 +82,11 @@ class Backup(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 
     def read_charter(self) -> Charter:
         """The charter inside, checked against the roster inside; BackupError."""
+        return self._charter(self.charter)
+
+    def _charter(self, exact: bytes) -> Charter:
         try:
-            charter = decode(self.charter, Charter)
+            charter = decode(exact, Charter)
             check_charter(charter, self.read_roster())
         except (RosterError, ValueError) as error:
             raise BackupError(f"the charter inside makes no sense ({error})") from None
@@ -82,11 +95,22 @@ class Backup(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     def read_wallet(self) -> Wallet:
         """The wallet that the recovery data stands for, checked whole; BackupError."""
         try:
-            return read_wallet(self.read_charter(), self.recovery_data)
+            return read_wallet(self.read_charter(), self.recovery_data, known_keys(self.read_others()))
         except KeygenTrouble as trouble:
             raise BackupError(f"the recovery data does not fit the charter ({trouble.code})") from None
         except ValueError as error:
             raise BackupError(f"the recovery data makes no sense ({error})") from None
+
+    def read_others(self) -> dict[bytes, Wallet]:
+        """The wallets that its leaves name, by wallet id; BackupError."""
+        found = {}
+        try:
+            for other in self.others:
+                wallet = read_wallet(self._charter(other.charter), other.recovery_data, {})
+                found[wallet.wallet_id] = wallet
+        except (KeygenTrouble, ValueError):
+            raise BackupError("a wallet that its leaves name makes no sense") from None
+        return found
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,12 +125,29 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     charter: str
     recovery_data: str
     acks: tuple[str, ...]
+    others: tuple[tuple[str, str], ...]
     checksum: str
 
 
-def backup_of(roster: bytes, wallet: Wallet, charter: bytes, acks: tuple[bytes, ...]) -> Backup:
-    """The backup of a wallet, from exact roster and charter bytes."""
-    return Backup(VERSION, roster, charter, wallet.recovery_data, acks)
+def backup_of(
+    roster: bytes,
+    wallet: Wallet,
+    charter: bytes,
+    acks: tuple[bytes, ...],
+    wallets: Iterable[Wallet] = (),
+) -> Backup:
+    """The backup of a wallet, from exact roster and charter bytes.
+
+    Args:
+        wallets: among which those are that its leaves name.
+    """
+    named = {leaf.wallet for leaf in wallet.charter.leaves if leaf.kind == "frost"}
+    others = tuple(
+        OtherWallet(encode(other.charter), other.recovery_data)
+        for other in wallets
+        if other.wallet_id in named
+    )
+    return Backup(VERSION, roster, charter, wallet.recovery_data, acks, others)
 
 
 def write_backup(backup: Backup) -> bytes:
@@ -123,6 +164,7 @@ def write_backup(backup: Backup) -> bytes:
         charter=backup.charter.hex(),
         recovery_data=backup.recovery_data.hex(),
         acks=tuple(ack.hex() for ack in backup.acks),
+        others=tuple((other.charter.hex(), other.recovery_data.hex()) for other in backup.others),
         checksum=_checksum(exact),
     )
     return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
@@ -165,6 +207,7 @@ def _from_file(data: bytes) -> tuple[Backup, tuple[str, str, str]]:
             unhex(file.charter),
             unhex(file.recovery_data),
             tuple(map(unhex, file.acks)),
+            tuple(OtherWallet(unhex(charter), unhex(recovery)) for charter, recovery in file.others),
         )
         exact = encode(backup)
         decode(exact, Backup)

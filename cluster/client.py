@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from cluster.approvals import read_verdict
+from cluster.charter import Charter
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, encode, open_inner, open_letter
 from cluster.effects import Now, Outgoing, Step
 from cluster.errors import one_line
@@ -17,21 +18,25 @@ from cluster.messages import (
     NO_ID,
     PROTOCOL_VERSION,
     Busy,
+    Cosigned,
     Final,
     Hello,
     KeygenFinal,
     KeygenRequest,
     Kind,
+    PartlySigned,
     Request,
     SignedLetter,
+    SignerPart,
     Status,
     StatusQuery,
     Verdict,
 )
 from cluster.records import Head
-from cluster.roster import Charter, Roster, digest
-from cluster.schemes import SCHEMES, KeygenTrouble, Wallet, read_wallet
-from cluster.subjects import BadRequest, Subject, describe
+from cluster.roster import Roster, digest
+from cluster.scheme import Known
+from cluster.schemes import SCHEMES, Blame, KeygenTrouble, Wallet, read_wallet
+from cluster.subjects import BadRequest, Signed, Subject, check_parts, describe
 from cluster.turn import Turn
 from taproot import FinalTransaction
 
@@ -61,7 +66,8 @@ class SigningView:
     codes: tuple[str, ...] = ()
     nodes: dict[bytes, NodeView] = field(default_factory=dict)
     final: FinalTransaction | None = None
-    signatures: tuple[bytes, ...] = ()
+    signed: Signed | None = None
+    parts: tuple[SignerPart, ...] = ()
 
 
 @dataclass(slots=True)
@@ -107,6 +113,7 @@ class Client:
         self.signing: dict[bytes, SigningView] = {}
         self.keygen: dict[bytes, KeygenView] = {}
         self.cluster = ClusterView()
+        self.known: Known = {}
         self.trouble: str = ""
 
     def start(self, now: Now, entropy: bytes) -> Step:
@@ -126,10 +133,11 @@ class Client:
         *,
         life_ms: int = REQUEST_LIFE_MS,
         intent: SignedLetter | None = None,
+        leaf: str = "",
     ) -> tuple[bytes, Step]:
         """Ask for signatures; the request id (32 bytes) and what to say. Raises BadRequest when it makes no sense."""
         turn = self._turn(now, entropy)
-        body = Request(psbt, note, turn.random(), intent)
+        body = Request(psbt, note, turn.random(), intent, leaf)
         subject = describe(wallet, body, self._identity.public)
         outgoing = turn.tell(
             Kind.REQUEST,
@@ -163,6 +171,16 @@ class Client:
         self.keygen[subject] = KeygenView(charter, SignedLetter(outgoing.letter, outgoing.signature))
         self._said_at_ms = now.monotonic_ms
         return subject, turn.step(now.monotonic_ms + REPEAT_MS)
+
+    def cosign(self, request_id: bytes, parts: tuple[SignerPart, ...], now: Now, entropy: bytes) -> Step:
+        """Hand in what participants that are no nodes added to a partly signed request."""
+        turn = self._turn(now, entropy)
+        wallet_id = self.signing[request_id].subject.wallet.wallet_id
+        turn.tell(
+            Kind.COSIGNED, self._coordinator, Cosigned(parts), wallet_id=wallet_id, request_id=request_id
+        )
+        self._said_at_ms = now.monotonic_ms
+        return turn.step(now.monotonic_ms + REPEAT_MS)
 
     def receive(self, sender: bytes, letter: bytes, signature: bytes, now: Now, entropy: bytes) -> Step:
         """A letter arrived; one that proves nothing changes nothing, and `trouble` says what was wrong with it."""
@@ -241,6 +259,8 @@ class Client:
             case Status() as status:
                 self.cluster.nodes = {node.node: NodeView(node.reach) for node in status.nodes}
                 self.cluster.heard = True
+            case PartlySigned(parts=parts) if request_id in self.signing:
+                self._partly_signed(self.signing[request_id], parts)
             case Final() as final if request_id in self.signing:
                 self._final(self.signing[request_id], final)
             case KeygenFinal() as final if request_id in self.keygen:
@@ -267,16 +287,27 @@ class Client:
 
     def _final(self, view: SigningView, final: Final) -> None:
         try:
-            finished = view.subject.finish(final.signatures)
+            signed = Signed(final.signatures, final.signers)
+            finished = view.subject.finish(signed)
         except BadRequest as bad:
             raise BadLetter("final-invalid", str(bad)) from None
         if finished.tx != final.transaction:
             raise BadLetter("final-invalid", "the transaction is not what these signatures finish")
-        view.state, view.final, view.signatures = "final", finished, final.signatures
+        view.state, view.final, view.signed = "final", finished, signed
+
+    def _partly_signed(self, view: SigningView, parts: tuple[SignerPart, ...]) -> None:
+        """The nodes' part of the signatures: believed only when each is valid for this very request."""
+        if view.final is not None:
+            return
+        try:
+            check_parts(view.subject, parts)
+        except (Blame, BadRequest, ValueError) as bad:
+            raise BadLetter("parts-invalid", str(bad)) from None
+        view.state, view.parts = "cosigning", parts
 
     def _keygen_final(self, view: KeygenView, final: KeygenFinal) -> None:
         try:
-            wallet = read_wallet(view.charter, final.recovery_data)
+            wallet = read_wallet(view.charter, final.recovery_data, self.known)
         except KeygenTrouble as trouble:
             raise BadLetter(trouble.code, "the recovery data does not fit the charter") from None
         if not wallet.acknowledged(final.acks):

@@ -16,7 +16,7 @@ from cluster.coordinator_policies import PolicyCarrier
 from cluster.coordinator_signing import SigningDesk
 from cluster.effects import Now, Step
 from cluster.journal import BootKept, read
-from cluster.messages import KINDS, NO_ID, PROTOCOL_VERSION, Hello, Kind, NodeStatus, Status
+from cluster.messages import KINDS, NO_ID, PROTOCOL_VERSION, Cosigned, Hello, Kind, NodeStatus, Status
 from cluster.presence import Presence
 from cluster.records import Head, Record
 from cluster.restoring import sense_made_of
@@ -118,6 +118,8 @@ class Coordinator:
             self._hello(letter, letter.body, turn)
         elif kind is Kind.REQUEST:
             self.signing.request(letter, turn)
+        elif isinstance(letter.body, Cosigned):
+            self.signing.cosigned(letter, letter.body, turn)
         elif kind is Kind.KEYGEN_REQUEST:
             self.keygen.request(letter, turn)
         elif kind is Kind.STATUS_QUERY:

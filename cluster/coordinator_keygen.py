@@ -32,7 +32,7 @@ from cluster.messages import (
 from cluster.presence import Presence
 from cluster.record_body import Body
 from cluster.roster import Roster, RosterError, digest
-from cluster.schemes import KeygenTrouble, gather, read_wallet
+from cluster.schemes import KeygenTrouble, gather, known_keys, read_wallet
 from cluster.turn import Turn
 
 SESSION_LIFE_MS = 60_000
@@ -179,7 +179,7 @@ class KeygenDesk:
             return
         messages = tuple(making.firsts[i] for i in range(making.charter.n))
         try:
-            making.gathering = gather(making.charter, messages)
+            making.gathering = gather(making.charter, messages, known_keys(self.wallets))
         except KeygenTrouble as trouble:
             self._blame(making, trouble, turn)
             self._fail(making, trouble.code, trouble.culprits, turn)
@@ -218,7 +218,9 @@ class KeygenDesk:
                 WalletKept(turn.now.wall_ms, making.exact, making.recovery_data), making.charter.wallet_id
             )
             making.stage, making.code = "made", ""
-            self.wallets[making.charter.wallet_id] = read_wallet(making.charter, making.recovery_data)
+            self.wallets[making.charter.wallet_id] = read_wallet(
+                making.charter, making.recovery_data, known_keys(self.wallets)
+            )
             self._repeat(making, turn)
 
     def _fault(self, making: Making, letter: Letter, fault: KeygenFault, turn: Turn) -> None:

@@ -18,6 +18,7 @@ from cluster.messages import (
     KINDS,
     NO_ID,
     Busy,
+    Cosigned,
     Decision,
     Final,
     Gone,
@@ -79,7 +80,7 @@ class SigningDesk:
         except BadRequest as bad:
             self._voice.reject(letter, bad.code, turn)
             return
-        if wallet.charter.n * (_ENTRY_BYTES + 68 * len(subject.tasks)) > KINDS[Kind.ORDER].cap:
+        if wallet.charter.n * (_ENTRY_BYTES + 68 * subject.count) > KINDS[Kind.ORDER].cap:
             self._voice.reject(letter, "request-inputs", turn)
             return
         job = Job(subject, letter.signed, header.expires_at_ms, turn.now.wall_ms)
@@ -87,6 +88,14 @@ class SigningDesk:
         turn.note(RequestKept(turn.now.wall_ms, letter.signed), wallet.wallet_id)
         self._propose(job, turn)  # first, as every signature waits for it
         self._voice.tell_client(job, header.sender, turn)
+
+    def cosigned(self, letter: Letter, body: Cosigned, turn: Turn) -> None:
+        """What whoever is no node added to a partly signed request, from its client."""
+        job = self.jobs.whole.get(letter.header.request_id)
+        if job is None or job.state != "cosigning" or job.subject.client != letter.header.sender:
+            self.query(letter, turn)
+            return
+        self._sessions.cosigned(job, letter, body, turn)
 
     def query(self, letter: Letter, turn: Turn) -> None:
         """A client asks how its request stands."""
@@ -181,16 +190,17 @@ class SigningDesk:
     def _judge_refusals(self, job: Job, turn: Turn) -> None:
         """Close the request once so many nodes refuse that no quorum is left."""
         charter = job.subject.wallet.charter
-        refusals = [v for v, _ in job.verdicts.values() if v.decision is Decision.REFUSE]
-        if len(refusals) > charter.n - charter.t and job.state == "open":
+        refusing = (n for n, (verdict, _) in job.verdicts.items() if verdict.decision is Decision.REFUSE)
+        gone = charter.participants(refusing)
+        if job.state == "open" and not job.subject.route.possible_without(gone):
             self._sessions.close(job, "refused", "refused", turn)
 
     def _nonces(self, job: Job, letter: Letter, body: Nonces, turn: Turn) -> None:
         node = letter.header.sender
         job.approved_at_ms.pop(node, None)
-        if len(body.pubnonces) != len(job.subject.tasks):
+        if len(body.pubnonces) != job.subject.nonce_count:
             raise BadLetter("nonces-count", "not one nonce per signing task")
-        if not job.subject.wallet.takes_nonces(body.pubnonces):
+        if not job.subject.route.group.takes_nonces(body.pubnonces):
             if node not in job.culprits:
                 job.culprits[node] = "nonces-invalid"
                 turn.note(
@@ -200,7 +210,7 @@ class SigningDesk:
                 self._voice.tell_client(job, job.subject.client, turn)
             return
         used = {s.pubnonces for session in job.sessions for s in session.signers}
-        if body.pubnonces in used:
+        if body.pubnonces and body.pubnonces in used:
             return
         job.nonces[node] = (body, letter.signed)
         if node in job.arrivals:
@@ -238,8 +248,7 @@ class SigningDesk:
 
     def _repeat(self, job: Job, turn: Turn) -> None:
         session = job.current
-        for member in job.subject.wallet.charter.members:
-            node = member.identity
+        for node in job.nodes:
             wanted = node not in job.verdicts or job.stale(node, turn.now)
             if wanted and self._presence.online(node, turn.now.monotonic_ms):  # else when it comes back
                 self._voice.say_again(Kind.PROPOSE, node, Propose(job.request), job, turn)
@@ -261,10 +270,10 @@ class SigningDesk:
     def greeted(self, node: bytes, turn: Turn) -> None:
         """A node started, or came back: propose what is open again; its old nonces are gone."""
         for job in self.jobs.open():
-            if job.subject.wallet.charter.participant(node) is not None:
+            if node in job.nodes:
                 self._sessions.lost(job, node, turn)
                 self._voice.say_again(Kind.PROPOSE, node, Propose(job.request), job, turn)
 
     def _propose(self, job: Job, turn: Turn) -> None:
-        for member in job.subject.wallet.charter.members:
-            self._voice.say_again(Kind.PROPOSE, member.identity, Propose(job.request), job, turn)
+        for node in job.nodes:
+            self._voice.say_again(Kind.PROPOSE, node, Propose(job.request), job, turn)

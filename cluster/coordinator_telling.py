@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from cluster.approvals import NONCE_LIFE_MS
+from cluster.charter import Charter
 from cluster.codec import Letter
 from cluster.effects import Now
 from cluster.jobs import Job, JobTrace
-from cluster.messages import NO_ID, Final, Kind, NodeStatus, NonceRequest, Order, Propose, Status
+from cluster.messages import (
+    NO_ID,
+    Final,
+    Kind,
+    NodeStatus,
+    NonceRequest,
+    Order,
+    PartlySigned,
+    Propose,
+    Status,
+)
 from cluster.presence import Presence
-from cluster.roster import Charter
 from cluster.turn import Turn
 
 REPEAT_MS = 2_000
@@ -26,6 +36,9 @@ class Telling:
         job.untold = False
         if job.final is not None:
             self.tell(Kind.FINAL, client, job.final, job, turn)
+            return
+        if job.state == "cosigning":
+            self.tell(Kind.PARTLY_SIGNED, client, PartlySigned(job.parts), job, turn)
             return
         nodes = tuple(
             NodeStatus(
@@ -98,7 +111,9 @@ class Telling:
             life_ms=NONCE_LIFE_MS,
         )
 
-    def tell(self, kind: Kind, node: bytes, body: Final | Status, job: Job, turn: Turn) -> None:
+    def tell(
+        self, kind: Kind, node: bytes, body: Final | PartlySigned | Status, job: Job, turn: Turn
+    ) -> None:
         """Say this, now."""
         turn.tell(
             kind,

@@ -248,8 +248,8 @@ def _wallet(cluster: LocalCluster) -> PublicWallet:
     wallets = cluster.ask("home", {"do": "wallets"})["wallets"]
     assert isinstance(wallets, list)
     shown = wallets[0]
-    return PublicWallet(
-        Network.REGTEST, bytes.fromhex(shown["thresh_pk"]), bytes.fromhex(shown["chain_code"])
+    return PublicWallet.of_key(
+        Network.REGTEST, bytes.fromhex(shown["wallet_key"]), bytes.fromhex(shown["chain_code"])
     )
 
 

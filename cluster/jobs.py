@@ -1,8 +1,8 @@
 """The requests of a coordinator, one job each, and what records say of them.
 
-Life of a request: `open`, then `final` (a verified transaction), or `refused` (no quorum is left), `expired` or
-`closed`. What nodes said of it is only in memory: after a restart it is asked for again.
-What has ended is kept as a trace (`cluster.requests`).
+Life of a request: `open`, perhaps `cosigning` (whoever is no node is to sign last), then `final` (a verified
+transaction), or `refused` (no quorum is left), `expired` or `closed`. What nodes said of it is only in memory: after
+a restart it is asked for again. What has ended is kept as a trace (`cluster.requests`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from cluster.codec import Letter, open_inner
 from cluster.effects import Now
-from cluster.journal import ClosedKept, FinalKept, RequestKept
-from cluster.messages import Decision, Final, Kind, Nonces, Order, SignedLetter, Verdict
+from cluster.journal import ClosedKept, CosigningKept, FinalKept, RequestKept
+from cluster.messages import Decision, Final, Kind, Nonces, Order, SignedLetter, SignerPart, Verdict
 from cluster.record_body import Body
 from cluster.requests import Shelf, Trace
 from cluster.schemes import Signer, Wallet
@@ -65,11 +65,19 @@ class Job:
     approved_at_ms: dict[bytes, int] = field(default_factory=dict)
     untold: bool = False
     final: Final | None = None
+    parts: tuple[SignerPart, ...] = ()
+    possible_since_ms: int | None = None
 
     @property
     def current(self) -> Session | None:
         """The session that is waiting for partial signatures, if one is."""
         return self.sessions[-1] if self.sessions and self.sessions[-1].open else None
+
+    @property
+    def nodes(self) -> tuple[bytes, ...]:
+        """The nodes that can take part, in the charter's order."""
+        members = self.subject.wallet.charter.members
+        return tuple(m.identity for i, m in enumerate(members) if i in self.subject.route.nodes)
 
     def stale(self, node: bytes, now: Now) -> bool:
         """Whether what a node said of it is about to run out."""
@@ -113,6 +121,7 @@ class JobTrace(Trace):
     """What is left of a job: how it ended."""
 
     final: Final | None = None
+    parts: tuple[SignerPart, ...] = ()
 
 
 class Jobs(Shelf[Job, JobTrace]):
@@ -139,9 +148,11 @@ class Jobs(Shelf[Job, JobTrace]):
             case FinalKept(request_id=request_id):
                 trace = self.ended[request_id]
                 trace.state, trace.codes, trace.letter = "final", (), None
-                trace.final = Final(entry.signatures, entry.transaction)
+                trace.final = Final(entry.signatures, entry.signers, entry.transaction)
                 self.forgive(trace.client, request_id)
                 self.saw(wallet_id, entry.next_receive, entry.next_change)
+            case CosigningKept(request_id=request_id, parts=parts):
+                self.ended[request_id].state, self.ended[request_id].parts = "cosigning", parts
             case ClosedKept(request_id=request_id, code=code):
                 trace = self.ended[request_id]
                 size = len(trace.letter.signed.letter) if trace.letter is not None else 0
@@ -165,7 +176,9 @@ class Jobs(Shelf[Job, JobTrace]):
             if letter is not None:
                 del self.ended[trace.request_id]
                 subject = self.read_again(trace, letter)
-                self.add(Job(subject, letter.signed, trace.expires_at_ms, trace.made_at_ms))
+                job = Job(subject, letter.signed, trace.expires_at_ms, trace.made_at_ms, trace.state)
+                job.parts = trace.parts
+                self.add(job)
 
 
 def _trace(job: Job) -> JobTrace:

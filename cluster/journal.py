@@ -19,7 +19,20 @@ from cluster.change_records import (
     ConsentKept,
 )
 from cluster.codec import decode, encode
-from cluster.messages import Bytes16, Bytes32, Bytes64, Bytes66, Code, Count, Millis, SignedLetter
+from cluster.messages import (
+    Ack,
+    Bytes16,
+    Bytes32,
+    Bytes64,
+    Bytes66,
+    Code,
+    Count,
+    Millis,
+    Psig,
+    SignedLetter,
+    SignerPart,
+    TaskSignatures,
+)
 from cluster.policy_letters import ProfileText
 from cluster.record_body import Body
 from cluster.records import NO_WALLET, Record
@@ -114,13 +127,13 @@ class WalletKept(Body, frozen=True):
 class CopyConfirmed(Body, frozen=True):
     """The owner showed that a copy of the recovery data exists; the acknowledgement that followed."""
 
-    ack: Bytes64
+    ack: Ack
 
 
 class WalletComplete(Body, frozen=True):
     """Every member acknowledged: addresses may be shown."""
 
-    acks: tuple[Bytes64, ...]
+    acks: tuple[Ack, ...]
 
 
 class AddressKept(Body, frozen=True):
@@ -235,7 +248,7 @@ class SignedKept(Body, frozen=True):
     session_id: Bytes32
     order_digest: Bytes32
     pubnonces: tuple[Bytes66, ...]
-    psigs: tuple[Bytes32, ...]
+    psigs: tuple[Psig, ...]
     budget_ms: Millis
     policy_digest: Bytes32
     leaving_sats: Sats
@@ -254,10 +267,18 @@ class FinalKept(Body, frozen=True):
     """The request ended in this verified transaction; the first index beyond the addresses that it uses."""
 
     request_id: Bytes32
-    signatures: tuple[Bytes64, ...]
+    signatures: tuple[TaskSignatures, ...]
+    signers: tuple[Count, ...]
     transaction: bytes
     next_receive: Count
     next_change: Count
+
+
+class CosigningKept(Body, frozen=True):
+    """All nodes of a quorum signed; whoever is no node is to sign last: everybody's part, as it stands."""
+
+    request_id: Bytes32
+    parts: tuple[SignerPart, ...]
 
 
 class ClosedKept(Body, frozen=True):
@@ -326,6 +347,7 @@ KINDS: dict[str, type[Body]] = {
     "grant": GrantKept,
     "grant-revoked": GrantRevoked,
     "signed": SignedKept,
+    "cosigning": CosigningKept,
     "final": FinalKept,
     "closed": ClosedKept,
     "complaint": ComplaintKept,

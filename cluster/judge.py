@@ -6,6 +6,8 @@ and a node without any refuses everything.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cluster.effects import Now
 from cluster.grants import Grants
 from cluster.intents import intended
@@ -25,10 +27,21 @@ from cluster.messages import NO_ID, Decision
 from cluster.profiles import Profiles, ReadTexts
 from cluster.record_body import Body
 from cluster.roster import Roster
-from cluster.schemes import Wallet
+from cluster.schemes import Route, Wallet
 from cluster.shadow import Shadow
 from cluster.subjects import Subject
-from policy import Book, Booking, ClockReading, Facts, OwnerSaid, PersonSaid, PolicyClock, WalletFacts, judge
+from policy import (
+    Book,
+    Booking,
+    ClockReading,
+    Facts,
+    OwnerSaid,
+    PersonSaid,
+    PolicyClock,
+    WalletFacts,
+    WayFacts,
+    judge,
+)
 from policy.granting import GrantLeft, left_of
 from policy.grants import Grant
 from taproot import Network, OutPoint
@@ -187,7 +200,7 @@ class PolicyJudge:
         return Facts(
             spend=subject.spend,
             spend_id=subject.spend_id,
-            wallet=self.wallet_facts(wallet),
+            wallet=replace(self.wallet_facts(wallet), way=self._way(wallet, subject.route)),
             initiator=client.name if client is not None else "",
             initiator_person=initiator.name if initiator is not None else "",
             initiator_roles=initiator.roles if initiator is not None else (),
@@ -219,11 +232,23 @@ class PolicyJudge:
             name=charter.name,
             network=Network(charter.network),
             n=charter.n,
-            t=charter.t,
+            t=wallet.routes[""].approvals,
             gap_limit=wallet.public.gap_limit,
             next_index=(wallet.next_receive, wallet.next_change),
             roles=tuple(self._role(member.identity) for member in charter.members),
             me=self._role(self._me),
+        )
+
+    def _way(self, wallet: Wallet, route: Route) -> WayFacts:
+        """The way of a spend: how many nodes it takes, and who has a part in it."""
+        charter = wallet.charter
+        names = [outsider.name for outsider in charter.outsiders]
+        return WayFacts(
+            leaf=route.name,
+            approvals=route.approvals,
+            most=route.most,
+            roles=tuple(self._role(charter.members[i].identity) for i in sorted(route.nodes)),
+            outsiders=tuple(names[i - charter.n] for i in sorted(route.outsiders)),
         )
 
     def left_of(self, grant: Grant, wallet: Wallet) -> GrantLeft | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from cluster.wire_types import MAX_NODES, Bytes32, Bytes64, Code, Count, SignedLetter
+from cluster.wire_types import MAX_NODES, Ack, Bytes32, Code, Count, SignedLetter
 
 
 class KeygenRequest(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -57,13 +57,13 @@ class KeygenFault(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tr
 
 
 class RecoveryAck(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """The owner confirmed a copy of the recovery data: the ChillDKG recovery acknowledgement."""
+    """The owner confirmed a copy of the recovery data; this node computed these first addresses."""
 
-    ack: Bytes64
+    ack: Ack
 
 
 class KeygenFinal(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The recovery data and every member's acknowledgement: from here on addresses may be shown."""
 
     recovery_data: Annotated[bytes, Meta(max_length=64 * 1024)]
-    acks: Annotated[tuple[Bytes64, ...], Meta(min_length=1, max_length=MAX_NODES)]
+    acks: Annotated[tuple[Ack, ...], Meta(min_length=1, max_length=MAX_NODES)]

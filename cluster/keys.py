@@ -7,6 +7,7 @@ Python copied; `wipe` clears what we hold.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -18,7 +19,16 @@ from nacl.signing import SigningKey
 from cluster.errors import UsageError
 from curve import SecretScalar
 
-__all__ = ["ENTROPY_BYTES", "WORD_COUNT", "SeedWordsError", "Seed", "Keys", "IdentityKey", "TransportKey"]
+__all__ = [
+    "ENTROPY_BYTES",
+    "WORD_COUNT",
+    "SeedWordsError",
+    "Seed",
+    "Keys",
+    "Secrets",
+    "IdentityKey",
+    "TransportKey",
+]
 
 ENTROPY_BYTES = 32
 """The size of a seed."""
@@ -138,6 +148,14 @@ class TransportKey(_Redacted):
         self.public = crypto_scalarmult_base(secret)
 
 
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The two secret keys of one wallet index that a node has: for ChillDKG, and for MuSig2 and leaves."""
+
+    host_key: SecretScalar = field(repr=False)
+    signing_key: SecretScalar = field(repr=False)
+
+
 class Keys:
     """The keys of one seed on one network; each is derived when it is asked for."""
 
@@ -157,6 +175,10 @@ class Keys:
     def musig2_key(self, index: int) -> SecretScalar:
         """The MuSig2 signing key of the wallet with this index; ValueError as for `host_key`."""
         return SecretScalar.from_bytes(self._seed._derive("musig2 signing key", self._network, index))
+
+    def secrets(self, index: int) -> Secrets:
+        """Both keys of the wallet with this index; ValueError as for `host_key`."""
+        return Secrets(self.host_key(index), self.musig2_key(index))
 
     def identity(self, index: int = 0) -> IdentityKey:
         """The Ed25519 identity key; a higher index once it was rotated."""

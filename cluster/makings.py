@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from cluster.charter import Charter, check_charter
 from cluster.codec import Letter, decode, open_inner
 from cluster.journal import (
     CharterKept,
@@ -21,8 +22,8 @@ from cluster.journal import (
 )
 from cluster.messages import NO_ID, Kind, SignedLetter
 from cluster.record_body import Body
-from cluster.roster import Charter, Roster, RosterError, check_charter, digest
-from cluster.schemes import Gathering, Wallet, gather, read_wallet, scheme_of
+from cluster.roster import Roster, RosterError, digest
+from cluster.schemes import Gathering, Wallet, gather, known_keys, read_wallet, scheme_of
 
 MAX_PROPOSED = 16
 """How many wallets may be in the making at once."""
@@ -83,7 +84,7 @@ class Makings:
                 making.stage, making.session_id, making.started = "second", entry.session_id, entry.consents
                 making.firsts = dict(enumerate(entry.messages))
                 making.seconds = {}
-                making.gathering = gather(making.charter, entry.messages)
+                making.gathering = gather(making.charter, entry.messages, known_keys(self.wallets))
             case KeygenSecond(charter_digest=subject, participant=participant, message=message):
                 self.all[subject].seconds[participant] = message
             case KeygenFailed(charter_digest=subject, code=code):
@@ -104,7 +105,9 @@ class Makings:
             making.certificate = making.gathering.finish(
                 [making.seconds[i] for i in range(making.charter.n)]
             )[0]
-        self.wallets[making.charter.wallet_id] = read_wallet(making.charter, recovery_data)
+        self.wallets[making.charter.wallet_id] = read_wallet(
+            making.charter, recovery_data, known_keys(self.wallets)
+        )
 
     def of_wallet(self, wallet_id: bytes) -> Making:
         """The making of a wallet that exists."""

@@ -39,6 +39,7 @@ from cluster.status_letters import NodeStatus, Status, StatusQuery
 from cluster.wire_types import (
     MAX_NODES,
     MAX_NOTE_CHARS,
+    Ack,
     Bytes16,
     Bytes32,
     Bytes33,
@@ -48,7 +49,9 @@ from cluster.wire_types import (
     Count,
     Millis,
     Note,
+    Psig,
     SignedLetter,
+    TaskSignatures,
 )
 
 __all__ = [
@@ -57,6 +60,7 @@ __all__ = [
     "Bytes16", "Bytes32", "Bytes33", "Bytes64", "Bytes66", "Code", "Count", "Millis", "Note", "Header", "Body",
     "SignedLetter", "WalletState", "Hello", "Request", "Propose", "Decision", "Roles", "Digests", "Verdict",
     "NonceRequest", "Nonces", "OrderEntry", "Order", "PartialSignatures", "Gone", "Busy", "Withdraw", "Final",
+    "SignerPart", "PartlySigned", "Cosigned", "Psig", "TaskSignatures", "Ack",
     "StatusQuery", "NodeStatus", "Status", "KeygenRequest", "KeygenPropose", "KeygenConsent", "KeygenStart",
     "KeygenMessage", "KeygenCertificate", "KeygenFault", "RecoveryAck", "KeygenFinal", "PolicyChange",
     "PolicyConsent", "PolicyEnded", "PolicyReceipt", "PolicyRelay", "ChangeList",
@@ -76,7 +80,7 @@ MAX_PSBT_BYTES = 512 * 1024
 MAX_CODES = 32
 """The most codes a verdict may give."""
 
-MAX_FINAL_BYTES = MAX_PSBT_BYTES + MAX_INPUTS * 80
+MAX_FINAL_BYTES = MAX_PSBT_BYTES + MAX_INPUTS * 1024
 """The largest finished transaction: never more than its PSBT and a witness for each input."""
 
 NO_ID = bytes(32)
@@ -101,6 +105,8 @@ class Kind(IntEnum):
     STATUS_QUERY = 13
     STATUS = 14
     INTENT = 15
+    PARTLY_SIGNED = 16
+    COSIGNED = 17
     KEYGEN_REQUEST = 20
     KEYGEN_PROPOSE = 21
     KEYGEN_CONSENT = 22
@@ -169,13 +175,15 @@ class Hello(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 class Request(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """A client asks for signatures on the inputs of a PSBT; `note` is its own unverified word.
 
-    `intent` is what a device signed that would be asked, where the policies of the nodes demand it.
+    `intent` is what a device signed that would be asked, where the policies of the nodes demand it. `leaf` is the
+    recovery leaf by which to spend, "" for the main way.
     """
 
     psbt: Annotated[bytes, Meta(max_length=MAX_PSBT_BYTES)]
     note: Note
     client_nonce: Bytes32
     intent: SignedLetter | None = None
+    leaf: Annotated[str, Meta(max_length=31)] = ""
 
 
 class Propose(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -224,9 +232,9 @@ class NonceRequest(Struct, array_like=True, frozen=True, forbid_unknown_fields=T
 
 
 class Nonces(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """One public nonce per signing task, good for one session and until `expires_at_ms`."""
+    """One public nonce per signing task, good for one session and until `expires_at_ms`; none where none is needed."""
 
-    pubnonces: Annotated[tuple[Bytes66, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
+    pubnonces: Annotated[tuple[Bytes66, ...], Meta(max_length=MAX_INPUTS)]
     expires_at_ms: Millis
 
 
@@ -238,15 +246,22 @@ class OrderEntry(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tru
 
 
 class Order(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """The coordinator's proposal of one session: these signers, with these nonces."""
+    """The coordinator's proposal of one session: these signers, with these nonces.
+
+    `outsiders` are the participants of the quorum that are no nodes; their nonces stand in the request's PSBT.
+    """
 
     entries: Annotated[tuple[OrderEntry, ...], Meta(min_length=1, max_length=MAX_NODES)]
+    outsiders: Annotated[tuple[Count, ...], Meta(max_length=16)] = ()
 
 
 class PartialSignatures(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """One partial signature per signing task, for the session named in the header, and under which policy."""
+    """One partial signature per signing task, for the session named in the header, and under which policy.
 
-    psigs: Annotated[tuple[Bytes32, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
+    32 bytes each; 64, a whole signature, for a plain key of a script leaf.
+    """
+
+    psigs: Annotated[tuple[Psig, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
     policy_digest: Bytes32
 
 
@@ -269,10 +284,34 @@ class Withdraw(Struct, array_like=True, frozen=True, forbid_unknown_fields=True)
 
 
 class Final(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """The signatures, one per signing task, and the whole transaction; whoever gets it verifies it."""
+    """The signatures of each signing task, who made them, and the whole transaction; whoever gets it verifies it.
 
-    signatures: Annotated[tuple[Bytes64, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
+    A task has one signature, or for a leaf of several keys one for each key, empty where that key did not sign.
+    """
+
+    signatures: Annotated[tuple[TaskSignatures, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
+    signers: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=MAX_NODES)]
     transaction: Annotated[bytes, Meta(max_length=MAX_FINAL_BYTES)]
+
+
+class SignerPart(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What one participant gave to a session; empty is what it has not given."""
+
+    participant: Count
+    pubnonces: Annotated[tuple[Bytes66, ...], Meta(max_length=MAX_INPUTS)]
+    psigs: Annotated[tuple[Psig, ...], Meta(max_length=MAX_INPUTS)]
+
+
+class PartlySigned(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """All nodes of the quorum signed, and the participants that are no nodes are to sign last."""
+
+    parts: Annotated[tuple[SignerPart, ...], Meta(min_length=1, max_length=MAX_NODES)]
+
+
+class Cosigned(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What participants that are no nodes added to a partly signed request."""
+
+    parts: Annotated[tuple[SignerPart, ...], Meta(min_length=1, max_length=16)]
 
 
 Body = (
@@ -289,6 +328,8 @@ Body = (
     | Busy
     | Withdraw
     | Final
+    | PartlySigned
+    | Cosigned
     | StatusQuery
     | Status
     | KeygenRequest
@@ -347,12 +388,16 @@ KINDS: dict[Kind, KindRule] = {
     Kind.NONCES: _rule(Nonces, 20 * 1024, "node", "the verdict", "replaces the older ones"),
     Kind.ORDER: _rule(Order, _LARGE, "coordinator", "nothing", "the stored partial signatures"),
     Kind.PARTIAL_SIGNATURES: _rule(
-        PartialSignatures, 16 * 1024, "node", "psigs, budget and used nonces", "is ignored"
+        PartialSignatures, 24 * 1024, "node", "psigs, budget and used nonces", "is ignored"
     ),
     Kind.GONE: _rule(Gone, _SMALL, "node", "nothing", "is ignored"),
     Kind.BUSY: _rule(Busy, _SMALL, "node coordinator", "nothing", "is ignored"),
     Kind.WITHDRAW: _rule(Withdraw, _SMALL, "node", "the owner's no", "is ignored"),
-    Kind.FINAL: _rule(Final, 560 * 1024, "coordinator", "the final transaction", "is ignored"),
+    Kind.FINAL: _rule(Final, 990 * 1024, "coordinator", "the final transaction", "is ignored"),
+    Kind.PARTLY_SIGNED: _rule(
+        PartlySigned, _LARGE, "coordinator", "the nodes' partial signatures", "is ignored"
+    ),
+    Kind.COSIGNED: _rule(Cosigned, 140 * 1024, "client", "nothing", "the stored state of that request"),
     Kind.STATUS_QUERY: _rule(StatusQuery, _SMALL, "client person", "nothing", "the newest state"),
     Kind.STATUS: _rule(Status, _LARGE, "coordinator", "the request", "replaces the older one"),
     Kind.KEYGEN_REQUEST: _rule(

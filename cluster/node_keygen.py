@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cluster.approvals import consent_fault
+from cluster.charter_words import charter_lines, participant_names
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.effects import Question
 from cluster.journal import (
@@ -37,7 +38,7 @@ from cluster.messages import (
 from cluster.plans import SIGNED, Plan, Plans
 from cluster.record_body import Body
 from cluster.roster import Roster, digest
-from cluster.schemes import KeygenTrouble, Wallet
+from cluster.schemes import KeygenTrouble, Wallet, known_keys
 from cluster.turn import Turn
 from cluster.vault import Vault
 
@@ -141,7 +142,9 @@ class KeygenDesk:
             raise BadLetter("keygen-session", "it names no session")
         if plan.session_id != session_id:
             try:
-                plan.message1 = self._vault.keygen_start(plan.charter, session_id, turn.random())
+                plan.message1 = self._vault.keygen_start(
+                    plan.charter, session_id, turn.random(), known_keys(self.wallets)
+                )
             except KeygenTrouble as trouble:
                 self._fail(plan, trouble.code, turn)
                 self._fault(letter, trouble.code, trouble.culprits, turn)
@@ -213,7 +216,7 @@ class KeygenDesk:
             recovery_data = self._vault.keygen_finish(plan.charter, session_id, body.message)
         else:
             recovery_data = body.recovery_data
-        return self._vault.recover(plan.charter, recovery_data), recovery_data
+        return self._vault.recover(plan.charter, recovery_data, known_keys(self.wallets)), recovery_data
 
     def _called_off(self, letter: Letter, code: str, turn: Turn) -> None:
         """The coordinator says that the session ended; only a node that has not sent message 2 may believe it."""
@@ -272,9 +275,12 @@ class KeygenDesk:
     def question(self, plan: Plan) -> Question:
         """What the owner is asked at this stage, in words."""
         charter = plan.charter
-        members = ", ".join(self._roster.name_of(member.identity) for member in charter.members)
-        lines = (
-            f"make wallet {charter.name}: {charter.t} of {charter.n} ({members}), {charter.scheme}, {charter.network}",
+        names = participant_names(charter, self._roster)
+        members = ", ".join(names[i] for i in charter.cosigners)
+        lines: tuple[str, ...] = (
+            f"make wallet {charter.name}: {charter.t} of {len(charter.cosigners)} ({members}), {charter.scheme}, "
+            f"{charter.network}",
+            *charter_lines(charter, self._roster),
             "compare its twelve words with every other owner before you say yes",
         )
         if plan.stage == "made":

@@ -15,7 +15,7 @@ from cluster.messages import Final, Gone, Kind, NonceRequest, Order, PartialSign
 from cluster.node_verdicts import Verdicts
 from cluster.roster import Roster, digest
 from cluster.schemes import Signer
-from cluster.subjects import BadRequest
+from cluster.subjects import BadRequest, Signed
 from cluster.tickets import MAX_SESSIONS, Ticket, Tickets, TicketTrace, gone, tell
 from cluster.turn import Turn
 from cluster.vault import NoncesGone, Vault
@@ -51,8 +51,10 @@ class Orders:
                 raise
             gone(letter, bad.code, turn)  # slowness is nobody's fault, and others wait for an answer
             return
-        signers = tuple(Signer(a.participant, a.pubnonces) for a in approvals)
-        session_id = subject.wallet.session_id(subject.request_id, signers, subject.tasks)
+        quorum = frozenset((*(a.participant for a in approvals), *order.outsiders))
+        inside = tuple(Signer(a.participant, a.pubnonces) for a in approvals)
+        signers = inside + subject.outside(quorum)
+        session_id = subject.session_id(signers)
         stored = ticket.signed.get(session_id)
         if stored is not None:
             self._say_psigs(ticket, stored, letter.header.sender, turn)
@@ -85,11 +87,9 @@ class Orders:
     def _read_order(self, ticket: Ticket, order: Order, turn: Turn) -> tuple[Approval, ...]:
         subject = ticket.subject
         charter = subject.wallet.charter
-        if not charter.t <= len(order.entries) <= charter.n:
-            raise BadLetter("order-signers", f"{len(order.entries)} signers for {charter.t} of {charter.n}")
         approvals = tuple(
             read_approval(
-                entry, charter, subject.request_id, subject.spend_id, len(subject.tasks), turn.now.wall_ms
+                entry, charter, subject.request_id, subject.spend_id, subject.nonce_count, turn.now.wall_ms
             )
             for entry in order.entries
         )
@@ -98,6 +98,10 @@ class Orders:
             raise BadLetter("order-signers", "the signers are not in order, or one stands twice")
         if charter.participant(self._me) not in ids:
             raise BadLetter("order-signers", "this node is not among the signers")
+        if not subject.admits(frozenset(ids), frozenset(order.outsiders)):
+            raise BadLetter(
+                "order-signers", f"{len(ids)} nodes and {len(order.outsiders)} outsiders that make no quorum"
+            )
         return approvals
 
     def _fault_of(self, ticket: Ticket, approvals: tuple[Approval, ...], turn: Turn) -> str | None:
@@ -127,7 +131,8 @@ class Orders:
         assert ticket.batch is not None  # _fault_of checked it
         pubnonces, ticket.batch = ticket.batch.pubnonces, None
         try:
-            psigs = self._vault.sign(subject.wallet, subject.request_id, signers, subject.tasks)
+            tasks = subject.tasks(frozenset(signer.participant for signer in signers))
+            psigs = self._vault.sign(subject.wallet, subject.request_id, signers, tasks)
         except NoncesGone:
             tell(Kind.GONE, Gone("nonces-gone"), ticket, coordinator, turn)
             return
@@ -177,13 +182,18 @@ class Orders:
         ticket = self._tickets.of(letter)
         subject = ticket.subject
         try:
-            transaction = subject.finalise(final.signatures)
+            transaction = subject.finalise(Signed(final.signatures, final.signers))
         except BadRequest as bad:
             raise BadLetter("final-invalid", str(bad)) from None
         if transaction != final.transaction:
             raise BadLetter("final-invalid", "the transaction is not what these signatures finish")
         kept = FinalKept(
-            turn.now.wall_ms, subject.request_id, final.signatures, transaction, *subject.next_indexes
+            turn.now.wall_ms,
+            subject.request_id,
+            final.signatures,
+            final.signers,
+            transaction,
+            *subject.next_indexes,
         )
         turn.note(kept, subject.wallet.wallet_id)
         ticket.state = "final"

@@ -22,7 +22,7 @@ class SigningDesk:
         self, roster: Roster, me: bytes, vault: Vault, judge: Judge, wallets: dict[bytes, Wallet]
     ) -> None:
         self.tickets = Tickets(wallets, judge)
-        self.verdicts = Verdicts(roster, vault, judge, wallets, self.tickets)
+        self.verdicts = Verdicts(roster, me, vault, judge, wallets, self.tickets)
         self._orders = Orders(roster, me, vault, judge, self.tickets, self.verdicts)
         self._people = People(roster, judge, self.tickets, self.verdicts)
 

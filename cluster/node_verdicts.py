@@ -48,9 +48,16 @@ class Verdicts:
     """What a node thinks of requests, and says of it."""
 
     def __init__(
-        self, roster: Roster, vault: Vault, judge: Judge, wallets: dict[bytes, Wallet], tickets: Tickets
+        self,
+        roster: Roster,
+        me: bytes,
+        vault: Vault,
+        judge: Judge,
+        wallets: dict[bytes, Wallet],
+        tickets: Tickets,
     ) -> None:
         self._roster = roster
+        self._me = me
         self._vault = vault
         self._judge = judge
         self._wallets = wallets
@@ -92,6 +99,9 @@ class Verdicts:
             subject = understand(wallet, inner)
         except BadRequest as bad:
             self._say_refusal(inner, coordinator, (bad.code,), turn)
+            return
+        if wallet.charter.participant(self._me) not in subject.route.nodes:
+            self._say_refusal(inner, coordinator, ("request-leaf",), turn)
             return
         self._judge_new(new_ticket(subject, inner, turn.now.wall_ms), coordinator, turn)
 
@@ -226,7 +236,14 @@ class Verdicts:
     def _say_nonces(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
         subject = ticket.subject
         if ticket.batch is None or ticket.batch.expires_at_ms <= turn.now.wall_ms:
-            pubnonces = self._vault.nonces(subject.wallet, subject.request_id, subject.tasks, turn.random())
+            pubnonces = self._vault.nonces(
+                subject.wallet,
+                subject.route.name,
+                subject.request_id,
+                subject.count,
+                subject.fixed_tasks,
+                turn.random(),
+            )
             ticket.batch = Batch(pubnonces, turn.now.wall_ms + NONCE_LIFE_MS)
         tell(
             Kind.NONCES, Nonces(ticket.batch.pubnonces, ticket.batch.expires_at_ms), ticket, coordinator, turn

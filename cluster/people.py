@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from cluster.approvals import CLOCK_SKEW_MS, PERSON_LIFE_MS
+from cluster.charter import Charter, check_charter
 from cluster.client import REPEAT_MS, NodeView, hear_nodes
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, decode, encode, open_inner, open_letter
 from cluster.effects import Now, Outgoing, Step
@@ -39,8 +40,8 @@ from cluster.people_changes import ChangesSeen
 from cluster.people_records import known_wallets, last_said
 from cluster.profiles import ReadTexts
 from cluster.records import Head, Record
-from cluster.roster import Charter, Roster, RosterError, check_charter
-from cluster.schemes import SCHEMES, KeygenTrouble, read_wallet
+from cluster.roster import Roster, RosterError
+from cluster.schemes import SCHEMES, KeygenTrouble, known_keys, read_wallet
 from cluster.subjects import BadRequest, Subject, understand
 from cluster.turn import Turn
 
@@ -317,7 +318,7 @@ class Person:
             try:
                 charter = decode(shown.charter, Charter)
                 check_charter(charter, self.roster)
-                wallet = read_wallet(charter, shown.recovery_data)
+                wallet = read_wallet(charter, shown.recovery_data, known_keys(self.wallets))
             except (ValueError, RosterError, KeygenTrouble):
                 raise self._unreadable(wallet_id, "wallet-invalid") from None
             if wallet.wallet_id != wallet_id or not wallet.acknowledged(shown.acks):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from cluster.wire_types import Bytes32, Bytes64, Code, Count, Millis, SignedLetter
+from cluster.wire_types import Ack, Bytes32, Code, Count, Millis, SignedLetter
 
 MAX_ACKS = 128
 """One for each member that a wallet may have."""
@@ -61,6 +61,6 @@ class WalletShown(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tr
 
     charter: Annotated[bytes, Meta(max_length=32 * 1024)]
     recovery_data: Annotated[bytes, Meta(max_length=64 * 1024)]
-    acks: Annotated[tuple[Bytes64, ...], Meta(min_length=1, max_length=MAX_ACKS)]
+    acks: Annotated[tuple[Ack, ...], Meta(min_length=1, max_length=MAX_ACKS)]
     next_receive: Count
     next_change: Count

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cluster.charter import Charter, check_charter
 from cluster.codec import BadLetter, Letter, decode, open_inner
 from cluster.journal import (
     CharterAnswered,
@@ -21,8 +22,8 @@ from cluster.journal import (
 )
 from cluster.messages import NO_ID, Kind
 from cluster.record_body import Body
-from cluster.roster import Charter, Roster, RosterError, check_charter, digest
-from cluster.schemes import Wallet, scheme_of
+from cluster.roster import Roster, RosterError, digest
+from cluster.schemes import Wallet, known_keys, scheme_of
 from cluster.vault import Vault
 
 MAX_PROPOSED = 16
@@ -94,7 +95,7 @@ class Plans:
     def _restore_wallet(self, exact: bytes, sealed: bytes, wallet_id: bytes) -> None:
         charter = decode(exact, Charter)
         recovery_data = self._vault.unseal(wallet_id, sealed)
-        self.wallets[wallet_id] = self._vault.recover(charter, recovery_data)
+        self.wallets[wallet_id] = self._vault.recover(charter, recovery_data, known_keys(self.wallets))
         plan = self.all.setdefault(digest(exact), Plan(charter, exact, "made", 0))
         plan.stage, plan.sealed = "made", sealed
 
@@ -119,6 +120,10 @@ class Plans:
             raise BadLetter("keygen-charter", str(error)) from None
         if charter.participant(self._me) is None:
             raise BadLetter("keygen-charter", "this node is not a member")
+        for leaf in charter.leaves:
+            named = self.wallets.get(leaf.wallet)
+            if leaf.kind == "frost" and (named is None or not named.complete):
+                raise BadLetter("keygen-leaf", f"leaf {leaf.name} names a wallet that is not finished here")
         for other in self.all.values():
             same_wallet = other.charter.wallet_id == charter.wallet_id
             same_index = other.charter.index == charter.index and other.stage in SIGNED

@@ -45,7 +45,7 @@ FORMAT = "assent-public"
 """What the file calls itself."""
 
 HOST_KEYS = 16
-"""How many wallets a node can be a member of: one host key each."""
+"""How many wallets a node can be a member of: one host key and one signing key each."""
 
 _DOMAIN = b"assent/public-part/v1\x00"
 
@@ -64,6 +64,7 @@ class PublicPart(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tru
     identity: Bytes32
     transport: bytes
     host_pubkeys: Annotated[tuple[Bytes33, ...], Meta(max_length=HOST_KEYS)]
+    signing_pubkeys: Annotated[tuple[Bytes33, ...], Meta(max_length=HOST_KEYS)]
     roles: Annotated[tuple[Name, ...], Meta(max_length=MAX_ROLES)]
     endpoint: Annotated[str, Meta(max_length=255)]
     person: NameOrNone
@@ -84,6 +85,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     person: str = ""
     roles: tuple[str, ...] = ()
     host_pubkeys: tuple[str, ...] = ()
+    signing_pubkeys: tuple[str, ...] = ()
 
 
 def write_public_part(part: PublicPart, identity: Identity) -> bytes:
@@ -101,6 +103,7 @@ def write_public_part(part: PublicPart, identity: Identity) -> bytes:
         person=part.person,
         roles=part.roles,
         host_pubkeys=tuple(key.hex() for key in part.host_pubkeys),
+        signing_pubkeys=tuple(key.hex() for key in part.signing_pubkeys),
     )
     return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
 
@@ -124,6 +127,7 @@ def read_public_part(data: bytes) -> PublicPart:
             identity=bytes.fromhex(file.identity),
             transport=bytes.fromhex(file.transport),
             host_pubkeys=tuple(map(bytes.fromhex, file.host_pubkeys)),
+            signing_pubkeys=tuple(map(bytes.fromhex, file.signing_pubkeys)),
             roles=file.roles,
             endpoint=file.endpoint,
             person=file.person,
@@ -145,7 +149,14 @@ def entry_of(part: PublicPart) -> NodeEntry | CoordinatorEntry | ClientEntry | P
             if len(part.roles) != 1:
                 raise RosterError("a node has one role in the quorum")
             return _checked(
-                NodeEntry(part.name, part.identity, part.transport, part.host_pubkeys, part.roles[0]),
+                NodeEntry(
+                    part.name,
+                    part.identity,
+                    part.transport,
+                    part.host_pubkeys,
+                    part.signing_pubkeys,
+                    part.roles[0],
+                ),
                 NodeEntry,
             )
         case "coordinator":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -35,6 +36,24 @@ def choose(candidates: list[Candidate], t: int) -> tuple[bytes, ...] | None:
             return _nodes(chosen)
         pool.remove(unhappy)
     return _searched(candidates, t) if len(candidates) <= MAX_SEARCHED else None
+
+
+def choose_exact(
+    candidates: Mapping[int, Candidate], quorums: Iterable[frozenset[int]], nodes: frozenset[int]
+) -> frozenset[int] | None:
+    """The first of these quorums whose nodes are all candidates, each content with the others; None without one.
+
+    Args:
+        candidates: by participant.
+        nodes: the participants that are nodes; the others of a quorum have no conditions.
+    """
+    for quorum in quorums:
+        members = quorum & nodes
+        if members <= candidates.keys():
+            chosen = [candidates[participant] for participant in sorted(members)]
+            if not any(_lacks(candidate, chosen) for candidate in chosen):
+                return quorum
+    return None
 
 
 def _searched(candidates: list[Candidate], t: int) -> tuple[bytes, ...] | None:

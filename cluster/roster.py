@@ -1,4 +1,4 @@
-"""Who exists, and which wallets: the roster and the wallet charters, and the words by which people compare them.
+"""Who exists: the roster, and the words by which people compare it and the wallets' charters (`cluster.charter`).
 
 Both are exact bytes (MessagePack, positional, canonical). A liar who builds two of them needs only a collision
 of what people compare, so the words come from 128 bits of a slow hash over the bytes themselves.
@@ -53,9 +53,10 @@ class Reachable(Entry, frozen=True):
 
 
 class NodeEntry(Reachable, frozen=True):
-    """A node: its ChillDKG host keys (33 bytes) by wallet index, and its role."""
+    """A node: its ChillDKG host keys and MuSig2 signing keys (33 bytes) by wallet index, and its role."""
 
     host_pubkeys: Annotated[tuple[Bytes33, ...], Meta(min_length=1, max_length=16)]
+    signing_pubkeys: Annotated[tuple[Bytes33, ...], Meta(min_length=1, max_length=16)]
     role: Name
 
 
@@ -140,47 +141,18 @@ class Roster(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
         return "person" if self.person(identity) else ""
 
 
-class CharterMember(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """One member of a wallet; its place in the charter is its participant index."""
-
-    identity: Bytes32
-    host_pubkey: Bytes33
-
-
-class Charter(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """What a wallet is to be: network, scheme and spec version, ordered members, threshold t, host keys."""
-
-    version: Count
-    network: Name
-    cluster_id: Bytes32
-    wallet_id: Bytes32
-    name: Name
-    scheme: Name
-    spec: Annotated[str, Meta(min_length=1, max_length=64)]
-    index: Count
-    t: Count
-    members: Annotated[tuple[CharterMember, ...], Meta(min_length=1, max_length=MAX_NODES)]
-
-    @property
-    def n(self) -> int:
-        """How many members the wallet has."""
-        return len(self.members)
-
-    def participant(self, identity: bytes) -> int | None:
-        """The participant index of a member; None for anybody else."""
-        return next((i for i, member in enumerate(self.members) if member.identity == identity), None)
-
-
 def check_roster(roster: Roster) -> None:
     """Raises RosterError unless the version is ours, no name or key stands twice, and all of it fits together."""
     if roster.version != ROSTER_VERSION:
         raise RosterError(f"roster version {roster.version}; this program reads version {ROSTER_VERSION}")
-    _distinct("name", (entry.name for entry in roster.everyone))
-    _distinct("identity key", (entry.identity for entry in roster.everyone))
-    _distinct("transport key", (entry.transport for entry in roster.reachable))
-    _distinct("host key", (key for node in roster.nodes for key in node.host_pubkeys))
+    distinct("name", (entry.name for entry in roster.everyone))
+    distinct("identity key", (entry.identity for entry in roster.everyone))
+    distinct("transport key", (entry.transport for entry in roster.reachable))
+    distinct("host key or signing key", (key for node in roster.nodes for key in _keys(node)))
     for node in roster.nodes:
-        for key in node.host_pubkeys:
+        if len(node.host_pubkeys) != len(node.signing_pubkeys):
+            raise RosterError(f"{node.name} has not as many signing keys as host keys")
+        for key in _keys(node):
             _check_point(node, key)
     people = {person.name for person in roster.people}
     for client in roster.clients:
@@ -189,24 +161,11 @@ def check_roster(roster: Roster) -> None:
                 f"client {client.name} is {client.person}'s, and nobody of that name is a person here"
             )
     for person in roster.people:
-        _distinct(f"role of {person.name}", person.roles)
+        distinct(f"role of {person.name}", person.roles)
 
 
-def check_charter(charter: Charter, roster: Roster) -> None:
-    """Raises RosterError unless the charter fits the roster: members, their own host keys, 1 <= t <= n."""
-    if charter.version != ROSTER_VERSION:
-        raise RosterError(f"charter version {charter.version}; this program reads version {ROSTER_VERSION}")
-    if (charter.cluster_id, charter.network) != (roster.cluster_id, roster.network):
-        raise RosterError("the charter is about another cluster or network")
-    if not 1 <= charter.t <= charter.n:
-        raise RosterError(f"threshold {charter.t} of {charter.n} members")
-    _distinct("member", (member.identity for member in charter.members))
-    for member in charter.members:
-        node = roster.node(member.identity)
-        if node is None:
-            raise RosterError("a member of the charter is not a node of the roster")
-        if charter.index >= len(node.host_pubkeys) or node.host_pubkeys[charter.index] != member.host_pubkey:
-            raise RosterError(f"the host key of {node.name} is not the one in the roster")
+def _keys(node: NodeEntry) -> tuple[bytes, ...]:
+    return node.host_pubkeys + node.signing_pubkeys
 
 
 def _check_point(node: NodeEntry, key: bytes) -> None:
@@ -214,10 +173,11 @@ def _check_point(node: NodeEntry, key: bytes) -> None:
     try:
         Point.from_bytes(key)
     except ValueError:
-        raise RosterError(f"a host key of {node.name} is no public key") from None
+        raise RosterError(f"a host key or signing key of {node.name} is no public key") from None
 
 
-def _distinct(what: str, values: Iterable[object]) -> None:
+def distinct(what: str, values: Iterable[object]) -> None:
+    """Raises RosterError, naming what stands twice."""
     seen = set()
     for value in values:
         if value in seen:

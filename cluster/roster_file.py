@@ -37,6 +37,7 @@ class _Node(Struct, frozen=True, forbid_unknown_fields=True):
     identity: Hex
     transport: Hex
     host_pubkeys: tuple[Hex, ...]
+    signing_pubkeys: tuple[Hex, ...]
 
 
 class _Coordinator(Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,7 +82,14 @@ def write_roster_file(roster: Roster) -> bytes:
         cluster_id=roster.cluster_id.hex(),
         epoch=roster.epoch,
         nodes=tuple(
-            _Node(e.name, e.role, e.identity.hex(), e.transport.hex(), tuple(k.hex() for k in e.host_pubkeys))
+            _Node(
+                e.name,
+                e.role,
+                e.identity.hex(),
+                e.transport.hex(),
+                tuple(k.hex() for k in e.host_pubkeys),
+                tuple(k.hex() for k in e.signing_pubkeys),
+            )
             for e in roster.nodes
         ),
         coordinators=tuple(
@@ -122,7 +130,12 @@ def _roster(file: _File) -> Roster:
         epoch=file.epoch,
         nodes=tuple(
             NodeEntry(
-                e.name, unhex(e.identity), unhex(e.transport), tuple(map(unhex, e.host_pubkeys)), e.role
+                e.name,
+                unhex(e.identity),
+                unhex(e.transport),
+                tuple(map(unhex, e.host_pubkeys)),
+                tuple(map(unhex, e.signing_pubkeys)),
+                e.role,
             )
             for e in file.nodes
         ),

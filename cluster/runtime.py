@@ -92,7 +92,7 @@ def serve_node(
             roster_digest=party.roster_digest,
             identity=keys.identity(),
             boot_id=os.urandom(16),
-            vault=Vault(keys.host_key, keys.sealing_key()),
+            vault=Vault(keys.secrets, keys.sealing_key()),
             judge=judge,
             records=party.records,
         )

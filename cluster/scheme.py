@@ -1,18 +1,19 @@
-"""What the cluster asks of a signature scheme: the shape that FROST has, and that every other kind must fit.
+"""What the cluster asks of a signature scheme: one shape for FROST, MuSig2 and the single keys of script leaves.
 
 A scheme has a public half, `Scheme`, which coordinators and clients use too, and two secret halves, which live
-only inside the vault: `Dealing` while a key is being made, `Share` once it exists.
+only inside the vault: `Dealing` while a key is being made, `Share` once it exists. Who may sign together, and by
+which leaf, is not a scheme's matter but that of `cluster.routes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cluster.roster import Charter
-from curve import SecretScalar
-from taproot import SigningTask
+from cluster.charter import Charter
+from cluster.keys import Secrets
+from taproot import PublicWallet, SigningTask, WalletKey
 
 
 class Blame(Exception):
@@ -35,24 +36,27 @@ class KeygenTrouble(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """One signer of a session: its participant index and its public nonces (66 bytes), one per signing task."""
+    """One signer of a session: its participant index and its public nonces (66 bytes), one per signing task.
+
+    Where signing needs no nonces there are none.
+    """
 
     participant: int
     pubnonces: tuple[bytes, ...]
 
 
 class Nonces(Protocol):
-    """Secret nonces of one batch, one per signing task; they serve one session and are wiped by it."""
+    """Secret nonces of one batch; they serve one session and are wiped by it."""
 
     @property
     def pubnonces(self) -> tuple[bytes, ...]:
-        """Their public halves, 66 bytes each."""
+        """Their public halves, 66 bytes each: one per signing task, or none where signing needs no nonces."""
 
-    def sign(self, signers: Sequence[Signer]) -> tuple[bytes, ...]:
-        """The partial signatures (32 bytes each) for this session; the nonces are gone whatever happens.
+    def sign(self, signers: Sequence[Signer], tasks: Sequence[SigningTask]) -> tuple[bytes, ...]:
+        """One partial signature per task for this session; the nonces are gone whatever happens.
 
         Raises:
-            ValueError: the signers or nonces make no session, or the nonces are gone.
+            ValueError: the signers, nonces or tasks make no session, or the nonces are gone.
         """
 
     def wipe(self) -> None:
@@ -62,8 +66,14 @@ class Nonces(Protocol):
 class Share(Protocol):
     """One participant's secret share of one key."""
 
-    def nonces(self, tasks: Sequence[SigningTask], extra: bytes, entropy: bytes) -> Nonces:
-        """Fresh nonces for these tasks; `extra` differs for each batch, `entropy` is 32 fresh random bytes."""
+    def nonces(self, count: int, tasks: Sequence[SigningTask] | None, extra: bytes, entropy: bytes) -> Nonces:
+        """Fresh nonces for so many tasks.
+
+        Args:
+            tasks: what will be signed, where that is known before it is known who signs; it is bound into them.
+            extra: differs for each batch.
+            entropy: 32 fresh random bytes.
+        """
 
 
 class Dealing(Protocol):
@@ -99,32 +109,50 @@ class Gathering(Protocol):
         """What a participant needs to find out whom to blame."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKeyInfo:
-    """What recovery data says in public: the threshold key, the public shares (33 bytes each), the transcript."""
-
-    thresh_pk: bytes
-    pubshares: tuple[bytes, ...]
-    transcript: bytes
-
-
-class Key(Protocol):
-    """A finished key's public half, ready for sessions."""
+class Group(Protocol):
+    """A key that participants sign with together: its public half, ready for sessions."""
 
     @property
-    def info(self) -> PublicKeyInfo:
-        """What anyone may know of it."""
-
-    def aggregate(
-        self, signers: Sequence[Signer], psigs: Sequence[Sequence[bytes]], tasks: Sequence[SigningTask]
-    ) -> tuple[bytes, ...]:
-        """One verified BIP 340 signature (64 bytes) per task. Raises Blame, naming who sent an invalid part."""
+    def gives_nonces(self) -> bool:
+        """Whether signers commit to nonces first; else each answers an order alone."""
 
     def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
         """Whether every one is a public nonce at all: one that is not would end any session it is in."""
 
+    def check(
+        self, signers: Sequence[Signer], psigs: Mapping[int, Sequence[bytes]], tasks: Sequence[SigningTask]
+    ) -> None:
+        """Verify the partial signatures that are here, one by one. Raises Blame."""
+
+    def aggregate(
+        self, signers: Sequence[Signer], psigs: Mapping[int, Sequence[bytes]], tasks: Sequence[SigningTask]
+    ) -> tuple[tuple[bytes, ...], ...]:
+        """The verified signatures of each task, as `taproot.finish` takes them. Raises Blame, naming the culprits."""
+
+
+class Key(Protocol):
+    """A finished wallet key's public half."""
+
+    @property
+    def wallet_key(self) -> WalletKey:
+        """What stands on the key path."""
+
+    @property
+    def members(self) -> tuple[bytes, ...]:
+        """The identity keys of its members, by participant."""
+
+    @property
+    def threshold(self) -> int:
+        """How many participants sign at least."""
+
+    def group(self, ids: Mapping[int, int]) -> Group:
+        """The key for sessions; `ids` says which of its own participants each signer is."""
+
+    def check(self, public: PublicWallet) -> None:
+        """Check the recovery data against the wallet that came of it. Raises KeygenTrouble."""
+
     def acknowledged_by(self, participant: int, ack: bytes) -> bool:
-        """Whether this is the participant's acknowledgement of exactly this recovery data."""
+        """Whether this is what the scheme wants a participant to say of exactly this recovery data."""
 
 
 class Scheme(Protocol):
@@ -138,23 +166,25 @@ class Scheme(Protocol):
     def spec(self) -> str:
         """The exact versions of the specifications; unequal ones never share a session."""
 
-    def gathering(self, charter: Charter, messages: Sequence[bytes]) -> Gathering:
+    def gathering(self, charter: Charter, messages: Sequence[bytes], known: Known) -> Gathering:
         """Begin the coordinator's side with everybody's first messages. Raises KeygenTrouble."""
 
     def read_key(self, charter: Charter, recovery_data: bytes) -> Key:
-        """Check recovery data whole against its charter, in public. Raises KeygenTrouble."""
+        """Check recovery data against its charter, in public. Raises KeygenTrouble."""
 
 
 class SecretScheme(Protocol):
     """The secret side of a scheme, for the vault alone."""
 
-    def deal(self, charter: Charter, host_key: SecretScalar, entropy: bytes) -> Dealing:
+    def deal(self, charter: Charter, secrets: Secrets, entropy: bytes, known: Known) -> Dealing:
         """Begin a participant's side; `entropy` is 32 fresh random bytes. Raises KeygenTrouble."""
 
-    def recover(self, charter: Charter, host_key: SecretScalar, recovery_data: bytes) -> Share:
-        """This participant's share, from its host key and the recovery data. Raises KeygenTrouble."""
+    def recover(self, charter: Charter, secrets: Secrets, recovery_data: bytes) -> Share:
+        """This participant's share, from its keys and the recovery data. Raises KeygenTrouble."""
 
-    def acknowledge(
-        self, charter: Charter, host_key: SecretScalar, recovery_data: bytes, entropy: bytes
-    ) -> bytes:
-        """This participant's acknowledgement that a copy of the recovery data exists (64 bytes)."""
+    def acknowledge(self, charter: Charter, secrets: Secrets, recovery_data: bytes, entropy: bytes) -> bytes:
+        """What the scheme's own specification wants said once a copy of the recovery data exists; perhaps nothing."""
+
+
+Known = Mapping[bytes, Key]
+"""The finished FROST wallets that a leaf may name, by wallet id."""

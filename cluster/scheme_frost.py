@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from cluster.roster import Charter
-from cluster.scheme import Blame, KeygenTrouble, PublicKeyInfo, Signer
+from cluster.charter import FROST_SCHEME, Charter
+from cluster.keys import Secrets
+from cluster.scheme import Blame, KeygenTrouble, Known, Signer
 from curve import SecretScalar, tagged_hash
 from frost import (
     CoordinatorSession,
@@ -33,31 +34,53 @@ from frost import (
     recovery_ack_verify,
     validate_threshold_info,
 )
-from taproot import SigningTask
+from taproot import ExtendedKey, PublicWallet, SigningTask, WalletKey, wallet_chain_code
 
-NAME = "frost"
+NAME = FROST_SCHEME
 SPEC = "BIP445/0.12.1 ChillDKG/0.3.0"
 
 
 class FrostNonces:
     """One batch: a `SignerSession` per signing task."""
 
-    def __init__(self, key: ThresholdKey, sessions: tuple[SignerSession, ...]) -> None:
-        self._key = key
-        self._sessions = sessions
-        self.pubnonces = tuple(session.pubnonce for session in sessions)
+    def __init__(
+        self,
+        share: KeyShare,
+        ids: Mapping[int, int],
+        tasks: Sequence[SigningTask],
+        extra: bytes,
+        entropy: bytes,
+    ) -> None:
+        self._key = share.key
+        self._ids = ids
+        self._tasks = tuple(tasks)
+        self._sessions = tuple(
+            SignerSession.open(
+                share,
+                tweaks=task.tweaks,
+                msg=task.sighash,
+                rand=tagged_hash("assent/nonce", entropy, i.to_bytes(4, "big")),
+                extra_in=extra,
+            )
+            for i, task in enumerate(tasks)
+        )
+        self.pubnonces = tuple(session.pubnonce for session in self._sessions)
 
-    def sign(self, signers: Sequence[Signer]) -> tuple[bytes, ...]:
+    def sign(self, signers: Sequence[Signer], tasks: Sequence[SigningTask]) -> tuple[bytes, ...]:
         """The partial signatures, each verified by this signer itself before it leaves (against fault attacks)."""
         try:
+            if tuple(tasks) != self._tasks:
+                raise ValueError("the nonces were made for other tasks")
             if any(len(signer.pubnonces) != len(self._sessions) for signer in signers):
                 raise ValueError("not one nonce per signing task")
-            chosen = self._key.signers([signer.participant for signer in signers])
+            chosen = self._key.signers([self._ids[signer.participant] for signer in signers])
             return tuple(
-                session.sign(chosen, {signer.participant: signer.pubnonces[i] for signer in signers})
+                session.sign(
+                    chosen, {self._ids[signer.participant]: signer.pubnonces[i] for signer in signers}
+                )
                 for i, session in enumerate(self._sessions)
             )
-        except ProtocolError as error:
+        except (ProtocolError, KeyError) as error:
             raise ValueError(f"the order makes no session: {error}") from None
         finally:
             self.wipe()
@@ -69,24 +92,27 @@ class FrostNonces:
 
 
 class FrostShare:
-    """A secret share, proven to fit its public share."""
+    """A secret share, proven to fit its public share.
 
-    def __init__(self, share: KeyShare) -> None:
+    Args:
+        ids: which FROST participant each participant of the wallet is; by default the same.
+    """
+
+    def __init__(self, share: KeyShare, ids: Mapping[int, int] | None = None) -> None:
         self._share = share
+        self._ids = {i: i for i in range(share.key.n)} if ids is None else ids
 
-    def nonces(self, tasks: Sequence[SigningTask], extra: bytes, entropy: bytes) -> FrostNonces:
+    def nonces(
+        self, count: int, tasks: Sequence[SigningTask] | None, extra: bytes, entropy: bytes
+    ) -> FrostNonces:
         """Fresh nonces, each from its own 32 bytes of the entropy."""
-        sessions = tuple(
-            SignerSession.open(
-                self._share,
-                tweaks=task.tweaks,
-                msg=task.sighash,
-                rand=tagged_hash("assent/nonce", entropy, i.to_bytes(4, "big")),
-                extra_in=extra,
-            )
-            for i, task in enumerate(tasks)
-        )
-        return FrostNonces(self._share.key, sessions)
+        if tasks is None or len(tasks) != count:
+            raise ValueError("a FROST wallet's tasks do not depend on who signs")
+        return FrostNonces(self._share, self._ids, tasks, extra, entropy)
+
+    def under(self, ids: Mapping[int, int]) -> FrostShare:
+        """The same share in a wallet whose participants are numbered otherwise."""
+        return FrostShare(self._share, ids)
 
 
 class FrostDealing:
@@ -170,6 +196,73 @@ class FrostGathering:
         return coordinator_investigate_for(self._messages, self._params, participant)
 
 
+class FrostGroup:
+    """A threshold key for sessions; `ids` says which FROST participant each signer is."""
+
+    gives_nonces = True
+
+    def __init__(self, key: ThresholdKey, ids: Mapping[int, int]) -> None:
+        self._key = key
+        self._ids = ids
+
+    def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
+        """Two points each; their sum is nobody's business here."""
+        try:
+            for pubnonce in pubnonces:
+                nonce_agg([pubnonce], [0])
+        except ProtocolError:
+            return False
+        return True
+
+    def check(
+        self, signers: Sequence[Signer], psigs: Mapping[int, Sequence[bytes]], tasks: Sequence[SigningTask]
+    ) -> None:
+        """Verify each partial signature that is here. Raises Blame."""
+        for i, session in enumerate(self._sessions(signers, tasks)):
+            self._add(session, psigs, i)
+            wrong = tuple(p for p in sorted(psigs) if not session.verify(self._ids[p]))
+            if wrong:
+                raise Blame(wrong)
+
+    def aggregate(
+        self, signers: Sequence[Signer], psigs: Mapping[int, Sequence[bytes]], tasks: Sequence[SigningTask]
+    ) -> tuple[tuple[bytes, ...], ...]:
+        """One verified signature per task; partial signatures are looked at one by one only on failure."""
+        signatures = []
+        for i, session in enumerate(self._sessions(signers, tasks)):
+            self._add(session, psigs, i)
+            try:
+                signatures.append((session.aggregate(),))
+            except InvalidContributionError as error:
+                raise self._blame(error) from None
+        return tuple(signatures)
+
+    def _sessions(
+        self, signers: Sequence[Signer], tasks: Sequence[SigningTask]
+    ) -> Iterator[CoordinatorSession]:
+        chosen = self._key.signers([self._ids[signer.participant] for signer in signers])
+        for i, task in enumerate(tasks):
+            pubnonces = {self._ids[signer.participant]: signer.pubnonces[i] for signer in signers}
+            try:
+                yield CoordinatorSession.open(
+                    chosen, tweaks=task.tweaks, msg=task.sighash, pubnonces=pubnonces
+                )
+            except InvalidContributionError as error:
+                raise self._blame(error) from None
+
+    def _add(self, session: CoordinatorSession, psigs: Mapping[int, Sequence[bytes]], i: int) -> None:
+        for participant, parts in psigs.items():
+            try:
+                session.add(self._ids[participant], parts[i])
+            except ValueError:  # of another size
+                raise Blame((participant,)) from None
+            except InvalidContributionError as error:
+                raise self._blame(error) from None
+
+    def _blame(self, error: InvalidContributionError) -> Blame:
+        return Blame(tuple(p for p, own in self._ids.items() if own in error.culprits))
+
+
 class FrostKey:
     """A finished key's public half: validated once, so that sessions check nothing again."""
 
@@ -185,42 +278,22 @@ class FrostKey:
         self._recovery_data = recovery_data
         # The certificate is left out: signatures can be made in more than one way, the transcript cannot.
         transcript = recovery_data[: -64 * charter.n]
-        self.info = PublicKeyInfo(public.thresh_pk, tuple(public.pubshares), transcript)
+        chain_code = wallet_chain_code(public.thresh_pk, transcript)
+        self.wallet_key = WalletKey(ExtendedKey(public.thresh_pk, chain_code))
+        self.members = tuple(member.identity for member in charter.members)
+        self.threshold = charter.t
 
     @property
     def threshold_key(self) -> ThresholdKey:
         """The validated key, for shares of it."""
         return self._key
 
-    def aggregate(
-        self, signers: Sequence[Signer], psigs: Sequence[Sequence[bytes]], tasks: Sequence[SigningTask]
-    ) -> tuple[bytes, ...]:
-        """One verified signature per task; partial signatures are looked at one by one only on failure."""
-        chosen = self._key.signers([signer.participant for signer in signers])
-        signatures = []
-        for i, task in enumerate(tasks):
-            try:
-                session = CoordinatorSession.open(
-                    chosen,
-                    tweaks=task.tweaks,
-                    msg=task.sighash,
-                    pubnonces={signer.participant: signer.pubnonces[i] for signer in signers},
-                )
-                for signer, parts in zip(signers, psigs, strict=True):
-                    session.add(signer.participant, parts[i])
-                signatures.append(session.aggregate())
-            except InvalidContributionError as error:
-                raise Blame(error.culprits) from None
-        return tuple(signatures)
+    def group(self, ids: Mapping[int, int]) -> FrostGroup:
+        """The key for sessions."""
+        return FrostGroup(self._key, ids)
 
-    def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
-        """Two points each; their sum is nobody's business here."""
-        try:
-            for pubnonce in pubnonces:
-                nonce_agg([pubnonce], [0])
-        except ProtocolError:
-            return False
-        return True
+    def check(self, public: PublicWallet) -> None:
+        """Nothing: ChillDKG's transcript says what the key is, and all else follows from the charter."""
 
     def acknowledged_by(self, participant: int, ack: bytes) -> bool:
         """ChillDKG recovery acknowledgement of one participant."""
@@ -233,24 +306,26 @@ class Frost:
     name = NAME
     spec = SPEC
 
-    def gathering(self, charter: Charter, messages: Sequence[bytes]) -> FrostGathering:
+    def gathering(self, charter: Charter, messages: Sequence[bytes], known: Known) -> FrostGathering:
         """Begin the coordinator's side with everybody's first messages. Raises KeygenTrouble."""
+        del known
         return FrostGathering(charter, messages)
 
     def read_key(self, charter: Charter, recovery_data: bytes) -> FrostKey:
         """Check recovery data whole against its charter, in public. Raises KeygenTrouble."""
         return FrostKey(charter, recovery_data)
 
-    def deal(self, charter: Charter, host_key: SecretScalar, entropy: bytes) -> FrostDealing:
+    def deal(self, charter: Charter, secrets: Secrets, entropy: bytes, known: Known) -> FrostDealing:
         """Begin a participant's side; `entropy` is 32 fresh random bytes. Raises KeygenTrouble."""
+        del known
         try:
-            return FrostDealing(charter, host_key, entropy)
+            return FrostDealing(charter, secrets.host_key, entropy)
         except (ProtocolError, ValueError) as error:
             raise _trouble("keygen-start", error) from None
 
-    def recover(self, charter: Charter, host_key: SecretScalar, recovery_data: bytes) -> FrostShare:
+    def recover(self, charter: Charter, secrets: Secrets, recovery_data: bytes) -> FrostShare:
         """This participant's share, from its host key and the recovery data. Raises KeygenTrouble."""
-        key = FrostKey(charter, recovery_data)
+        key, host_key = FrostKey(charter, recovery_data), secrets.host_key
         try:
             output, params = participant_recover(host_key, recovery_data)
             participant = params.participant_id(host_key.point().to_bytes())
@@ -258,11 +333,9 @@ class Frost:
         except (ProtocolError, ValueError) as error:
             raise _trouble("recovery-data", error) from None
 
-    def acknowledge(
-        self, charter: Charter, host_key: SecretScalar, recovery_data: bytes, entropy: bytes
-    ) -> bytes:
+    def acknowledge(self, charter: Charter, secrets: Secrets, recovery_data: bytes, entropy: bytes) -> bytes:
         """This participant's acknowledgement that a copy of the recovery data exists (64 bytes)."""
-        return participant_recovery_ack_sign(host_key, recovery_data, _params(charter), entropy)
+        return participant_recovery_ack_sign(secrets.host_key, recovery_data, _params(charter), entropy)
 
 
 FROST = Frost()

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from cluster.roster import Charter
-from cluster.scheme import Blame, Gathering, Key, KeygenTrouble, Scheme, SecretScheme, Signer
+from cluster.charter import Charter
+from cluster.codec import encode
+from cluster.outputs import public_wallet
+from cluster.roster import digest
+from cluster.routes import Route, routes_of
+from cluster.scheme import Blame, Gathering, Key, KeygenTrouble, Known, Scheme, SecretScheme, Signer
 from cluster.scheme_frost import FROST
-from curve import tagged_hash
-from taproot import Network, PublicWallet, SigningTask, wallet_chain_code
+from cluster.scheme_musig2 import MUSIG2
+from curve import schnorr_verify, tagged_hash
+from taproot import PublicWallet, SigningTask, WalletPath
 
 __all__ = [
     "SCHEMES",
     "Blame",
     "Gathering",
     "KeygenTrouble",
+    "Route",
     "Signer",
     "Wallet",
     "gather",
+    "known_keys",
     "read_wallet",
     "scheme_of",
     "secret_scheme_of",
 ]
 
-_TABLE: dict[str, Scheme] = {FROST.name: FROST}
-_SECRET: dict[str, SecretScheme] = {FROST.name: FROST}
+_TABLE: dict[str, Scheme] = {scheme.name: scheme for scheme in (FROST, MUSIG2)}
+_SECRET: dict[str, SecretScheme] = {scheme.name: scheme for scheme in (FROST, MUSIG2)}
 
 SCHEMES = tuple(f"{scheme.name} {scheme.spec}" for scheme in _TABLE.values())
 """What Hello says of them, with exact versions: unequal versions would blame honest signers."""
+
+FIRST_ADDRESSES = 3
+"""So many addresses of each branch every member acknowledges before one is shown."""
+
+_ACK_BYTES = 64
 
 
 def scheme_of(charter: Charter) -> Scheme:
@@ -58,6 +70,7 @@ class Wallet:
     recovery_data: bytes = field(repr=False)
     key: Key = field(repr=False, compare=False)
     public: PublicWallet = field(repr=False, compare=False)
+    routes: Mapping[str, Route] = field(repr=False, compare=False)
     complete: bool = False
     next_receive: int = 0
     next_change: int = 0
@@ -94,22 +107,33 @@ class Wallet:
             parts.append(task.sighash)
             tweaks = b"".join(tweak.tweak + bytes([tweak.is_xonly]) for tweak in task.tweaks)
             parts.append(_sized(tweaks))
-            parts.append(_sized(task.leaf or b""))
+            parts.append(_sized(task.leaf_hash))
         return tagged_hash("assent/session", *parts)
 
-    def aggregate(
-        self, signers: Sequence[Signer], psigs: Sequence[Sequence[bytes]], tasks: Sequence[SigningTask]
-    ) -> tuple[bytes, ...]:
-        """One verified signature per task, from everybody's partial signatures in the signers' order. Raises Blame."""
-        return self.key.aggregate(signers, psigs, tasks)
-
-    def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
-        """Whether every one is a public nonce at all: one that is not would end any session it is in."""
-        return self.key.takes_nonces(pubnonces)
+    @property
+    def acknowledgement(self) -> bytes:
+        """What every member signs once its owner has a copy: charter, recovery data, descriptor, first addresses."""
+        paths = [WalletPath(branch, i) for branch in (0, 1) for i in range(FIRST_ADDRESSES)]
+        return tagged_hash(
+            "assent/wallet-ack",
+            digest(encode(self.charter)),
+            _sized(self.recovery_data),
+            _sized(self.public.descriptor().encode()),
+            *(_sized(self.public.address(path).encode()) for path in paths),
+        )
 
     def acknowledged_by(self, participant: int, ack: bytes) -> bool:
-        """Whether this is that participant's acknowledgement of exactly this recovery data."""
-        return self.key.acknowledged_by(participant, ack)
+        """Whether this is that participant's acknowledgement of exactly this wallet.
+
+        It is what the scheme wants said, and then a BIP 340 signature of `acknowledgement` by the host key.
+        """
+        own, signature = ack[:-_ACK_BYTES], ack[-_ACK_BYTES:]
+        host_pubkey = self.charter.members[participant].host_pubkey
+        return (
+            len(signature) == _ACK_BYTES
+            and self.key.acknowledged_by(participant, own)
+            and schnorr_verify(host_pubkey[1:], self.acknowledgement, signature)
+        )
 
     def acknowledged(self, acks: Sequence[bytes]) -> bool:
         """Whether these are all members' acknowledgements, in the charter's order."""
@@ -118,18 +142,27 @@ class Wallet:
         )
 
 
-def gather(charter: Charter, messages: Sequence[bytes]) -> Gathering:
+def known_keys(wallets: Mapping[bytes, Wallet]) -> Known:
+    """The keys that leaves of further wallets may name: those of FROST wallets."""
+    return {key: wallet.key for key, wallet in wallets.items() if wallet.charter.scheme == FROST.name}
+
+
+def gather(charter: Charter, messages: Sequence[bytes], known: Known) -> Gathering:
     """Begin the coordinator's side of key generation with everybody's first messages. Raises KeygenTrouble."""
-    return scheme_of(charter).gathering(charter, messages)
+    return scheme_of(charter).gathering(charter, messages, known)
 
 
-def read_wallet(charter: Charter, recovery_data: bytes) -> Wallet:
+def read_wallet(charter: Charter, recovery_data: bytes, known: Known) -> Wallet:
     """The wallet that recovery data stands for, checked whole against its charter. Raises KeygenTrouble."""
     key = scheme_of(charter).read_key(charter, recovery_data)
-    info = key.info
-    chain_code = wallet_chain_code(info.thresh_pk, info.transcript)
-    public = PublicWallet(Network(charter.network), info.thresh_pk, chain_code)
-    return Wallet(charter, recovery_data, key, public)
+    others = {wallet_id: other.wallet_key for wallet_id, other in known.items()}
+    try:
+        public = public_wallet(charter, key.wallet_key, others)
+        routes = routes_of(charter, key, public, known)
+    except ValueError:
+        raise KeygenTrouble("wallet-leaf") from None
+    key.check(public)
+    return Wallet(charter, recovery_data, key, public, routes)
 
 
 def _sized(data: bytes) -> bytes:

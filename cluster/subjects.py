@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cluster.codec import BadLetter, Letter
+from cluster.cosigners import Offers, read_offers
 from cluster.intents import SignedIntent, read_intent
-from cluster.messages import MAX_INPUTS, MAX_NOTE_CHARS, MAX_PSBT_BYTES, NO_ID, Request, SignedLetter
-from cluster.schemes import Wallet
+from cluster.messages import (
+    MAX_INPUTS,
+    MAX_NOTE_CHARS,
+    MAX_PSBT_BYTES,
+    NO_ID,
+    Request,
+    SignedLetter,
+    SignerPart,
+)
+from cluster.scheme import Signer
+from cluster.schemes import Route, Wallet
 from curve import tagged_hash
 from taproot import (
     FinalTransaction,
@@ -48,21 +58,70 @@ class Subject:
     request_id: bytes
     spend_id: bytes
     spend: Spend
-    tasks: tuple[SigningTask, ...]
+    route: Route
     client: bytes
     note: str
     psbt: bytes = field(repr=False)
     intent: SignedIntent | None = field(default=None, repr=False)
+    offers: Offers = field(default_factory=Offers, repr=False)
+    _tasks: dict[str, tuple[SigningTask, ...]] = field(default_factory=dict, repr=False, compare=False)
 
-    def finish(self, signatures: tuple[bytes, ...]) -> FinalTransaction:
+    @property
+    def count(self) -> int:
+        """How many signing tasks there are: one per input."""
+        return len(self.spend.inputs)
+
+    @property
+    def nonce_count(self) -> int:
+        """How many public nonces a signer of it gives."""
+        return self.count if self.route.group.gives_nonces else 0
+
+    @property
+    def fixed_tasks(self) -> tuple[SigningTask, ...] | None:
+        """The signing tasks, where they do not depend on who signs."""
+        return self.tasks(frozenset()) if self.route.is_fixed else None
+
+    def tasks(self, participants: frozenset[int]) -> tuple[SigningTask, ...]:
+        """What these participants sign; BadRequest when it cannot be said."""
+        leaf = self.route.leaf_for(participants)
+        name = "" if leaf is None else leaf.name
+        if name not in self._tasks:
+            with _refused():
+                self._tasks[name] = signing_tasks(self.psbt, self.spend, self.wallet.public, leaf)
+        return self._tasks[name]
+
+    def admits(self, nodes: frozenset[int], outsiders: frozenset[int]) -> bool:
+        """Whether these may sign together now; a cosigner that is no node must have committed."""
+        quorums = self.quorums
+        if quorums is None:
+            return not outsiders and self.route.admits(nodes)
+        return nodes <= self.route.nodes and nodes | outsiders in quorums
+
+    @property
+    def quorums(self) -> tuple[frozenset[int], ...] | None:
+        """Who may sign together now, the preferred first; None where any t or more may."""
+        return self.offers.quorums(self.route)
+
+    def outside(self, participants: frozenset[int]) -> tuple[Signer, ...]:
+        """The signers of a quorum that are no nodes."""
+        return self.offers.of(participants, self.route)
+
+    def session_id(self, signers: Sequence[Signer]) -> bytes:
+        """What the session of these signers is called."""
+        tasks = self.tasks(frozenset(signer.participant for signer in signers))
+        return self.wallet.session_id(self.request_id, signers, tasks)
+
+    def finish(self, signed: Signed) -> FinalTransaction:
         """The finished transaction, verified whole; BadRequest when these signatures do not finish it."""
-        with _finishing():
-            return finish(self.psbt, self.spend, self.tasks, signatures)
+        tasks = self.tasks(frozenset(signed.signers))
+        with _refused():
+            return finish(self.psbt, self.spend, tasks, signed.signatures)
 
-    def finalise(self, signatures: tuple[bytes, ...]) -> bytes:
+    def finalise(self, signed: Signed) -> bytes:
         """The finished transaction's bytes, verified whole; BadRequest as `finish`."""
-        with _finishing():
-            return finish_transaction(self.spend, self.tasks, signatures)
+        tasks = self.tasks(frozenset(signed.signers))
+        with _refused():
+            return finish_transaction(self.spend, tasks, signed.signatures)
 
     @property
     def leaving_sats(self) -> int:
@@ -79,14 +138,63 @@ class Subject:
         return receive, change
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """How a request was signed: by whom, and the signatures of each task as `taproot.finish` takes them."""
+
+    signatures: tuple[tuple[bytes, ...], ...]
+    signers: tuple[int, ...]
+
+
 @contextmanager
-def _finishing() -> Iterator[None]:
+def _refused() -> Iterator[None]:
     try:
         yield
     except PsbtRefused as refused:
         raise BadRequest(refused.code, str(refused)) from None
     except ValueError as error:
         raise BadRequest("final-count", str(error)) from None
+
+
+def joined(subject: Subject, parts: Iterable[SignerPart], added: Iterable[SignerPart]) -> Signed:
+    """The signatures of a partly signed request once others added theirs. Raises BadRequest or Blame.
+
+    Args:
+        parts: what everybody gave so far, as the coordinator keeps it.
+        added: what participants that are no nodes give now; whoever is named in both must have given no psigs yet.
+    """
+    nodes = subject.route.nodes
+    given = {part.participant: part.psigs for part in parts if part.psigs}
+    new = {part.participant: part.psigs for part in added if part.participant not in nodes}
+    if not new or new.keys() & given.keys():
+        raise BadRequest("cosign-parts", "no participant that is no node signs here for the first time")
+    if any(len(psigs) != subject.count for psigs in new.values()):
+        raise BadRequest("cosign-parts", "not one signature per input")
+    quorum = frozenset(given | new)
+    if not subject.route.admits(quorum):
+        raise BadRequest("cosign-parts", "those who signed make no quorum together")
+    pubnonces = {part.participant: part.pubnonces for part in parts}
+    signers = tuple(Signer(i, pubnonces.get(i, ())) for i in sorted(quorum))
+    signatures = subject.route.group.aggregate(signers, given | new, subject.tasks(quorum))
+    return Signed(signatures, tuple(sorted(quorum)))
+
+
+def check_parts(subject: Subject, parts: Sequence[SignerPart]) -> None:
+    """Check what the nodes gave to a session that others are to end. Raises Blame, BadRequest or ValueError."""
+    participants = frozenset(part.participant for part in parts)
+    if not subject.route.admits(participants) or not participants - subject.route.nodes:
+        raise BadRequest("cosign-parts", "these make no quorum that somebody else is to complete")
+    signers = tuple(Signer(part.participant, part.pubnonces) for part in parts)
+    outside = {signer.participant: signer for signer in subject.outside(participants)}
+    for part, signer in zip(parts, signers, strict=True):
+        if part.participant in subject.route.nodes and len(part.psigs) != subject.count:
+            raise BadRequest("cosign-parts", "a node has not signed every input")
+        if part.participant not in subject.route.nodes and outside.get(part.participant) != signer:
+            raise BadRequest("cosign-parts", "a cosigner's nonces are not those of the PSBT")
+        if len(part.pubnonces) != subject.nonce_count:
+            raise BadRequest("cosign-parts", "not one nonce per input")
+    given = {part.participant: part.psigs for part in parts if part.psigs}
+    subject.route.group.check(signers, given, subject.tasks(participants))
 
 
 def understand(wallet: Wallet, letter: Letter) -> Subject:
@@ -108,13 +216,14 @@ def describe(wallet: Wallet, body: Request, client: bytes) -> Subject:
         raise BadRequest("psbt-too-large", f"the PSBT is over {MAX_PSBT_BYTES} bytes")
     note = _note_bytes(body.note)
     intent = None if body.intent is None else _intent(body.intent, wallet)
-    try:
-        spend, tasks = _read(body.psbt, wallet)
-    except PsbtRefused as refused:
-        raise BadRequest(refused.code, str(refused)) from None
-    if len(tasks) > MAX_INPUTS:
+    route = wallet.routes.get(body.leaf)
+    if route is None:
+        raise BadRequest("request-leaf", f"this wallet has no leaf {body.leaf}")
+    with _refused():
+        spend = _read(body.psbt, wallet, route)
+    if len(spend.inputs) > MAX_INPUTS:
         raise BadRequest("psbt-inputs", f"more than {MAX_INPUTS} inputs")
-    spend_key = spend_id(wallet.wallet_id, spend)
+    spend_key = spend_id(wallet.wallet_id, spend, body.leaf)
     request_key = tagged_hash(
         "assent/request",
         spend_key,
@@ -124,7 +233,15 @@ def describe(wallet: Wallet, body: Request, client: bytes) -> Subject:
         len(note).to_bytes(4, "big"),
         note,
     )
-    return Subject(wallet, request_key, spend_key, spend, tasks, client, body.note, body.psbt, intent)
+    subject = Subject(wallet, request_key, spend_key, spend, route, client, body.note, body.psbt, intent)
+    tasks = subject.tasks(frozenset())  # now, so that what cannot be signed is refused before it is judged
+    with _refused():
+        offers = read_offers(body.psbt, spend, wallet, route, tasks)
+    if offers.quorums(route) == ():
+        raise BadRequest(
+            "cosigner-nonces", "whoever is no node must commit first: the PSBT has no nonces of theirs"
+        )
+    return replace(subject, offers=offers)
 
 
 def _intent(signed: SignedLetter, wallet: Wallet) -> SignedIntent:
@@ -148,9 +265,11 @@ def _note_bytes(note: str) -> bytes:
         raise BadRequest("note", "the note is not text") from None
 
 
-def spend_id(wallet_id: bytes, spend: Spend) -> bytes:
-    """What a spend is called, whoever asks for it: wallet, unsigned transaction, prevouts, sighash types."""
-    parts = [wallet_id, len(spend.unsigned_tx).to_bytes(4, "big"), spend.unsigned_tx]
+def spend_id(wallet_id: bytes, spend: Spend, leaf: str) -> bytes:
+    """What a spend is called, whoever asks for it: wallet, way, unsigned transaction, prevouts, sighash types."""
+    way = leaf.encode()
+    parts = [wallet_id, len(way).to_bytes(4, "big") + way]
+    parts.append(len(spend.unsigned_tx).to_bytes(4, "big") + spend.unsigned_tx)
     for coin in spend.inputs:
         parts.append(coin.outpoint.txid + coin.outpoint.vout.to_bytes(4, "big"))
         parts.append(coin.amount_sats.to_bytes(8, "big"))
@@ -159,7 +278,11 @@ def spend_id(wallet_id: bytes, spend: Spend) -> bytes:
     return tagged_hash("assent/spend", *parts)
 
 
-def _read(psbt: bytes, wallet: Wallet) -> tuple[Spend, tuple[SigningTask, ...]]:
-    public = wallet.public
-    spend = read_spend(psbt, public, next_receive=wallet.next_receive, next_change=wallet.next_change)
-    return spend, signing_tasks(psbt, spend, public)
+def _read(psbt: bytes, wallet: Wallet, route: Route) -> Spend:
+    return read_spend(
+        psbt,
+        wallet.public,
+        next_receive=wallet.next_receive,
+        next_change=wallet.next_change,
+        leaf=route.leaf,
+    )

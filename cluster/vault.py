@@ -16,10 +16,16 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError
 
-from cluster.roster import Charter
-from cluster.scheme import Dealing, KeygenTrouble, Nonces, Share, Signer
+from cluster.charter import Charter, LeafPlan
+from cluster.keys import Secrets
+from cluster.outputs import participant_keys
+from cluster.routes import other_ids
+from cluster.scheme import Dealing, KeygenTrouble, Known, Nonces, Share, Signer
+from cluster.scheme_frost import FrostShare
+from cluster.scheme_musig2 import Musig2Share
+from cluster.scheme_single import SingleShare
 from cluster.schemes import Wallet, read_wallet, secret_scheme_of
-from curve import SecretScalar
+from curve import schnorr_sign, tagged_hash
 from taproot import SigningTask
 
 _SEAL_DOMAIN = b"assent/sealed-record/v1"
@@ -40,13 +46,13 @@ class Vault:
     """The secrets of one node.
 
     Args:
-        host_key: gives the host secret key of a wallet index; the vault keeps none that it does not need.
+        secrets: gives the two secret keys of a wallet index; the vault keeps none that it does not need.
         sealing_key: 32 bytes, seals what is private but must be on disk.
     """
 
-    host_key: Callable[[int], SecretScalar] = field(repr=False)
+    secrets: Callable[[int], Secrets] = field(repr=False)
     sealing_key: bytes = field(repr=False)
-    _shares: dict[bytes, Share] = field(default_factory=dict, repr=False)
+    _shares: dict[bytes, dict[str, Share]] = field(default_factory=dict, repr=False)
     _nonces: dict[tuple[bytes, bytes], Nonces] = field(default_factory=dict, repr=False)
     _keygens: dict[bytes, _Keygen] = field(default_factory=dict, repr=False)
     _batches: int = field(default=0, repr=False)
@@ -54,14 +60,26 @@ class Vault:
     # Signing.
 
     def nonces(
-        self, wallet: Wallet, request_id: bytes, tasks: Sequence[SigningTask], entropy: bytes
+        self,
+        wallet: Wallet,
+        route: str,
+        request_id: bytes,
+        count: int,
+        tasks: Sequence[SigningTask] | None,
+        entropy: bytes,
     ) -> tuple[bytes, ...]:
-        """Fresh nonces for a request, in the place of any older ones, which are destroyed (66 bytes each)."""
+        """Fresh nonces for a request, in the place of any older ones, which are destroyed (66 bytes each).
+
+        Args:
+            route: by which way of the wallet it is to be spent; this node must have a part in it.
+            count: how many tasks.
+            tasks: they themselves, where they do not depend on who signs.
+        """
         self.forget(wallet.wallet_id, request_id)
         # BIP 445 asks for this last resort: should the entropy ever repeat itself, the count does not.
         self._batches += 1
         extra = request_id + self._batches.to_bytes(8, "big")
-        batch = self._shares[wallet.wallet_id].nonces(tasks, extra, entropy)
+        batch = self._shares[wallet.wallet_id][route].nonces(count, tasks, extra, entropy)
         self._nonces[(wallet.wallet_id, request_id)] = batch
         return batch.pubnonces
 
@@ -74,10 +92,10 @@ class Vault:
             NoncesGone: there are none for this request, or the order makes no session with them.
         """
         batch = self._nonces.pop((wallet.wallet_id, request_id), None)
-        if batch is None or len(batch.pubnonces) != len(tasks):
+        if batch is None:
             raise NoncesGone
         try:
-            return batch.sign(signers)
+            return batch.sign(signers, tasks)
         except ValueError:
             raise NoncesGone from None
 
@@ -89,10 +107,10 @@ class Vault:
 
     # Making a key.
 
-    def keygen_start(self, charter: Charter, session_id: bytes, entropy: bytes) -> bytes:
+    def keygen_start(self, charter: Charter, session_id: bytes, entropy: bytes, known: Known) -> bytes:
         """Begin a session, in the place of any older one of this wallet; the participant's first message."""
         self.keygen_drop(charter)
-        dealing = secret_scheme_of(charter).deal(charter, self.host_key(charter.index), entropy)
+        dealing = secret_scheme_of(charter).deal(charter, self.secrets(charter.index), entropy, known)
         self._keygens[charter.wallet_id] = _Keygen(session_id, dealing)
         return dealing.message1
 
@@ -127,19 +145,48 @@ class Vault:
 
     # A key that exists.
 
-    def recover(self, charter: Charter, recovery_data: bytes) -> Wallet:
+    def recover(self, charter: Charter, recovery_data: bytes, known: Known) -> Wallet:
         """Take this node's share out of recovery data, checked whole against the charter. Raises KeygenTrouble."""
-        wallet = read_wallet(charter, recovery_data)
-        host_key = self.host_key(charter.index)
-        self._shares[charter.wallet_id] = secret_scheme_of(charter).recover(charter, host_key, recovery_data)
+        wallet = read_wallet(charter, recovery_data, known)
+        secrets = self.secrets(charter.index)
+        me = next(
+            (
+                i
+                for i, m in enumerate(charter.members)
+                if m.host_pubkey == secrets.host_key.point().to_bytes()
+            ),
+            None,
+        )
+        if me is None:
+            raise KeygenTrouble("recovery-data")
+        main = secret_scheme_of(charter).recover(charter, secrets, recovery_data)
+        shares = {plan.name: self._leaf_share(charter, plan, me, secrets, known) for plan in charter.leaves}
+        found = {name: share for name, share in shares.items() if share is not None}
+        self._shares[charter.wallet_id] = {"": main} | found
         self.keygen_drop(charter)
         return wallet
 
+    def _leaf_share(
+        self, charter: Charter, plan: LeafPlan, me: int, secrets: Secrets, known: Known
+    ) -> Share | None:
+        """This node's part in a recovery leaf, if it has one."""
+        if plan.kind == "frost":
+            other = self._shares[plan.wallet][""]
+            assert isinstance(other, FrostShare)  # read_wallet found it among the FROST wallets
+            return other.under(other_ids(charter, known[plan.wallet]))
+        if me not in plan.keys:
+            return None
+        keys = participant_keys(charter)
+        if plan.kind == "musig":
+            return Musig2Share(secrets.signing_key, {i: keys[i].public_key for i in plan.keys})
+        return SingleShare(secrets.signing_key, keys[me])
+
     def acknowledge(self, wallet: Wallet, entropy: bytes) -> bytes:
-        """This member's acknowledgement that a copy of the recovery data exists (64 bytes)."""
-        scheme = secret_scheme_of(wallet.charter)
-        host_key = self.host_key(wallet.charter.index)
-        return scheme.acknowledge(wallet.charter, host_key, wallet.recovery_data, entropy)
+        """This member's acknowledgement that a copy of the recovery data exists (64 or 128 bytes)."""
+        scheme, secrets = secret_scheme_of(wallet.charter), self.secrets(wallet.charter.index)
+        own = scheme.acknowledge(wallet.charter, secrets, wallet.recovery_data, entropy)
+        aux = tagged_hash("assent/aux", entropy)
+        return own + schnorr_sign(secrets.host_key, wallet.acknowledgement, aux)
 
     # Private things on disk.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from cluster.charter import Charter
 from cluster.codec import decode, open_inner
 from cluster.journal import (
     AddressKept,
     CharterKept,
     ClosedKept,
+    CosigningKept,
     FinalKept,
     KeygenFailed,
     RequestKept,
@@ -17,12 +19,13 @@ from cluster.journal import (
     WalletKept,
     read,
 )
-from cluster.messages import Kind, SignedLetter
+from cluster.messages import Kind, SignedLetter, SignerPart
 from cluster.records import Record
 from cluster.restoring import sense_made_of
-from cluster.roster import Charter, digest
-from cluster.schemes import Wallet, read_wallet
-from cluster.subjects import Subject, understand
+from cluster.roster import digest
+from cluster.scheme import Known
+from cluster.schemes import Wallet, known_keys, read_wallet
+from cluster.subjects import Signed, Subject, understand
 
 __all__ = ["Asked", "Proposed", "WalletBook"]
 
@@ -49,7 +52,8 @@ class Asked:
     request: SignedLetter
     expires_at_ms: int
     closed: str = ""
-    signatures: tuple[bytes, ...] = ()
+    signed: Signed | None = None
+    parts: tuple[SignerPart, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,6 +78,12 @@ class WalletBook:
         return {p.charter.name: p for p in self.proposed.values() if p.wallet is not None}
 
     @property
+    def known(self) -> Known:
+        """The keys that leaves of further wallets may name."""
+        finished = (p.wallet for p in self.proposed.values() if p.wallet is not None)
+        return known_keys({wallet.wallet_id: wallet for wallet in finished})
+
+    @property
     def spent_indexes(self) -> set[int]:
         """The nodes' host keys that a proposal of ours may have used up.
 
@@ -96,7 +106,7 @@ class WalletBook:
                 self.proposed[subject].failed = code
             case WalletKept(charter=exact, recovery_data=recovery_data):
                 proposed = self.proposed[digest(exact)]
-                proposed.wallet = read_wallet(proposed.charter, recovery_data)
+                proposed.wallet = read_wallet(proposed.charter, recovery_data, self.known)
             case WalletComplete(acks=acks):
                 proposed = self.of_wallet(record.wallet_id)
                 assert proposed.wallet is not None  # the record before says it
@@ -110,8 +120,10 @@ class WalletBook:
                 letter = open_inner(request, Kind.REQUEST)
                 about = understand(wallet, letter)
                 self.asked[about.request_id] = Asked(about, request, letter.header.expires_at_ms)
-            case FinalKept(request_id=request_id, signatures=signatures):
-                self.asked[request_id].signatures = signatures
+            case CosigningKept(request_id=request_id, parts=parts):
+                self.asked[request_id].parts = parts
+            case FinalKept(request_id=request_id):
+                self.asked[request_id].signed = Signed(entry.signatures, entry.signers)
                 self._used(record.wallet_id, entry.next_receive, entry.next_change)
             case ClosedKept(request_id=request_id, code=code):
                 self.asked[request_id].closed = code

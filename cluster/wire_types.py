@@ -30,3 +30,15 @@ class SignedLetter(Struct, array_like=True, frozen=True, forbid_unknown_fields=T
 
     letter: bytes
     signature: Bytes64
+
+
+Psig = Annotated[bytes, Meta(min_length=32, max_length=64)]
+"""A partial signature, or a whole one of a plain key."""
+
+TaskSignatures = Annotated[
+    tuple[Annotated[bytes, Meta(max_length=64)], ...], Meta(min_length=1, max_length=16)
+]
+"""The signatures of one signing task, in the order of its keys; empty for a key that did not sign."""
+
+Ack = Annotated[bytes, Meta(min_length=64, max_length=128)]
+"""A member's acknowledgement of a finished wallet: what its scheme wants said, then a BIP 340 signature."""

@@ -143,7 +143,7 @@ class SecretNonce:
             ffi.memmove(session, bytes(32), 32)
         encoded = ffi.new(_BYTES66)
         require(lib.secp256k1_musig_pubnonce_serialize(context, encoded, pubnonce))
-        return cls(secnonce, ffi.buffer(encoded)[:])
+        return cls(secnonce, bytes(ffi.buffer(encoded)))
 
     @property
     def is_spent(self) -> bool:
@@ -212,7 +212,7 @@ class MusigSession:
             ffi.memmove(keypair, bytes(_KEYPAIR_SIZE), _KEYPAIR_SIZE)
         out = ffi.new(BYTES32)
         require(lib.secp256k1_musig_partial_sig_serialize(context, out, psig))
-        return ffi.buffer(out)[:]
+        return bytes(ffi.buffer(out))
 
     def verify(self, psig: bytes, pubnonce: PubNonce, pubkey: Point) -> bool:
         """*PartialSigVerify*: whether this is the signer's part (False too for what is no number below N)."""
@@ -234,7 +234,7 @@ class MusigSession:
                 context, out, self._session, ffi.new(_PSIG_LIST, parsed), len(parsed)
             )
         )
-        return ffi.buffer(out)[:]
+        return bytes(ffi.buffer(out))
 
 
 def musig_nonce_agg(pubnonces: Sequence[PubNonce]) -> bytes:
@@ -245,7 +245,7 @@ def musig_nonce_agg(pubnonces: Sequence[PubNonce]) -> bytes:
     nonces = ffi.new(_PUBNONCE_LIST, [pubnonce._nonce for pubnonce in pubnonces])
     require(lib.secp256k1_musig_nonce_agg(context, total, nonces, len(pubnonces)))
     require(lib.secp256k1_musig_aggnonce_serialize(context, out, total))
-    return ffi.buffer(out)[:]
+    return bytes(ffi.buffer(out))
 
 
 def is_partial_signature(psig: bytes) -> bool:

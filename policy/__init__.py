@@ -7,7 +7,7 @@ wallet, the owner's answer, the budgets, the time) is an argument, and what must
 from policy.book import Book
 from policy.bookings import Booked, Booking, Scope, Usage
 from policy.clock import ClockReading, PolicyClock, peers_agree
-from policy.facts import ChainFacts, CoinFacts, Facts, OwnerSaid, PersonSaid, WalletFacts
+from policy.facts import ChainFacts, CoinFacts, Facts, OwnerSaid, PersonSaid, WalletFacts, WayFacts
 from policy.grants import Grant
 from policy.intents import Intent
 from policy.judge import judge
@@ -30,6 +30,7 @@ __all__ = [
     "ProfileError",
     "Facts",
     "WalletFacts",
+    "WayFacts",
     "ChainFacts",
     "CoinFacts",
     "OwnerSaid",

@@ -116,7 +116,7 @@ def made_spend(place: Place, sats: int, now: Circumstance, profile: Profile) -> 
     sequence = 0xFFFFFFFD if now.replaceable else 0xFFFFFFFE
     coin = SpendInput(now.coin, sats, _own_script(), sequence, SIGHASH_DEFAULT, now.path)
     outputs = tuple(place.output(index, amount) for index, amount in enumerate(amounts))
-    return Spend(profile.network, 2, 0, (coin,), outputs, 0, 200, b"", bytes(32), 2)
+    return Spend(profile.network, 2, 0, (coin,), outputs, 0, 200, b"", bytes(32), 2, 200)
 
 
 def _own_script() -> bytes:

@@ -74,7 +74,7 @@ def explain(judgement: Judgement, profile: Profile, facts: Facts) -> tuple[str, 
 def _quorum(conditions: Conditions, facts: Facts) -> list[str]:
     """What is demanded of those who sign, where that is more than the key itself does."""
     more = Conditions(
-        conditions.need_nodes if conditions.need_nodes > facts.wallet.t else 0,
+        conditions.need_nodes if conditions.need_nodes > facts.wallet.approvals else 0,
         conditions.roles,
         conditions.never_only,
         conditions.policies,

@@ -19,7 +19,8 @@ class WalletFacts:
 
     `known` says that its keygen is complete. `next_index` holds the first unused index of branch 0 and of branch 1,
     and `gap_limit` how far beyond it an output still counts as found by every wallet that watches. `roles` are the
-    roles of all n members, and `me` is this node's.
+    roles of all n members, and `me` is this node's. `t` is how many nodes sign at least by the ordinary way. `way`
+    is the way of the spend in question; None means the ordinary one of a wallet that any t nodes can spend.
     """
 
     known: bool
@@ -31,6 +32,38 @@ class WalletFacts:
     next_index: tuple[int, int] = (0, 0)
     roles: tuple[str, ...] = ()
     me: str = ""
+    way: WayFacts | None = None
+
+    @property
+    def approvals(self) -> int:
+        """How many nodes sign a spend at least, by its way."""
+        return self.t if self.way is None else self.way.approvals
+
+    @property
+    def most(self) -> int:
+        """How many nodes can sign a spend together, by its way."""
+        return self.n if self.way is None else self.way.most
+
+    @property
+    def signing_roles(self) -> tuple[str, ...]:
+        """The roles of the nodes that have a part in the spend's way."""
+        return self.roles if self.way is None else self.way.roles
+
+
+@dataclass(frozen=True, slots=True)
+class WayFacts:
+    """The way by which a spend is to be made: the wallet's ordinary one, or a recovery leaf.
+
+    `leaf` is its name, "" for the ordinary way. `approvals` is how many nodes sign at least, `most` how many can sign
+    together, `roles` those of the nodes that have a part in it. `outsiders` are the names of participants that are no
+    nodes and may have one too.
+    """
+
+    leaf: str
+    approvals: int
+    most: int
+    roles: tuple[str, ...] = ()
+    outsiders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def spend_of(profile: Profile, case: Case) -> Spend:
         for place, amount in enumerate(amounts)
     )
     return Spend(
-        profile.network, 2, case.locktime, inputs, tuple(outputs), fee_sats, vsize, b"", bytes(32), 2
+        profile.network, 2, case.locktime, inputs, tuple(outputs), fee_sats, vsize, b"", bytes(32), 2, vsize
     )
 
 

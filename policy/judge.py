@@ -259,7 +259,7 @@ def _conditions(decided: list[Decided], profile: Profile, facts: Facts) -> tuple
     """What is demanded of the quorum, and which of it no quorum of this wallet can meet."""
     try:
         demands = (one.conditions for one in decided)
-        conditions = reduce(Conditions.with_these, demands, Conditions(facts.wallet.t))
+        conditions = reduce(Conditions.with_these, demands, Conditions(facts.wallet.approvals))
         if conditions.too_many:
             text = "more is demanded of the quorum than a verdict can tell"
             return NO_DEMANDS, [Reason(tags.QUORUM_NODES, 0, text, Outcome.REFUSE)]
@@ -270,14 +270,14 @@ def _conditions(decided: list[Decided], profile: Profile, facts: Facts) -> tuple
 
 def _hopeless(conditions: Conditions, profile: Profile, wallet: WalletFacts) -> Iterator[Reason]:
     """Demands that not even all nodes of the wallet together could meet, or that this node's own signature breaks."""
-    if conditions.need_nodes > wallet.n:
-        text = f"{conditions.need_nodes} nodes are needed, and the wallet has {wallet.n}"
+    if conditions.need_nodes > wallet.most:
+        text = f"{conditions.need_nodes} nodes are needed, and {wallet.most} can sign this together"
         yield Reason(tags.QUORUM_NODES, 0, text, Outcome.REFUSE)
-    if wallet.roles:
-        for role in sorted(set(conditions.roles) - set(wallet.roles)):
+    if wallet.signing_roles:
+        for role in sorted(set(conditions.roles) - set(wallet.signing_roles)):
             yield Reason(tags.QUORUM_ROLES, 0, f"no node has role {role}", Outcome.REFUSE)
-        if any(set(wallet.roles) <= {"", *never} for never in conditions.never_only):
-            text = "the wallet has only roles that must not sign alone"
+        if any(set(wallet.signing_roles) <= {"", *never} for never in conditions.never_only):
+            text = "only roles that must not sign alone can sign this"
             yield Reason(tags.QUORUM_NEVER, 0, text, Outcome.REFUSE)
     for role, digests in conditions.policies:
         if role == wallet.me and profile.digest not in digests:

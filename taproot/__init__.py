@@ -6,9 +6,20 @@ This package knows no policy, no shares and no network, and it is the only one t
 
 from taproot.backend import BackendMissing, require_c_backend
 from taproot.build import Coin, Payment, build_psbt
+from taproot.cosign import (
+    Contribution,
+    fill,
+    read_contributions,
+    read_script_signatures,
+    strip,
+    write_contributions,
+    write_script_signatures,
+)
 from taproot.descriptors import descriptor_scripts
 from taproot.final import finalise, finish, finish_transaction
 from taproot.framing import MAX_INPUTS, MAX_OUTPUTS, MAX_PSBT_BYTES, decode_psbt
+from taproot.keys import MAX_EXPRESSION_CHARS, ExtendedKey, WalletKey
+from taproot.leaves import AFTER_IS_TIME, OLDER_IS_TIME, Leaf, leaf_hash
 from taproot.reading import read_spend
 from taproot.refusals import REFUSALS, PsbtRefused
 from taproot.scripts import address_to_script, script_to_address, script_type
@@ -17,12 +28,14 @@ from taproot.spend import (
     SIGHASH_ALL,
     SIGHASH_DEFAULT,
     FinalTransaction,
+    LeafFacts,
     Network,
     OutPoint,
     SigningTask,
     Spend,
     SpendInput,
     SpendOutput,
+    TapLeaf,
     WalletPath,
 )
 from taproot.wallet import CHANGE, RECEIVE, Child, PublicWallet, wallet_chain_code
@@ -37,6 +50,15 @@ __all__ = [
     "SpendOutput",
     "Spend",
     "SigningTask",
+    "TapLeaf",
+    "LeafFacts",
+    "ExtendedKey",
+    "WalletKey",
+    "MAX_EXPRESSION_CHARS",
+    "Leaf",
+    "leaf_hash",
+    "AFTER_IS_TIME",
+    "OLDER_IS_TIME",
     "SIGHASH_DEFAULT",
     "SIGHASH_ALL",
     "PsbtRefused",
@@ -52,6 +74,13 @@ __all__ = [
     "decode_psbt",
     "read_spend",
     "signing_tasks",
+    "Contribution",
+    "fill",
+    "read_contributions",
+    "write_contributions",
+    "read_script_signatures",
+    "write_script_signatures",
+    "strip",
     "finalise",
     "finish",
     "finish_transaction",

@@ -5,38 +5,39 @@ wallet itself. A derivation field only says where to look. A field that lies is 
 the truth would have been harmless: whoever built the PSBT is mistaken about this wallet, or lying.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
 from btclib.tx import Tx
-from btclib_wallet.bip32 import BIP32KeyOrigin
 from btclib_wallet.psbt import Psbt, PsbtIn, PsbtOut
 
+from taproot.derivations import claimed_path, claims_wallet
 from taproot.framing import Frame, Map, read_frame
+from taproot.leaves import LEAF_VERSION, Leaf
+from taproot.locks import check_lock_time
 from taproot.refusals import PsbtRefused, faults_refused
 from taproot.scripts import describe_script
 from taproot.spend import (
     MAX_MONEY_SATS,
     SIGHASH_ALL,
     SIGHASH_DEFAULT,
+    LeafFacts,
     OutPoint,
     Spend,
     SpendInput,
     SpendOutput,
     WalletPath,
 )
-from taproot.wallet import BRANCHES, PublicWallet
+from taproot.wallet import PublicWallet
+from taproot.weights import signed_vsizes
 
 _IN_WITNESS_UTXO = b"\x01"
 _IN_SIGHASH_TYPE = b"\x03"
 _OUT_AMOUNT = b"\x03"
-_SIGNATURE_TYPES = {0x02, 0x07, 0x08, 0x13, 0x14}
-"""PARTIAL_SIG, FINAL_SCRIPTSIG, FINAL_SCRIPTWITNESS, TAP_KEY_SIG, TAP_SCRIPT_SIG."""
-_SCRIPT_PATH_TYPES = {0x15, 0x18}
-"""TAP_LEAF_SCRIPT, TAP_MERKLE_ROOT."""
-
-_Origins = Mapping[bytes, tuple[list[bytes], BIP32KeyOrigin]]
+_SIGNATURE_TYPES = {0x02, 0x07, 0x08, 0x13}
+"""PARTIAL_SIG, FINAL_SCRIPTSIG, FINAL_SCRIPTWITNESS, TAP_KEY_SIG."""
+_SCRIPT_SIGNATURE = 0x14
+"""TAP_SCRIPT_SIG: in a leaf of several keys whoever is no node may have signed first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class _Door:
-    """Whose PSBT it must be, and how far ahead to look."""
+    """Whose PSBT it must be, by which recovery leaf it spends, and how far ahead to look."""
 
     wallet: PublicWallet
+    leaf: Leaf | None
     next_receive: int
     next_change: int
 
@@ -64,22 +66,33 @@ class _Door:
         return path.index < end
 
 
-def read_spend(psbt: bytes, wallet: PublicWallet, *, next_receive: int = 0, next_change: int = 0) -> Spend:
+def read_spend(
+    psbt: bytes,
+    wallet: PublicWallet,
+    *,
+    next_receive: int = 0,
+    next_change: int = 0,
+    leaf: Leaf | None = None,
+) -> Spend:
     """Read what a PSBT (version 0 or 2) would do, proving that each input is the wallet's own.
 
     Args:
+        leaf: the recovery leaf by which it is to be spent; None for the ordinary way.
         next_receive, next_change: the wallet's next unused index on each branch. Addresses from there on count
             as its own only for another `wallet.gap_limit`.
 
     Raises:
         PsbtRefused: with a code from `REFUSALS`.
     """
-    document = read_document(psbt)
-    door = _Door(wallet, next_receive, next_change)
+    document = read_document(psbt, script_signatures=leaf is not None and leaf.is_multi)
+    door = _Door(wallet, leaf, next_receive, next_change)
     inputs = tuple(_read_input(door, i, one) for i, one in enumerate(document.psbt.inputs))
     outputs = tuple(_read_output(door, i, one) for i, one in enumerate(document.psbt.outputs))
     with faults_refused("malformed", "psbt", "its lock times cannot be met together"):
         locktime = document.psbt.lock_time
+    if leaf is not None:
+        check_lock_time(leaf, document.psbt.tx_version, locktime, [coin.sequence for coin in inputs])
+    least, most = signed_vsizes(document.unsigned_tx, inputs, wallet, leaf)
     return Spend(
         network=wallet.network,
         version=document.psbt.tx_version,
@@ -87,15 +100,24 @@ def read_spend(psbt: bytes, wallet: PublicWallet, *, next_receive: int = 0, next
         inputs=inputs,
         outputs=outputs,
         fee_sats=_fee(inputs, outputs),
-        signed_vsize=_signed_vsize(document.unsigned_tx, inputs),
+        signed_vsize=least,
         unsigned_tx=document.unsigned_tx,
         txid=double_sha256(document.unsigned_tx),
         psbt_version=document.frame.version,
+        most_vsize=most,
+        leaf=None if leaf is None else _facts(leaf),
     )
 
 
-def read_document(psbt: bytes) -> Document:
+def _facts(leaf: Leaf) -> LeafFacts:
+    return LeafFacts(leaf.name, leaf.older, leaf.after, leaf.needed, len(leaf.keys))
+
+
+def read_document(psbt: bytes, *, script_signatures: bool = False) -> Document:
     """Read a PSBT as far as one can without knowing the wallet.
+
+    Args:
+        script_signatures: whether inputs may carry signatures for a script leaf.
 
     Raises:
         PsbtRefused: as `read_spend`, but for what concerns a wallet or amounts.
@@ -107,7 +129,7 @@ def read_document(psbt: bytes) -> Document:
         raise PsbtRefused("no-outputs", "psbt", "it pays nothing")
     _check_distinct(frame.outpoints)
     for index, fields in enumerate(frame.inputs):
-        _check_fields(fields, f"input {index}")
+        _check_fields(fields, f"input {index}", script_signatures=script_signatures)
     for index, fields in enumerate(frame.outputs):
         _check_amount(fields.get(_OUT_AMOUNT, b""), f"output {index}")
     parsed, unsigned_tx = _parse(psbt)
@@ -127,13 +149,11 @@ def double_sha256(data: bytes) -> bytes:
     return sha256(sha256(data).digest()).digest()
 
 
-def _check_fields(fields: Map, where: str) -> None:
+def _check_fields(fields: Map, where: str, *, script_signatures: bool) -> None:
     """The rules that need only the raw fields, checked first so that each has its own code."""
     types = {key[0] for key in fields}
-    if types & _SIGNATURE_TYPES:
+    if types & _SIGNATURE_TYPES or (_SCRIPT_SIGNATURE in types and not script_signatures):
         raise PsbtRefused("already-signed", where, "it carries a signature already")
-    if types & _SCRIPT_PATH_TYPES:
-        raise PsbtRefused("script-path", where, "it names script leaves; this wallet has none")
     if _IN_WITNESS_UTXO not in fields:
         raise PsbtRefused("missing-prevout", where, "its amount and script are missing (witness UTXO)")
     _check_amount(fields[_IN_WITNESS_UTXO][:8], where)
@@ -189,7 +209,7 @@ def _read_input(door: _Door, index: int, one: PsbtIn) -> SpendInput:
     where = f"input {index}"
     assert one.witness_utxo is not None
     script = bytes(one.witness_utxo.script_pub_key.script)
-    path = _claimed_path(door.wallet, one.taproot_hd_key_paths, where)
+    path = claimed_path(door.wallet, one.taproot_hd_key_paths, where)
     if path is None:
         path = door.find(script)
     elif door.wallet.script(path) != script:
@@ -200,6 +220,7 @@ def _read_input(door: _Door, index: int, one: PsbtIn) -> SpendInput:
         raise PsbtRefused("foreign-input", where, "this wallet does not derive its script")
     if one.taproot_internal_key not in (b"", door.wallet.internal_key(path)):
         raise PsbtRefused("wrong-derivation", where, "its internal key is not the wallet's")
+    _check_leaves(door.wallet, path, one, where)
     return SpendInput(
         outpoint=OutPoint(one.previous_tx_id[::-1], one.output_index or 0),
         amount_sats=_amount(one.witness_utxo.value, where),
@@ -210,22 +231,18 @@ def _read_input(door: _Door, index: int, one: PsbtIn) -> SpendInput:
     )
 
 
-def _claimed_path(wallet: PublicWallet, origins: _Origins, where: str) -> WalletPath | None:
-    """Where the PSBT says the wallet derives a key, having checked that it derives that key there."""
-    claims = [
-        (key, leaves, list(origin.der_path))
-        for key, (leaves, origin) in origins.items()
-        if origin.master_fingerprint == wallet.fingerprint
-    ]
-    if not claims:
-        return None
-    key, leaves, steps = claims[0]
-    if len(claims) > 1 or leaves or len(steps) != 2 or steps[0] not in BRANCHES or steps[1] >> 31:
-        raise PsbtRefused("wrong-derivation", where, "its derivation is not one this wallet has")
-    path = WalletPath(*steps)
-    if wallet.internal_key(path) != key:
-        raise PsbtRefused("wrong-derivation", where, f"the wallet's key at {path} is another")
-    return path
+def _check_leaves(wallet: PublicWallet, path: WalletPath, one: PsbtIn, where: str) -> None:
+    """What the PSBT says of script leaves must be what the wallet registered."""
+    if not one.taproot_leaf_scripts and not one.taproot_merkle_root:
+        return
+    if not wallet.leaves:
+        raise PsbtRefused("script-path", where, "it names script leaves; this wallet has none")
+    if one.taproot_merkle_root not in (b"", wallet.merkle_root(path)):
+        raise PsbtRefused("unknown-leaf", where, "its merkle root is not the wallet's")
+    if one.taproot_leaf_scripts:
+        known = {leaf.control_block: (leaf.script, LEAF_VERSION) for leaf in wallet.leaves_at(path)}
+        if any(known.get(control) != leaf for control, leaf in one.taproot_leaf_scripts.items()):
+            raise PsbtRefused("unknown-leaf", where, "it names a leaf that this wallet has not registered")
 
 
 def _read_output(door: _Door, index: int, one: PsbtOut) -> SpendOutput:
@@ -250,17 +267,18 @@ def _read_output(door: _Door, index: int, one: PsbtOut) -> SpendOutput:
 
 def _claims_wallet(wallet: PublicWallet, one: PsbtOut) -> bool:
     origins = [origin for _, origin in one.taproot_hd_key_paths.values()]
-    origins += one.hd_key_paths.values()
-    return any(origin.master_fingerprint == wallet.fingerprint for origin in origins)
+    return claims_wallet(wallet, [*origins, *one.hd_key_paths.values()])
 
 
 def _check_claim(door: _Door, one: PsbtOut, script: bytes, where: str) -> WalletPath:
-    path = _claimed_path(door.wallet, one.taproot_hd_key_paths, where)
+    path = claimed_path(door.wallet, one.taproot_hd_key_paths, where)
     if path is None or door.wallet.script(path) != script:
         raise PsbtRefused("foreign-change", where, "it claims to be the wallet's own and is not")
     if not door.within_gap(path):
         raise PsbtRefused("change-beyond-gap", where, f"{path} is further ahead than the wallet looks")
-    if one.taproot_tree or one.taproot_internal_key not in (b"", door.wallet.internal_key(path)):
+    tree = {leaf.script for leaf in door.wallet.leaves_at(path)} if one.taproot_tree else set()
+    other_tree = any(script not in tree for _, _, script in one.taproot_tree)
+    if other_tree or one.taproot_internal_key not in (b"", door.wallet.internal_key(path)):
         raise PsbtRefused("wrong-derivation", where, "its internal key or script tree is not the wallet's")
     return path
 
@@ -284,9 +302,3 @@ def _fee(inputs: tuple[SpendInput, ...], outputs: tuple[SpendOutput, ...]) -> in
     if paid > spent:
         raise PsbtRefused("outputs-exceed-inputs", "psbt", f"it pays {paid - spent} sat more than it spends")
     return spent - paid
-
-
-def _signed_vsize(unsigned_tx: bytes, inputs: tuple[SpendInput, ...]) -> int:
-    # Marker and flag, then per input: one witness item, its length, 64 bytes, and one more for SIGHASH_ALL.
-    witness = 2 + sum(66 + (coin.sighash_type != SIGHASH_DEFAULT) for coin in inputs)
-    return (4 * len(unsigned_tx) + witness + 3) // 4

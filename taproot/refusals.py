@@ -24,6 +24,9 @@ REFUSALS = {
     "prevout-mismatch": "the full previous transaction is another, or tells of another amount or script",
     "already-signed": "an input that carries a signature, final or not",
     "script-path": "an input that speaks of script leaves, of which this wallet has none",
+    "unknown-leaf": "a script leaf, or a merkle root, that this wallet has not registered",
+    "lock-time": "a recovery leaf whose lock time the transaction can never reach",
+    "musig2-fields": "MuSig2 fields (BIP 373) that are half-filled, malformed or contradict one another",
     "sighash-type": "a sighash type other than absent, DEFAULT or ALL",
     "foreign-input": "an input that this wallet does not derive",
     "input-beyond-gap": "an input that is the wallet's, further ahead than the wallet looks",
@@ -39,7 +42,7 @@ REFUSALS = {
     # the signatures
     "sighash-disagreement": "two libraries do not agree on what is to be signed",
     "sighash-failed": "a library could not say what is to be signed",
-    "output-key": "the tweaks do not lead from the threshold key to the output key",
+    "output-key": "the tweaks, or a control block, do not lead to the output key",
     "wrong-signature": "a signature that does not verify",
     "wrong-final": "a final transaction that is not the one asked for",
 }

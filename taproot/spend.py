@@ -78,11 +78,27 @@ class SpendOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class LeafFacts:
+    """By which recovery leaf a spend is to be made: its name, its lock time, and how many keys of how many sign.
+
+    `older` and `after` are as in `taproot.Leaf`; 0 where there is no such lock.
+    """
+
+    name: str
+    older: int
+    after: int
+    needed: int
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
 class Spend:
     """Everything a transaction would do. All inputs are the wallet's own: others are refused on reading.
 
-    `signed_vsize` is the size the signed transaction will have when every input is spent by the key path:
-    exact, since each signature is 64 bytes (65 where the input asks for SIGHASH_ALL by name).
+    `signed_vsize` is the size the signed transaction will have: exact, since each signature is 64 bytes (65 where
+    the input asks for SIGHASH_ALL by name). Where it depends on who signs (a quorum tree), it is the least, by the
+    key path, and `most_vsize` the most, by the costliest quorum leaf; elsewhere the two are equal.
+    `leaf` is set if the spend is to be made by a recovery leaf, and None for the ordinary way (key path or quorum).
     `has_annex` is always False; it is here so that a rule can state it.
     """
 
@@ -96,6 +112,8 @@ class Spend:
     unsigned_tx: bytes
     txid: bytes
     psbt_version: int
+    most_vsize: int
+    leaf: LeafFacts | None = None
     has_annex: bool = False
 
     @property
@@ -125,18 +143,43 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True)
-class SigningTask:
-    """One signature to make: the message, and how the threshold key becomes the key that signs it.
+class TapLeaf:
+    """A script leaf as one input spends it.
 
-    Applying `tweaks` in order to the wallet's `thresh_pk` gives the output key. `leaf` is the hash of the
-    script leaf, or None for the key path (the only one yet).
+    Attributes:
+        hash: the leaf hash (32 bytes), which the sighash commits to.
+        script: the tapscript.
+        control_block: what proves it under the output key (BIP 341).
+        keys: the x-only keys (32 bytes) in the order of the script, of which `needed` sign.
+    """
+
+    hash: bytes
+    script: bytes
+    control_block: bytes
+    keys: tuple[bytes, ...]
+    needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SigningTask:
+    """One input to sign: the message, and how the wallet's key becomes the key that signs it.
+
+    Applying `tweaks` in order to the key that signs (that of the key path, or of a leaf with one key) gives the key
+    that the signature verifies under: two plain ones (branch, index), and for the key path the TapTweak. For a leaf
+    with several keys `tweaks` is empty: each key has its own, from `path`.
     """
 
     index: int
     sighash: bytes
     sighash_type: int
     tweaks: tuple[Tweak, ...]
-    leaf: bytes | None = None
+    path: WalletPath
+    leaf: TapLeaf | None = None
+
+    @property
+    def leaf_hash(self) -> bytes:
+        """The leaf hash (32 bytes), or nothing for the key path."""
+        return b"" if self.leaf is None else self.leaf.hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,22 @@
-"""The public side of a wallet: every address it has, and whether a script is its own.
+"""The public side of a wallet: every address it has, by which leaves it can be spent, and whether a script is its own.
 
-The wallet key is a plain BIP 32 extended key made from the threshold key, as BIP 328 does for aggregate keys;
-children are unhardened, and each output is `tr(key/<0;1>/*)` with an empty script tree (BIP 86). Everything here
-follows from public data, so a watching wallet derives the same.
+The key on the key path and those in the leaves are BIP 32 extended keys: a FROST key, an aggregate (BIP 328), or one
+participant's; children are unhardened. Each output is `tr(KEY/<0;1>/*)`, with an empty tree (BIP 86) or with the
+wallet's registered leaves. Everything here follows from public data, so a watching wallet derives the same.
 """
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from btclib.hashes import hash160
-from btclib.network import NETWORKS
-from btclib_wallet.bip32 import BIP32KeyData
 from btclib_wallet.descriptors import add_checksum
 
-from curve import Point, Tweak, TweakContext, bip32_tweak, tagged_hash
+from curve import Point, Tweak, TweakContext, tagged_hash
+from taproot.keys import ExtendedKey, WalletKey
+from taproot.leaves import LEAF_VERSION, Leaf, LeafChild
 from taproot.scripts import script_to_address
-from taproot.spend import Network, WalletPath
+from taproot.spend import Network, TapLeaf, WalletPath
+from taproot.tree import ScriptTree, folded
 
 RECEIVE = 0
 CHANGE = 1
@@ -50,16 +51,18 @@ def output_script(output_key: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One address of the wallet: how the threshold key becomes its output key.
+    """One address of the wallet: how the wallet key becomes its output key.
 
     `internal_key` and `output_key` are x-only (32 bytes). `tweaks` are two plain ones (BIP 32: branch, index)
-    and one x-only (TapTweak).
+    and one x-only (TapTweak). `merkle_root` is 32 bytes, or empty without leaves. `parity` is that of the output key.
     """
 
     path: WalletPath
     internal_key: bytes
     output_key: bytes
     tweaks: tuple[Tweak, ...]
+    merkle_root: bytes = b""
+    parity: int = 0
 
     @property
     def script(self) -> bytes:
@@ -70,18 +73,21 @@ class Child:
 class _Derived:
     """What has been derived of one wallet so far; grows as it is asked, within bounds."""
 
-    def __init__(self, point: Point, chain_code: bytes) -> None:
-        branches = [bip32_tweak(point, chain_code, branch) for branch in BRANCHES]
-        self._branches = branches
-        start = TweakContext.start(point)
-        self._contexts = {tweak: start.apply(tweak) for tweak, _, _ in branches}
+    def __init__(self, key: WalletKey, quorum: tuple[Leaf, ...], recovery: tuple[Leaf, ...]) -> None:
+        self._key = key
+        self._leaves = (quorum, recovery)
+        self.keys = (key, *(key for leaf in quorum + recovery for key in leaf.keys))
+        self.origins = _origins(self.keys)
+        start = TweakContext.start(key.key.point)
+        branches = [key.child(WalletPath(branch, 0))[1][0] for branch in BRANCHES]
+        self._contexts = {tweak: start.apply(tweak) for tweak in branches}
         self._paths: dict[bytes, WalletPath] = {}
         self._searched: list[deque[bytes]] = [deque() for _ in BRANCHES]
         self._next = [0 for _ in BRANCHES]
         self._children: dict[WalletPath, Child] = {}
 
     def tweaked(self, tweaks: tuple[Tweak, ...]) -> TweakContext:
-        """The threshold key under these tweaks; what the first, a branch's, does to it is known already."""
+        """The wallet key under these tweaks; what the first, a branch's, does to it is known already."""
         return self._contexts[tweaks[0]].apply_all(tweaks[1:])
 
     def child(self, path: WalletPath) -> Child:
@@ -94,12 +100,21 @@ class _Derived:
         return known
 
     def _derive(self, path: WalletPath) -> Child:
-        branch_tweak, branch_point, branch_code = self._branches[path.branch]
-        index_tweak, child_point, _ = bip32_tweak(branch_point, branch_code, path.index)
-        taproot = tap_tweak(child_point)
-        # From the child, not from the threshold key over all tweaks: `signing_tasks` goes that way and compares.
-        output_key = TweakContext.start(child_point).apply(taproot).xonly()
-        return Child(path, child_point.xonly(), output_key, (branch_tweak, index_tweak, taproot))
+        child_point, tweaks = self._key.child(path)
+        tree = self.tree(path)
+        root = b"" if tree is None else tree.root
+        taproot = tap_tweak(child_point, root)
+        # From the child, not from the wallet key over all tweaks: `signing_tasks` goes that way and compares.
+        output = TweakContext.start(child_point).apply(taproot).Q
+        parity = 0 if output.has_even_y() else 1
+        return Child(path, child_point.xonly(), output.xonly(), (*tweaks, taproot), root, parity)
+
+    def tree(self, path: WalletPath) -> ScriptTree | None:
+        """The tree of the leaves at one address; None without leaves. It is made anew each time."""
+        quorum, recovery = self._leaves
+        if not quorum and not recovery:
+            return None
+        return ScriptTree([leaf.at(path).hash for leaf in quorum], [leaf.at(path).hash for leaf in recovery])
 
     def find(self, script: bytes, spans: tuple[range, ...]) -> WalletPath | None:
         """The path of a script within the given span of each branch; spans only ever move ahead."""
@@ -139,30 +154,106 @@ class _Derived:
         return path if script == wanted else None
 
 
+def _origins(
+    keys: tuple[WalletKey, ...],
+) -> dict[bytes, list[tuple[tuple[int, ...], WalletKey | ExtendedKey]]]:
+    found: dict[bytes, list[tuple[tuple[int, ...], WalletKey | ExtendedKey]]] = {}
+    for key in keys:
+        known: tuple[WalletKey | ExtendedKey, ...] = (key, *key.participants)
+        for one in known:
+            fingerprint, path = one.key.origin if isinstance(one, WalletKey) else one.origin
+            entry = (path, one)
+            entries = found.setdefault(fingerprint, [])
+            if entry not in entries:
+                entries.append(entry)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class PublicWallet:
     """A wallet without its secrets: addresses, scripts, descriptor, and which scripts are its own.
 
     Args:
-        thresh_pk: the threshold public key, 33 bytes compressed.
-        chain_code: 32 bytes that all members compute alike (`wallet_chain_code`).
+        key: what stands on the key path.
+        quorum_leaves: in a quorum tree, one leaf for each further quorum: the wallet's ordinary way.
+        recovery_leaves: further ways, each under its name.
         gap_limit: how many addresses beyond the next unused one are still looked at, on each branch.
 
     Raises:
-        ValueError: a key that is not a point, a chain code that is not 32 bytes, a gap limit below 1.
+        ValueError: two leaves of one name, the same leaf twice, or a gap limit below 1.
     """
 
     network: Network
-    thresh_pk: bytes
-    chain_code: bytes
+    key: WalletKey
+    quorum_leaves: tuple[Leaf, ...] = ()
+    recovery_leaves: tuple[Leaf, ...] = ()
     gap_limit: int = DEFAULT_GAP_LIMIT
     _derived: _Derived = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.gap_limit < _HARDENED:
             raise ValueError("the gap limit must be at least 1")
-        point = Point.from_bytes(self.thresh_pk)
-        object.__setattr__(self, "_derived", _Derived(point, self.chain_code))
+        leaves, first = self.leaves, WalletPath(RECEIVE, 0)
+        if len({leaf.name for leaf in leaves}) != len(leaves):
+            raise ValueError("two leaves of a wallet have one name")
+        if len({leaf.at(first).script for leaf in leaves}) != len(leaves):
+            raise ValueError("a wallet has the same leaf twice")
+        derived = _Derived(self.key, self.quorum_leaves, self.recovery_leaves)
+        object.__setattr__(self, "_derived", derived)
+
+    @classmethod
+    def of_key(
+        cls, network: Network, public_key: bytes, chain_code: bytes, gap_limit: int = DEFAULT_GAP_LIMIT
+    ) -> "PublicWallet":
+        """A wallet of one key and no leaves.
+
+        Args:
+            public_key: 33 bytes compressed.
+            chain_code: 32 bytes.
+
+        Raises:
+            ValueError: a key that is not a point, a chain code that is not 32 bytes, a gap limit below 1.
+        """
+        return cls(network, WalletKey(ExtendedKey(public_key, chain_code)), gap_limit=gap_limit)
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """All registered leaves: the quorum leaves, then the recovery leaves."""
+        return self.quorum_leaves + self.recovery_leaves
+
+    @property
+    def keys(self) -> tuple[WalletKey, ...]:
+        """Every key expression: that of the key path, then those of the leaves in order."""
+        return self._derived.keys
+
+    @property
+    def origins(self) -> Mapping[bytes, Sequence[tuple[tuple[int, ...], WalletKey | ExtendedKey]]]:
+        """By master fingerprint, what a derivation field may mean: a path, and the key it leads to.
+
+        From a `WalletKey` two more steps lead to an address; an `ExtendedKey` is a participant of an aggregate itself.
+        """
+        return self._derived.origins
+
+    def recovery(self, name: str) -> Leaf:
+        """The recovery leaf of this name; KeyError when there is none."""
+        return {leaf.name: leaf for leaf in self.recovery_leaves}[name]
+
+    def leaf_at(self, path: WalletPath, leaf: Leaf) -> TapLeaf:
+        """A registered leaf at one address, with its control block. Raises ValueError for a leaf of another wallet."""
+        if leaf not in self.leaves:
+            raise ValueError("the wallet has no such leaf")
+        return self._tap_leaf(path, leaf.at(path))
+
+    def leaves_at(self, path: WalletPath) -> tuple[TapLeaf, ...]:
+        """All leaves at one address, in order."""
+        return tuple(self._tap_leaf(path, leaf.at(path)) for leaf in self.leaves)
+
+    def _tap_leaf(self, path: WalletPath, made: LeafChild) -> TapLeaf:
+        child, tree = self.child(path), self._derived.tree(path)
+        assert tree is not None  # there is a leaf
+        control = bytes([LEAF_VERSION | child.parity]) + child.internal_key + tree.path(made.hash)
+        keys = tuple(point.xonly() for point in made.points)
+        return TapLeaf(made.hash, made.script, control, keys, made.leaf.needed)
 
     def child(self, path: WalletPath) -> Child:
         """Everything about one address. Raises ValueError for a path the wallet does not have."""
@@ -183,11 +274,11 @@ class PublicWallet:
         return self.child(path).script
 
     def tweaks(self, path: WalletPath) -> tuple[Tweak, ...]:
-        """What leads from the threshold key to the output key at a path."""
+        """What leads from the wallet key to the output key at a path."""
         return self.child(path).tweaks
 
     def tweaked(self, path: WalletPath) -> TweakContext:
-        """The threshold key under the tweaks of a path, applied one after another as a signer does."""
+        """The wallet key under the tweaks of a path, applied one after another as a signer does."""
         return self._derived.tweaked(self.tweaks(path))
 
     def address(self, path: WalletPath) -> str:
@@ -226,28 +317,39 @@ class PublicWallet:
         most = max(MOST_SEARCHED, self.gap_limit)
         return tuple(range(max(0, end - most), end) for end in ends)
 
+    def merkle_root(self, path: WalletPath) -> bytes:
+        """The root of the tree at a path (32 bytes), or nothing without leaves."""
+        return self.child(path).merkle_root
+
     @property
     def fingerprint(self) -> bytes:
-        """The four bytes by which derivation fields name this wallet: the hash of its own key."""
-        return bytes(hash160(self.thresh_pk)[:4])
+        """The four bytes by which derivation fields name the key on the key path: the hash of itself."""
+        return self.key.key.fingerprint
 
     @property
     def xpub(self) -> str:
-        """The synthetic extended public key (BIP 328): depth 0, no parent."""
-        prefix = NETWORKS[self.network.value].bip32_pub
-        return BIP32KeyData(prefix, 0, bytes(4), 0, self.chain_code, self.thresh_pk).b58encode()
+        """The extended public key on the key path (for an aggregate the synthetic one of BIP 328)."""
+        return self.key.key.xpub(self.network)
 
     def descriptor(self, *, origin: bool = True, checksum: bool = True, branch: int | None = None) -> str:
-        """The output descriptor that Bitcoin Core and Sparrow import to watch the wallet.
+        """The output descriptor that Bitcoin Core and Sparrow import to watch the wallet (BIP 386, 390).
 
         Args:
-            origin: lead the key with its fingerprint, so that PSBTs made from it name this wallet.
+            origin: lead each key with its fingerprint and path, so that PSBTs made from it name this wallet.
             checksum: end with BIP 380's checksum.
             branch: one branch only, for software that does not know `<0;1>` (BIP 389).
         """
-        key_origin = f"[{self.fingerprint.hex()}]" if origin else ""
-        branches = "<0;1>" if branch is None else str(branch)
-        text = f"tr({key_origin}{self.xpub}/{branches}/*)"
+        key = self.key.expression(self.network, origin=origin, branch=branch)
+        groups = [
+            [leaf.miniscript(self.network, origin=origin, branch=branch) for leaf in leaves]
+            for leaves in (self.quorum_leaves, self.recovery_leaves)
+        ]
+        tree = (
+            "," + folded(groups[0], groups[1], lambda left, right: f"{{{left},{right}}}")
+            if self.leaves
+            else ""
+        )
+        text = f"tr({key}{tree})"
         return add_checksum(text) if checksum else text
 
 

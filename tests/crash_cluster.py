@@ -194,7 +194,7 @@ class CrashCluster(LocalCluster):
         if wallet not in self.known:
             found = self.shown(COORDINATOR, wallet)
             thresh_pk, chain_code = (bytes.fromhex(str(found[key])) for key in ("thresh_pk", "chain_code"))
-            self.known[wallet] = PublicWallet(Network.REGTEST, thresh_pk, chain_code)
+            self.known[wallet] = PublicWallet.of_key(Network.REGTEST, thresh_pk, chain_code)
         return self.known[wallet]
 
     def shown(self, name: str, wallet: str) -> Mapping[str, object]:

@@ -9,6 +9,7 @@ import msgspec
 from wire import Envelope
 from world import START_MS, World
 
+from cluster.charter import Charter
 from cluster.codec import Letter, Mouth, encode, open_letter, seal_letter
 from cluster.effects import Outgoing
 from cluster.journal import SignedKept, read
@@ -24,7 +25,7 @@ from cluster.messages import (
     SignedLetter,
 )
 from cluster.node import Answer
-from cluster.roster import Charter, digest
+from cluster.roster import digest
 
 UNASKED = {Kind.HELLO, Kind.CLOCK_ASK}
 """What nodes say whatever they are told."""

@@ -18,7 +18,7 @@ from cluster.codec import encode
 from cluster.control import ControlServer
 from cluster.effects import Now
 from cluster.journal import RosterKept, WalletKept, note, read
-from cluster.keys import Keys
+from cluster.keys import Keys, Secrets
 from cluster.owner_desk import NodeDesk
 from cluster.party import opened, unseal_seed
 from cluster.public_part import entry_of
@@ -27,7 +27,6 @@ from cluster.roster import ClientEntry, NodeEntry, Roster
 from cluster.schemes import Wallet
 from cluster.storage import DataDir
 from cluster.vault import Vault
-from curve import SecretScalar
 
 PASS = ("--passphrase-file", "pass")
 AT_NODE = ("--datadir", "node0")
@@ -47,8 +46,8 @@ class Homely(PolicedWorld):
                 self.entries[name] = entry
         super().__init__(policy)
 
-    def _host_key(self, name: str, index: int) -> SecretScalar:
-        return self.keys[name].host_key(index) if name in self.keys else super()._host_key(name, index)
+    def _secrets(self, name: str, index: int) -> Secrets:
+        return self.keys[name].secrets(index) if name in self.keys else super()._secrets(name, index)
 
     def _roster(self) -> Roster:
         self.now = Now(time.time_ns() // 1_000_000, 1_000)
@@ -120,7 +119,7 @@ class Home:
     def lay_down(self) -> None:
         """Write all that the node remembers into its data directory, so that it can be looked at while it rests."""
         keys = self.world.keys["node0"]
-        vault = Vault(keys.host_key, keys.sealing_key())
+        vault = Vault(keys.secrets, keys.sealing_key())
 
         def sealed(record: Record) -> Record:
             entry = read(record)

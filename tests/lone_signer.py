@@ -23,11 +23,11 @@ class LoneSigner:
         self.secret = SecretScalar.from_bytes(sha256(self.label.encode()).digest())
         thresh_pk = self.secret.point().to_bytes()
         chain_code = wallet_chain_code(thresh_pk, self.label.encode())
-        self.wallet = PublicWallet(self.network, thresh_pk, chain_code, self.gap_limit)
+        self.wallet = PublicWallet.of_key(self.network, thresh_pk, chain_code, self.gap_limit)
 
-    def sign(self, tasks: tuple[SigningTask, ...]) -> tuple[bytes, ...]:
+    def sign(self, tasks: tuple[SigningTask, ...]) -> tuple[tuple[bytes, ...], ...]:
         """BIP 340 signatures with the same tweaks that a quorum would use."""
-        return tuple(self._sign(task) for task in tasks)
+        return tuple((self._sign(task),) for task in tasks)
 
     def _sign(self, task: SigningTask) -> bytes:
         tweaked = TweakContext.start(self.secret.point()).apply_all(task.tweaks)

@@ -52,7 +52,7 @@ def facts(
     used = tuple(coins) or (number,)
     total = sum(sats for _, sats in paid) + fee_sats
     inputs = tuple(SpendInput(coin(c), total, script(0), 0xFFFFFFFD, 0, WalletPath(0, 0)) for c in used)
-    spend = Spend(Network.REGTEST, 2, 0, inputs, outputs, fee_sats, 200, b"", bytes(32), 2)
+    spend = Spend(Network.REGTEST, 2, 0, inputs, outputs, fee_sats, 200, b"", bytes(32), 2, 200)
     wallet = WalletFacts(True, "savings", Network.REGTEST, n, 2, 20)
     return Facts(
         spend, number.to_bytes(32, "little"), wallet, initiator=initiator, clock=clock, book=book, chain=chain

@@ -98,6 +98,7 @@ def spend(**changes: Any) -> Spend:
         unsigned_tx=b"",
         txid=bytes(32),
         psbt_version=2,
+        most_vsize=154,
     )
     return replace(made, **changes)
 

@@ -331,7 +331,7 @@ def _output_lies(good: Draft, wallet: PublicWallet) -> Iterator[Lie]:
         fields[OUT_TAP_INTERNAL] = wallet.internal_key(far)
 
     def claimed_by_ecdsa_key(told: Draft) -> None:
-        key = bytes([OUT_DERIVATION]) + wallet.thresh_pk
+        key = bytes([OUT_DERIVATION]) + wallet.key.key.public_key
         told.outputs[0].fields[key] = wallet.fingerprint + bytes(8)
 
     def set_amount(amount: int) -> Callable[[Draft], None]:

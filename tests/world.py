@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypedDict
 
+from msgspec.structs import replace
 from nacl.signing import SigningKey
 from watch import Watch, WatchedJudge
 from wire import Envelope, Hook, honest
 
+from cluster.charter import Charter, CharterMember, LeafPlan, Outsider
 from cluster.client import REQUEST_LIFE_MS, Client, KeygenView, SigningView
 from cluster.codec import encode
 from cluster.coordinator import Coordinator
@@ -24,23 +26,15 @@ from cluster.effects import Now, Outgoing, Step
 from cluster.grants import Grants
 from cluster.journal import ClockKept, RecoveredKept, SignedKept
 from cluster.judging import Judge, Judgement, Words
+from cluster.keys import Secrets
 from cluster.messages import Decision, SignedLetter
 from cluster.node import Answer, CopyShown, Node, OwnerSays
 from cluster.people import Person
 from cluster.profiles import Profiles
 from cluster.record_body import Body
 from cluster.records import Record
-from cluster.roster import (
-    Charter,
-    CharterMember,
-    ClientEntry,
-    CoordinatorEntry,
-    NodeEntry,
-    PersonEntry,
-    Roster,
-    digest,
-)
-from cluster.schemes import SCHEMES, Wallet
+from cluster.roster import ClientEntry, CoordinatorEntry, NodeEntry, PersonEntry, Roster, digest
+from cluster.schemes import SCHEMES, Wallet, known_keys
 from cluster.settings import profile_of_texts
 from cluster.subjects import Subject
 from cluster.vault import Vault
@@ -178,8 +172,13 @@ class ScriptedJudge:
 class World:
     """n nodes, one coordinator, one client (and more on demand) that share a clock and a wire.
 
-    `people` are those of the roster, with their roles; `client_of` is whose device the client is.
+    `people` are those of the roster, with their roles; `client_of` is whose device the client is. `scheme` is that of
+    the wallets made here, `outsiders` and `leaves` stand in their charters.
     """
+
+    scheme: str = "frost"
+    outsiders: tuple[Outsider, ...] = ()
+    leaves: tuple[LeafPlan, ...] = ()
 
     def __init__(
         self,
@@ -201,6 +200,7 @@ class World:
         self.hook = hook
         self._wire: list[tuple[int, int, Envelope]] = []
         self._count = 0
+        self._made: dict[bytes, Wallet] = {}
         self.node_names = tuple(f"node{i}" for i in range(n))
         self.people, self.client_of = dict(people or {}), client_of
         names = (*self.node_names, "coord", "client", *self.people)
@@ -214,8 +214,12 @@ class World:
 
     # Building.
 
-    def _host_key(self, name: str, index: int) -> SecretScalar:
-        return SecretScalar.from_bytes(tagged_hash("test/host", name.encode(), bytes([index])))
+    def _secrets(self, name: str, index: int) -> Secrets:
+        label = (name.encode(), bytes([index]))
+        return Secrets(
+            SecretScalar.from_bytes(tagged_hash("test/host", *label)),
+            SecretScalar.from_bytes(tagged_hash("test/signing", *label)),
+        )
 
     def _roster(self) -> Roster:
         nodes = tuple(
@@ -223,7 +227,8 @@ class World:
                 name,
                 self.seats[name].identity.public,
                 tagged_hash("test/transport", name.encode()),
-                tuple(self._host_key(name, i).point().to_bytes() for i in range(4)),
+                tuple(self._secrets(name, i).host_key.point().to_bytes() for i in range(4)),
+                tuple(self._secrets(name, i).signing_key.point().to_bytes() for i in range(4)),
                 f"role{i}",
             )
             for i, name in enumerate(self.node_names)
@@ -249,22 +254,29 @@ class World:
         return Roster(1, "regtest", tagged_hash("test/cluster"), 1, nodes, (coordinator,), (client,), people)
 
     def charter(self, index: int = 0, name: str = "vault") -> Charter:
-        """A charter for all nodes, t of n."""
-        members = tuple(CharterMember(e.identity, e.host_pubkeys[index]) for e in self.roster.nodes)
-        scheme, _, spec = SCHEMES[0].partition(" ")
+        """A charter for all nodes, t of n, of this world's scheme; a tree's favourite quorum is the first t."""
+        members = tuple(
+            CharterMember(e.identity, e.host_pubkeys[index], e.signing_pubkeys[index])
+            for e in self.roster.nodes
+        )
+        spec = next(known for known in SCHEMES if known.startswith(self.scheme + " ")).partition(" ")[2]
         wallet_id = tagged_hash("test/wallet", name.encode(), bytes([index]))
-        return Charter(
+        charter = Charter(
             1,
             "regtest",
             self.roster.cluster_id,
             wallet_id,
             name,
-            scheme,
+            self.scheme,
             spec,
             index,
             self.t,
             members,
+            self.outsiders,
+            (),
+            self.leaves,
         )
+        return replace(charter, favourite=charter.cosigners[: self.t]) if charter.is_tree else charter
 
     # Living.
 
@@ -287,7 +299,7 @@ class World:
         )
         if name in self.node_names:
             seat.vault = Vault(
-                lambda index: self._host_key(name, index), tagged_hash("test/seal", name.encode())
+                lambda index: self._secrets(name, index), tagged_hash("test/seal", name.encode())
             )
             watched = self.watch.judges[name] = WatchedJudge(self.judge(name))
             seat.machine = Node(vault=seat.vault, judge=watched, records=list(seat.disk), **common)
@@ -449,6 +461,8 @@ class World:
         if not self.run(willing, ms=ms):
             raise AssertionError(f"no wallet: {view.state} {view.codes} {self.client.trouble}")
         assert view.wallet is not None
+        self.client.known = known_keys({**self._made, view.wallet.wallet_id: view.wallet})
+        self._made[view.wallet.wallet_id] = view.wallet
         return view.wallet
 
     def request(
@@ -459,10 +473,11 @@ class World:
         *,
         life_ms: int = REQUEST_LIFE_MS,
         intent: SignedLetter | None = None,
+        leaf: str = "",
     ) -> SigningView:
         """The client asks for signatures."""
         request_id, step = self.client.request(
-            wallet, psbt, note_text, self.now, self.entropy(), life_ms=life_ms, intent=intent
+            wallet, psbt, note_text, self.now, self.entropy(), life_ms=life_ms, intent=intent, leaf=leaf
         )
         self.perform("client", step)
         return self.client.signing[request_id]

@@ -9,6 +9,7 @@ from typing import cast
 
 import click
 
+from cluster.charter import Charter
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.owner import ask_node
 from cluster.cli.values import amount_sats, script_of, until_ms
@@ -19,7 +20,6 @@ from cluster.journal import GrantKept, GrantRevoked, WalletKept, read
 from cluster.owner_desk import proof_of
 from cluster.owner_grants import grant_facts
 from cluster.party import Party, opened, read_config
-from cluster.roster import Charter
 from cluster.storage import DataDir
 from policy.granting import until as last_day
 from policy.wording import sats

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from cluster.charter import Charter, CharterMember, check_charter
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import ClientCall, as_client, duration_s
 from cluster.cli.output import words_table
@@ -15,18 +16,7 @@ from cluster.codec import encode
 from cluster.errors import ConfigError, Misbehaviour, Refused, StateError, UsageError, Waiting
 from cluster.journal import CharterKept, KeygenFailed, WalletComplete, WalletKept
 from cluster.messages import NO_ID
-from cluster.roster import (
-    NAME,
-    ROSTER_VERSION,
-    Charter,
-    CharterMember,
-    NodeEntry,
-    Roster,
-    RosterError,
-    check_charter,
-    digest,
-    match_words,
-)
+from cluster.roster import NAME, ROSTER_VERSION, NodeEntry, Roster, RosterError, digest, match_words
 from cluster.schemes import SCHEMES, Wallet
 from cluster.wallet_book import Proposed, WalletBook
 
@@ -138,7 +128,10 @@ def _charter(
         spec=spec,
         index=chosen,
         t=threshold,
-        members=tuple(CharterMember(entry.identity, entry.host_pubkeys[chosen]) for entry in entries),
+        members=tuple(
+            CharterMember(entry.identity, entry.host_pubkeys[chosen], entry.signing_pubkeys[chosen])
+            for entry in entries
+        ),
     )
     try:
         check_charter(charter, roster)

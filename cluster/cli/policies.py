@@ -7,6 +7,7 @@ from typing import cast
 
 import click
 
+from cluster.charter import Charter
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.owner import ask_node, proven
 from cluster.cli.policy_changes import CHANGES, difference
@@ -19,7 +20,6 @@ from cluster.journal import WalletKept, read
 from cluster.party import Party, opened
 from cluster.profiles import Profiles, Texts, Weighing
 from cluster.records import NO_WALLET
-from cluster.roster import Charter
 from cluster.storage import DataDir
 from policy.diff import compare
 

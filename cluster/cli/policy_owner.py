@@ -220,7 +220,7 @@ def _at_rest(call: Call, place: DataDir, draft: Texts, wallet: str) -> Found:
                 roster_digest=party.roster_digest,
                 identity=keys.identity(),
                 boot_id=os.urandom(16),
-                vault=Vault(keys.host_key, keys.sealing_key()),
+                vault=Vault(keys.secrets, keys.sealing_key()),
                 judge=judge,
                 records=party.records,
             )

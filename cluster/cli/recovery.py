@@ -29,7 +29,7 @@ from cluster.party import Config, public_file
 from cluster.public_part import own_entry
 from cluster.records import Record
 from cluster.roster import NodeEntry, Roster, RosterError, match_words
-from cluster.schemes import KeygenTrouble, Wallet
+from cluster.schemes import KeygenTrouble, Wallet, known_keys
 from cluster.storage import DataDir, read_private
 from cluster.vault import Vault
 
@@ -170,16 +170,18 @@ def _compare(call: Call, backup: Backup, *, yes: bool) -> None:
 def _records(read: list[tuple[Backup, Wallet]], keys: Keys, entry: NodeEntry) -> list[Record]:
     """What the new node starts from; ConfigError unless the words give a share of every wallet."""
     at_ms = time.time_ns() // 1_000_000
-    vault = Vault(keys.host_key, keys.sealing_key())
+    vault = Vault(keys.secrets, keys.sealing_key())
     records = [note(RosterKept(at_ms, read[0][0].roster)), note(RecoveredKept(at_ms, confirmed=False), NO_ID)]
+    recovered: dict[bytes, Wallet] = {}
     for backup, wallet in read:
         charter = wallet.charter
         if charter.participant(entry.identity) is None:
             raise ConfigError(f"node {entry.name} is not a member of wallet {charter.name}")
         try:
-            vault.recover(charter, backup.recovery_data)
+            vault.recover(charter, backup.recovery_data, known_keys(recovered))
         except (KeygenTrouble, ValueError) as error:
             raise ConfigError(f"these words give no share of wallet {charter.name} ({error})") from None
+        recovered[charter.wallet_id] = wallet
         sealed = vault.seal(charter.wallet_id, backup.recovery_data, os.urandom(32))
         ack = vault.acknowledge(wallet, os.urandom(32))
         records += [

@@ -178,6 +178,9 @@ def make_part(
         identity=keys.identity().public,
         transport=keys.transport().public,
         host_pubkeys=tuple(keys.host_key(i).point().to_bytes() for i in range(HOST_KEYS)) if is_node else (),
+        signing_pubkeys=tuple(keys.musig2_key(i).point().to_bytes() for i in range(HOST_KEYS))
+        if is_node
+        else (),
         roles=roles or default_roles,
         endpoint=listen,
         person=person,

@@ -77,9 +77,9 @@ def sign(
         subject = _understood(file, found, Request(psbt, note, NO_ID, signed), client.party.part.identity)
         _tell_spend(call, subject, note)
         earlier = _earlier(book, subject)
-        if earlier is not None and earlier.signatures:
+        if earlier is not None and earlier.signed is not None:
             call.output.talk("this was signed before; here it is again")
-            final, verdicts = earlier.subject.finish(earlier.signatures), Verdicts(client.party.need_roster())
+            final, verdicts = earlier.subject.finish(earlier.signed), Verdicts(client.party.need_roster())
             request_id = earlier.subject.request_id
         else:
             request_id, final, verdicts = _ask(client, subject, earlier, timeout_s, life_s)
@@ -164,9 +164,9 @@ def _earlier(book: WalletBook, subject: Subject) -> Asked | None:
         if (asked.subject.spend_id, asked.subject.note) == (subject.spend_id, subject.note)
         and asked.subject.intent == subject.intent
         and not asked.closed
-        and (asked.signatures or asked.expires_at_ms > now().wall_ms)
+        and (asked.signed is not None or asked.expires_at_ms > now().wall_ms)
     ]
-    signed = [asked for asked in same if asked.signatures]
+    signed = [asked for asked in same if asked.signed is not None]
     return next(reversed(signed or same), None)
 
 
@@ -198,9 +198,10 @@ def _ask(
 
         line.wait(over, timeout_s)
         heard = line.client.cluster.heard
-    if view.final is not None:
+    if view.final is not None and view.signed is not None:
         used = view.subject.next_indexes
-        kept = FinalKept(now().wall_ms, request_id, view.signatures, view.final.tx, *used)
+        signed = view.signed
+        kept = FinalKept(now().wall_ms, request_id, signed.signatures, signed.signers, view.final.tx, *used)
         client.party.remember(kept, wallet_id=wallet_id)
         return request_id, view.final, verdicts
     if view.state in {"refused", "rejected", "expired"}:

@@ -276,7 +276,7 @@ def test_requests_refused_for_ever_leave_an_id_and_a_code() -> None:
             thief.coordinator.tell(
                 "node0",
                 Kind.FINAL,
-                Final((bytes(64),), b"x"),
+                Final(((bytes(64),),), (0, 1), b"x"),
                 wallet_id=thief.wallet.wallet_id,
                 request_id=first.request_id,
             )

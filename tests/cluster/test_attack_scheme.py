@@ -7,9 +7,9 @@ from dkg_runs import Run
 from spends import payment
 from world import World
 
+from cluster.charter import Charter, CharterMember
 from cluster.journal import ComplaintKept, read
 from cluster.messages import Kind, Nonces
-from cluster.roster import Charter, CharterMember
 from cluster.scheme_frost import FROST
 from curve import tagged_hash
 from frost import coordinator_investigate
@@ -19,7 +19,7 @@ from frost.vss import VSSCommitment
 def charter_of(run: Run) -> Charter:
     """A charter for the participants of a key generation."""
     members = tuple(
-        CharterMember(tagged_hash("test/member", bytes([i])), key)
+        CharterMember(tagged_hash("test/member", bytes([i])), key, key)
         for i, key in enumerate(run.params.hostpubkeys)
     )
     return Charter(
@@ -39,7 +39,7 @@ def charter_of(run: Run) -> Charter:
 def test_one_report_costs_the_coordinator_one_investigation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any member may report a bad share, as often as it likes: for 128 members all messages took 20 seconds."""
     run = Run(3, 5, "investigation")
-    gathering = FROST.gathering(charter_of(run), run.pmsgs1)
+    gathering = FROST.gathering(charter_of(run), run.pmsgs1, {})
     expected = coordinator_investigate(run.pmsgs1, run.params)
     computed = []
     right = VSSCommitment.pubshare
@@ -61,8 +61,10 @@ def test_nonces_differ_even_if_the_randomness_does_not() -> None:
     assert world.run(lambda: view.final is not None)
     vault, request_id = world.seats["node0"].vault, next(iter(world.client.signing))
     assert vault is not None
-    tasks = world.node("node0").signing.tickets.whole[request_id].subject.tasks
-    given = {vault.nonces(wallet, request_id, tasks, bytes(32)) for _ in range(3)}
+    subject = world.node("node0").signing.tickets.whole[request_id].subject
+    given = {
+        vault.nonces(wallet, "", request_id, subject.count, subject.fixed_tasks, bytes(32)) for _ in range(3)
+    }
     assert len(given) == 3
 
 

@@ -151,7 +151,7 @@ def test_a_backup_makes_the_round_as_file_and_as_codes() -> None:
 def test_a_backup_says_nothing_secret() -> None:
     backup, wallet = made()
     tree = json.loads(write_backup(backup))
-    names = "format version wallet network descriptor roster charter recovery_data acks checksum"
+    names = "format version wallet network descriptor roster charter recovery_data acks others checksum"
     assert set(tree) == set(names.split())
     assert tree["recovery_data"] == wallet.recovery_data.hex()
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from world import TestIdentity, World
 
+from cluster.charter import Charter, CharterMember
 from cluster.codec import (
     SIGNATURE_DOMAIN,
     BadLetter,
@@ -42,7 +43,7 @@ from cluster.messages import (
     Status,
     Verdict,
 )
-from cluster.roster import Charter, CharterMember, Roster
+from cluster.roster import Roster
 from taproot import REFUSALS
 from tools import messages_doc
 
@@ -206,7 +207,7 @@ def test_the_largest_honest_letters_are_below_their_caps() -> None:
     nonces = say(Kind.NONCES, Nonces((bytes(66),) * MAX_INPUTS, 2**53))
     say(Kind.ORDER, Order((OrderEntry(verdict, nonces),) * 40))
     say(Kind.STATUS, Status("x" * 64, ("x" * 64,) * 64, (NodeStatus(NO_ID, "x" * 64, verdict),) * MAX_NODES))
-    say(Kind.FINAL, Final((bytes(64),) * MAX_INPUTS, bytes(MAX_FINAL_BYTES)))
+    say(Kind.FINAL, Final(((bytes(64),),) * MAX_INPUTS, (0,) * MAX_NODES, bytes(MAX_FINAL_BYTES)))
 
 
 def test_refusals_of_the_bitcoin_side_are_codes() -> None:

@@ -85,7 +85,7 @@ def ending(i: int, at_ms: int, request_id: bytes) -> list[Body]:
         at_ms, request_id, request_id, request_id, bytes(32), (), (), at_ms, bytes(32), 1_000, coins, 500,
         (), "client", None, b"", b"", i, i,
     )  # fmt: skip
-    return [signed, FinalKept(at_ms, request_id, (bytes(64),), b"tx", i, i)]
+    return [signed, FinalKept(at_ms, request_id, ((bytes(64),),), (0, 1), b"tx", i, i)]
 
 
 def fill(world: World, wallet: Wallet) -> None:

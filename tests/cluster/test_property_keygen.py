@@ -73,7 +73,7 @@ def nothing_contradicts(world: World, subject: bytes) -> None:
     made: dict[bytes, str] = {}
     for name in world.node_names:
         node = world.node(name)
-        made |= {wallet.key.info.thresh_pk: name for wallet in node.keygen.wallets.values()}
+        made |= {wallet.key.wallet_key.key.public_key: name for wallet in node.keygen.wallets.values()}
         entries = [read(record) for record in world.seats[name].disk]
         assert sum(isinstance(entry, KeygenSecond) for entry in entries) <= 1
         assert sum(isinstance(entry, WalletKept) for entry in entries) <= 1

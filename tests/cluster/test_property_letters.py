@@ -11,6 +11,7 @@ from evil import signed_by
 from hostile import NASTY, decodes, mutated
 from hypothesis import given
 from hypothesis import strategies as st
+from outside import Outsiderly
 from policed import PolicedWorld
 from spends import payment
 from wire import Envelope
@@ -80,11 +81,28 @@ class Stage:
         self.world.hook = lambda e: [] if e.kind is Kind.PARTIAL_SIGNATURES else self.keep(e)
         self.open = self.world.request(wallet, payment(wallet, label="open"))
         self.world.says("ann", self.open.subject.request_id, True)
+        self.sign_with_an_outsider()
         self.change_policies()
         self.charter = encode(self.world.propose(self.world.charter(1, "other")).charter)
         self.world.run(ms=4_000)
         self.world.hook = lambda envelope: []  # from here on, only the tests speak
         self.mouth = Mouth(self.world.seats["coord"].identity, self.world.roster.cluster_id, b"evil" * 4)
+
+    def sign_with_an_outsider(self) -> None:
+        """Two rounds with a participant that is no node, which signs last."""
+        world, heir = self.world, Outsiderly("heir")
+        hook, world.hook = world.hook, self.keep
+        t, world.t = world.t, 4
+        world.scheme, world.outsiders = "musig2", (heir.entry(),)
+        wallet = world.make_wallet(2, "joint")
+        view = world.request(wallet, heir.commit(wallet, payment(wallet), range(4)))
+        assert world.run(lambda: bool(view.parts))
+        part = heir.sign(view.subject, view.parts)
+        world.perform(
+            "client", world.client.cosign(view.subject.request_id, (part,), world.now, world.entropy())
+        )
+        assert world.run(lambda: view.final is not None)
+        world.hook, world.t, world.scheme, world.outsiders = hook, t, "frost", ()
 
     def change_policies(self) -> None:
         """Everything that nodes say of policies and clocks: a change, a consent, its end, a restart."""

@@ -37,7 +37,7 @@ from cluster.messages import (
 )
 from cluster.requests import FAILED_WINDOW_MS
 from cluster.schemes import Signer
-from cluster.subjects import BadRequest, Subject, describe
+from cluster.subjects import BadRequest, Signed, Subject, describe
 from curve import Point
 from taproot import REFUSALS, Coin, OutPoint, Payment, WalletPath, build_psbt
 
@@ -139,7 +139,7 @@ class Siege:
         """The transaction that two nodes sign: everybody but the client is honest."""
         answers = {name: self._approval(name, subject) for name in QUORUM}
         entries = tuple(OrderEntry(verdict.signed, nonces.signed) for verdict, nonces in answers.values())
-        signers, psigs = [], []
+        signers, psigs = [], {}
         for name, (_, nonces) in answers.items():
             participant = self.wallet.charter.participant(self.world.seats[name].identity.public)
             assert participant is not None
@@ -147,8 +147,10 @@ class Siege:
             signers.append(Signer(participant, nonces.body.pubnonces))
             (answer,) = self.coordinator.order(name, entries, self.wallet.wallet_id, subject.request_id)
             assert isinstance(answer.body, PartialSignatures), answer
-            psigs.append(answer.body.psigs)
-        return subject.finish(self.wallet.aggregate(signers, psigs, subject.tasks)).tx
+            psigs[participant] = answer.body.psigs
+        ids = tuple(psigs)
+        signatures = subject.route.group.aggregate(signers, psigs, subject.tasks(frozenset(ids)))
+        return subject.finish(Signed(signatures, ids)).tx
 
     def _approval(self, name: str, subject: Subject) -> tuple[Letter, Letter]:
         answers = self.coordinator.propose(name, self.letter(subject.psbt, subject.request_id))

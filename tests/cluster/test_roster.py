@@ -6,8 +6,9 @@ import msgspec
 import pytest
 from world import World
 
+from cluster.charter import Charter, check_charter
 from cluster.codec import decode, encode
-from cluster.roster import Charter, Roster, RosterError, check_charter, check_roster, digest, match_words
+from cluster.roster import Roster, RosterError, check_roster, digest, match_words
 
 WORLD = World(people={"ann": ("treasurer", "board"), "bob": ()}, client_of="ann")
 ROSTER = WORLD.roster
@@ -85,8 +86,8 @@ def test_a_charter_that_makes_no_sense(charter: Charter, what: str) -> None:
 
 def test_a_host_key_that_is_no_point_is_found_before_anyone_says_yes() -> None:
     bad = b"\x02" + b"\xff" * 32
-    roster = twice(ROSTER, host_pubkeys=(bad,))
-    with pytest.raises(RosterError, match="host key of node1"):
+    roster = twice(ROSTER, host_pubkeys=(bad,), signing_pubkeys=ROSTER.nodes[1].signing_pubkeys[:1])
+    with pytest.raises(RosterError, match="signing key of node1 is no public key"):
         check_roster(roster)
 
 

@@ -234,11 +234,11 @@ def test_conditions_on_the_quorum_bind_the_coordinator() -> None:
 def test_a_final_that_proves_nothing_closes_nothing() -> None:
     scene = plot()
     entries = [scene.evil.entry(name, scene.request) for name in ("node0", "node1")]
-    for signatures in ((bytes(64),), (bytes(64), bytes(64)), (b"\xff" * 64,) * 250):
+    for count, signature in ((1, bytes(64)), (2, bytes(64)), (250, b"\xff" * 64)):
         answer = scene.evil.tell(
             "node0",
             Kind.FINAL,
-            Final(signatures, b"tx"),
+            Final(((signature,),) * count, (0, 1), b"tx"),
             wallet_id=scene.wallet.wallet_id,
             request_id=scene.request_id,
         )
@@ -250,7 +250,12 @@ def test_a_final_that_proves_nothing_closes_nothing() -> None:
 def test_the_client_believes_no_final_either() -> None:
     scene = plot()
     world = scene.world
-    for body in (Final((bytes(64),) * 2, b"tx"), Final((bytes(64),), b"tx"), Gone("x"), Busy(1)):
+    for body in (
+        Final(((bytes(64),),) * 2, (0, 1), b"tx"),
+        Final(((bytes(64),),), (0, 1), b"tx"),
+        Gone("x"),
+        Busy(1),
+    ):
         kind = {Final: Kind.FINAL, Gone: Kind.GONE, Busy: Kind.BUSY}[type(body)]
         signed = scene.evil.mouth.say(
             kind,

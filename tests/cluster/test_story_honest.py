@@ -104,7 +104,7 @@ def test_two_wallets_keep_apart() -> None:
     first, second = world.make_wallet(0, "first"), world.make_wallet(1, "second")
     views = [world.request(first, payment(first)), world.request(second, payment(second))]
     assert world.run(lambda: all(done(view) for view in views))
-    assert first.public.thresh_pk != second.public.thresh_pk
+    assert first.public.key.key.public_key != second.public.key.key.public_key
 
 
 def test_one_node_offline_and_back() -> None:

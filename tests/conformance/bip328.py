@@ -24,5 +24,5 @@ def cases(path: str, text: str) -> list[tuple[str, Callable[[], None]]] | None:
 
 
 def _check(case: dict[str, str]) -> None:
-    wallet = PublicWallet(Network.MAINNET, bytes.fromhex(case["aggregate_pubkey"]), CHAIN_CODE)
+    wallet = PublicWallet.of_key(Network.MAINNET, bytes.fromhex(case["aggregate_pubkey"]), CHAIN_CODE)
     assert wallet.xpub == case["xpub"], "xpub differs"

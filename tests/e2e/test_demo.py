@@ -124,7 +124,7 @@ def wallet_of(ran: Ran) -> PublicWallet:
     xpub = wallycore.base58check_to_bytes(
         re.search(r"tpub\w+", ran.facts["descriptor"])[0]  # type: ignore[index]
     )
-    return PublicWallet(Network.REGTEST, bytes(xpub[45:78]), bytes(xpub[13:45]))
+    return PublicWallet.of_key(Network.REGTEST, bytes(xpub[45:78]), bytes(xpub[13:45]))
 
 
 def test_every_node_says_what_it_thinks_and_all_refuse_the_theft(ran: Ran) -> None:

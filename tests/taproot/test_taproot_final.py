@@ -79,9 +79,9 @@ def test_signatures_become_a_transaction(version: int, sighash_type: int | None)
 def test_a_wrong_signature_is_refused(at: int) -> None:
     psbt, spend = example(0)
     signatures = list(SIGNER.sign(signing_tasks(psbt, spend, WALLET)))
-    bad = bytearray(signatures[1])
+    bad = bytearray(signatures[1][0])
     bad[at] ^= 1
-    signatures[1] = bytes(bad)
+    signatures[1] = (bytes(bad),)
     with pytest.raises(PsbtRefused) as refused:
         finalise(psbt, WALLET, tuple(signatures))
     assert (refused.value.code, refused.value.where) == ("wrong-signature", "input 1")
@@ -102,9 +102,9 @@ def test_signatures_in_another_order_or_number_are_refused() -> None:
             finished((two, one, three))
         with pytest.raises(ValueError, match="3 signatures"):
             finished((one, two))
-        for odd in (b"", one[:63], one + b"\x00", one + b"\x01"):
+        for odd in (b"", one[0][:63], one[0] + b"\x00", one[0] + b"\x01"):
             with pytest.raises(PsbtRefused):
-                finished((odd, two, three))
+                finished(((odd,), two, three))
 
 
 def test_tasks_bind_the_spend_to_the_bytes() -> None:

@@ -173,7 +173,7 @@ def test_unknown_fields_are_kept_and_harmless() -> None:
 
 
 def _xpub_bytes() -> bytes:
-    return bytes.fromhex("043587cf") + bytes(9) + WALLET.chain_code + WALLET.thresh_pk
+    return bytes.fromhex("043587cf") + bytes(9) + WALLET.key.key.chain_code + WALLET.key.key.public_key
 
 
 def test_an_outpoint_prints_as_explorers_show_it() -> None:

@@ -67,14 +67,14 @@ def test_the_descriptor_says_who_it_is() -> None:
     key = wallycore.bip32_key_from_base58(wallet.xpub)
     assert wallycore.bip32_key_get_fingerprint(key) == wallet.fingerprint
     assert wallycore.bip32_key_get_depth(key) == 0
-    assert wallycore.bip32_key_get_pub_key(key) == wallet.thresh_pk
-    assert wallycore.bip32_key_get_chain_code(key) == wallet.chain_code
+    assert wallycore.bip32_key_get_pub_key(key) == wallet.key.key.public_key
+    assert wallycore.bip32_key_get_chain_code(key) == wallet.key.key.chain_code
 
 
 @pytest.mark.parametrize("label", ["even", "odd one", "another", "fourth"])
 def test_the_tweaks_lead_from_the_threshold_key_to_the_script(label: str) -> None:
     wallet = LoneSigner(label).wallet
-    start = TweakContext.start(Point.from_bytes(wallet.thresh_pk))
+    start = TweakContext.start(Point.from_bytes(wallet.key.key.public_key))
     for path in (WalletPath(0, 0), WalletPath(1, 0), WalletPath(1, 19), WalletPath(0, (1 << 31) - 1)):
         tweaks = wallet.tweaks(path)
         assert [tweak.is_xonly for tweak in tweaks] == [False, False, True]
@@ -126,10 +126,10 @@ def test_a_search_answers_alike_whatever_was_searched_before() -> None:
 
 def test_another_wallet_derives_nothing_of_ours() -> None:
     one = LoneSigner("one").wallet
-    other_code = PublicWallet(one.network, one.thresh_pk, bytes(32), 20)
+    other_code = PublicWallet.of_key(one.network, one.key.key.public_key, bytes(32), 20)
     for path in (WalletPath(0, 0), WalletPath(1, 3)):
         assert other_code.find(one.script(path)) is None
-    assert one == PublicWallet(one.network, one.thresh_pk, one.chain_code, 20)
+    assert one == PublicWallet.of_key(one.network, one.key.key.public_key, one.key.key.chain_code, 20)
     assert one != other_code
 
 
@@ -144,16 +144,18 @@ def test_paths_outside_the_wallet_are_refused(path: WalletPath) -> None:
 def test_wrong_keys_are_refused() -> None:
     good = LoneSigner().wallet
     for key, code, gap in (
-        (b"\x02" + bytes(32), good.chain_code, 20),
-        (good.thresh_pk[1:], good.chain_code, 20),
-        (good.thresh_pk, bytes(31), 20),
-        (good.thresh_pk, good.chain_code, 0),
+        (b"\x02" + bytes(32), good.key.key.chain_code, 20),
+        (good.key.key.public_key[1:], good.key.key.chain_code, 20),
+        (good.key.key.public_key, bytes(31), 20),
+        (good.key.key.public_key, good.key.key.chain_code, 0),
     ):
         with pytest.raises(ValueError):
-            PublicWallet(Network.REGTEST, key, code, gap)
+            PublicWallet.of_key(Network.REGTEST, key, code, gap)
     with pytest.raises(ValueError):
         wallet_chain_code(bytes(32), b"")
-    assert wallet_chain_code(good.thresh_pk, b"a") != wallet_chain_code(good.thresh_pk, b"b")
+    assert wallet_chain_code(good.key.key.public_key, b"a") != wallet_chain_code(
+        good.key.key.public_key, b"b"
+    )
 
 
 SCRIPTS = {
@@ -225,7 +227,8 @@ def test_capitals_as_in_qr_codes_are_read() -> None:
 def test_looking_ahead_changes_nothing_but_the_time() -> None:
     wallet = LoneSigner().wallet
     ahead, plain = (
-        PublicWallet(wallet.network, wallet.thresh_pk, wallet.chain_code, gap_limit=8) for _ in range(2)
+        PublicWallet.of_key(wallet.network, wallet.key.key.public_key, wallet.key.key.chain_code, gap_limit=8)
+        for _ in range(2)
     )
     assert ahead.look_ahead(10)
     assert ahead.look_ahead(5)

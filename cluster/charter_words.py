@@ -1,0 +1,53 @@
+"""A charter in words: who takes part, by which ways the wallet can be spent, and from when on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cluster.charter import Charter, LeafPlan
+from cluster.roster import Roster
+from taproot import AFTER_IS_TIME, OLDER_IS_TIME
+
+_BLOCKS_PER_DAY = 144
+
+
+def participant_names(charter: Charter, roster: Roster) -> tuple[str, ...]:
+    """The names of the participants: nodes as the roster has them, then outsiders."""
+    nodes = (roster.name_of(member.identity) for member in charter.members)
+    return (*nodes, *(outsider.name for outsider in charter.outsiders))
+
+
+def charter_lines(charter: Charter, roster: Roster) -> tuple[str, ...]:
+    """What an owner must know before they say yes, beside the words: outsiders, the favourite quorum, each leaf."""
+    names = participant_names(charter, roster)
+    lines = [
+        f"{outsider.name} is no node: {outsider.key}{'' if outsider.cosigns else ' (only in leaves)'}"
+        for outsider in charter.outsiders
+    ]
+    if charter.is_tree:
+        lines.append(f"signs by the key path: {', '.join(names[i] for i in charter.favourite)}")
+    return (*lines, *(leaf_line(leaf, names) for leaf in charter.leaves))
+
+
+def leaf_line(leaf: LeafPlan, names: tuple[str, ...]) -> str:
+    """One recovery leaf in words."""
+    match leaf.kind:
+        case "frost":
+            who = f"the quorum of wallet {leaf.wallet.hex()[:16]}"
+        case "pk":
+            who = f"{names[leaf.keys[0]]} alone"
+        case _:
+            several = ", ".join(names[i] for i in leaf.keys)
+            who = f"{leaf.needed} of {several}" if leaf.needed < len(leaf.keys) else f"{several} together"
+    return f"leaf {leaf.name}: {who} can spend {lock_words(leaf.older, leaf.after)}"
+
+
+def lock_words(older: int, after: int) -> str:
+    """A lock time in words."""
+    if older & OLDER_IS_TIME:
+        return f"coins that are {(older & 0xFFFF) * 512 / 86_400:.1f} days old"
+    if older:
+        return f"coins that are {older} blocks old (about {older / _BLOCKS_PER_DAY:.0f} days)"
+    if after >= AFTER_IS_TIME:
+        return f"from {datetime.fromtimestamp(after, UTC):%Y-%m-%d %H:%M} UTC on"
+    return f"from block {after} on" if after else "at any time"

@@ -1,0 +1,269 @@
+"""PSBT fields for those who sign with us and are no nodes: BIP 371's script paths, BIP 373's MuSig2 rounds.
+
+Nonces and partial signatures are filed, as Bitcoin Core does, under the key that is signed with: the aggregate after
+derivation and TapTweak, or as it stands in the leaf; the list of participants is filed under the aggregate itself
+(docs/adr/0063). What another program wrote and this one does not know is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from btclib_wallet.bip32 import BIP32KeyOrigin
+from btclib_wallet.psbt import Psbt, PsbtIn, PsbtOut
+
+from curve import schnorr_verify
+from taproot.keys import WalletKey
+from taproot.leaves import LEAF_VERSION, Leaf
+from taproot.reading import read_document
+from taproot.refusals import PsbtRefused, faults_refused
+from taproot.spend import SIGHASH_ALL, SigningTask, Spend, SpendInput, TapLeaf, WalletPath
+from taproot.wallet import PublicWallet
+
+MAX_MUSIG2_FIELDS = 512
+"""The most nonces, or partial signatures, that one input may carry: eight for each quorum of the largest tree."""
+
+_PUBNONCE_BYTES, _PSIG_BYTES = 66, 32
+_GROUP_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one participant of an aggregate gave to a PSBT: per input a nonce and a partial signature, or none at all.
+
+    Attributes:
+        public_key: the participant's own key, 33 bytes.
+        pubnonces: 66 bytes each; empty if it gave none.
+        psigs: 32 bytes each; empty if it gave none.
+    """
+
+    public_key: bytes
+    pubnonces: tuple[bytes, ...]
+    psigs: tuple[bytes, ...] = ()
+
+
+def fill(psbt: bytes, wallet: PublicWallet, spend: Spend, leaf: Leaf | None = None) -> bytes:
+    """Write what a participant needs to sign this spend: the updater of BIP 371 and BIP 373.
+
+    Args:
+        psbt: the bytes that `spend` was read from.
+        leaf: the registered leaf by which it is to be signed; None for the key path.
+
+    Raises:
+        PsbtRefused: the PSBT cannot be read.
+    """
+    document = _parse(psbt)
+    for one, coin in zip(document.inputs, spend.inputs, strict=True):
+        path = _path(coin)
+        one.taproot_internal_key = wallet.internal_key(path)
+        one.taproot_merkle_root = wallet.merkle_root(path)
+        keys = wallet.key if leaf is None else None
+        if leaf is not None:
+            found = wallet.leaf_at(path, leaf)
+            one.taproot_leaf_scripts = {found.control_block: (found.script, LEAF_VERSION)}
+        chosen = (keys,) if keys is not None else leaf.keys if leaf is not None else ()
+        hashes = [] if leaf is None else [wallet.leaf_at(path, leaf).hash]
+        for key in chosen:
+            one.taproot_hd_key_paths |= _derivations(key, path, hashes)
+            if key.participants:
+                one.musig2_participant_pub_keys[key.key.public_key] = _participants(key)
+    for out, output in zip(document.outputs, spend.outputs, strict=True):
+        if output.path is not None:
+            _fill_output(out, wallet, output.path)
+    return _written(document)
+
+
+def _fill_output(out: PsbtOut, wallet: PublicWallet, path: WalletPath) -> None:
+    out.taproot_internal_key = wallet.internal_key(path)
+    out.taproot_hd_key_paths |= _derivations(wallet.key, path, [])
+    if wallet.key.participants:
+        out.musig2_participant_pub_keys[wallet.key.key.public_key] = _participants(wallet.key)
+    if wallet.leaves:
+        # Depth first, as BIP 371 has it; the depth of a leaf is how many hashes its control block holds.
+        out.taproot_tree = [
+            ((len(leaf.control_block) - 33) // 32, LEAF_VERSION, leaf.script)
+            for leaf in wallet.leaves_at(path)
+        ]
+
+
+def _participants(key: WalletKey) -> list[bytes]:
+    return [participant.public_key for participant in key.participants]
+
+
+def _derivations(
+    key: WalletKey, path: WalletPath, hashes: list[bytes]
+) -> dict[bytes, tuple[list[bytes], BIP32KeyOrigin]]:
+    """TAP_BIP32_DERIVATION of a key at an address, and of each participant of an aggregate."""
+    fingerprint, prefix = key.key.origin
+    child = key.child(path)[0].xonly()
+    found = {child: (list(hashes), BIP32KeyOrigin(fingerprint, [*prefix, *key.steps(path)]))}
+    for participant in key.participants:
+        origin = BIP32KeyOrigin(participant.origin[0], list(participant.origin[1]))
+        found[participant.public_key[1:]] = (list(hashes), origin)
+    return found
+
+
+def signing_key(key: WalletKey, path: WalletPath, wallet: PublicWallet, leaf: Leaf | None) -> bytes:
+    """The key (33 bytes) under which BIP 373's nonces and partial signatures are filed at an address."""
+    return wallet.tweaked(path).plain() if leaf is None else key.child(path)[0].to_bytes()
+
+
+def read_contributions(
+    psbt: bytes, wallet: PublicWallet, spend: Spend, key: WalletKey, leaf: Leaf | None
+) -> tuple[Contribution, ...]:
+    """What participants of an aggregate key gave so far, in the order of the key; whoever gave nothing is left out.
+
+    Fields of other aggregates and leaves are not looked at.
+
+    Args:
+        key: the aggregate: the wallet's on the key path, or a leaf's only key.
+
+    Raises:
+        PsbtRefused: "musig2-fields": given for some inputs only, of a wrong size, a partial signature without its
+            nonce, another list of participants, or far too many fields.
+    """
+    document = _parse(psbt)
+    nonces: dict[bytes, list[bytes]] = {}
+    psigs: dict[bytes, list[bytes]] = {}
+    for index, (one, coin) in enumerate(zip(document.inputs, spend.inputs, strict=True)):
+        where = f"input {index}"
+        if max(len(one.musig2_pub_nonces), len(one.musig2_partial_sigs)) > MAX_MUSIG2_FIELDS:
+            raise PsbtRefused("musig2-fields", where, "it carries far too many MuSig2 fields")
+        listed = one.musig2_participant_pub_keys.get(key.key.public_key)
+        if listed is not None and list(listed) != _participants(key):
+            raise PsbtRefused("musig2-fields", where, "its list of participants is not the wallet's")
+        path = _path(coin)
+        suffix = signing_key(key, path, wallet, leaf)
+        if leaf is not None:
+            suffix += wallet.leaf_at(path, leaf).hash
+        for participant in _participants(key):
+            nonce = one.musig2_pub_nonces.get(participant + suffix)
+            psig = one.musig2_partial_sigs.get(participant + suffix)
+            if nonce is not None:
+                nonces.setdefault(participant, []).append(bytes(nonce))
+            if psig is not None:
+                psigs.setdefault(participant, []).append(bytes(psig))
+    return tuple(
+        _checked(participant, nonces.get(participant, []), psigs.get(participant, []), len(spend.inputs))
+        for participant in _participants(key)
+        if participant in nonces or participant in psigs
+    )
+
+
+def _checked(public_key: bytes, nonces: list[bytes], psigs: list[bytes], count: int) -> Contribution:
+    who = f"participant {public_key.hex()}"
+    if len(nonces) != count:
+        raise PsbtRefused("musig2-fields", who, f"its nonces stand in {len(nonces)} of {count} inputs")
+    if psigs and len(psigs) != count:
+        raise PsbtRefused(
+            "musig2-fields", who, f"its partial signatures stand in {len(psigs)} of {count} inputs"
+        )
+    if len(set(nonces)) != count:
+        raise PsbtRefused("musig2-fields", who, "it gave one nonce for two inputs")
+    if any(len(nonce) != _PUBNONCE_BYTES for nonce in nonces):
+        raise PsbtRefused("musig2-fields", who, "a public nonce has 66 bytes")
+    for psig in psigs:
+        if len(psig) != _PSIG_BYTES or int.from_bytes(psig) >= _GROUP_ORDER:
+            raise PsbtRefused("musig2-fields", who, "a partial signature is a number below the group order")
+    return Contribution(public_key, tuple(nonces), tuple(psigs))
+
+
+def write_contributions(
+    psbt: bytes,
+    wallet: PublicWallet,
+    spend: Spend,
+    key: WalletKey,
+    leaf: Leaf | None,
+    contributions: Sequence[Contribution],
+) -> bytes:
+    """Write nonces and partial signatures of an aggregate's participants; what stands there of them is replaced.
+
+    Raises:
+        PsbtRefused: the PSBT cannot be read.
+    """
+    document = _parse(psbt)
+    for index, (one, coin) in enumerate(zip(document.inputs, spend.inputs, strict=True)):
+        path = _path(coin)
+        suffix = signing_key(key, path, wallet, leaf)
+        if leaf is not None:
+            suffix += wallet.leaf_at(path, leaf).hash
+        for contribution in contributions:
+            if contribution.pubnonces:
+                one.musig2_pub_nonces[contribution.public_key + suffix] = contribution.pubnonces[index]
+            if contribution.psigs:
+                one.musig2_partial_sigs[contribution.public_key + suffix] = contribution.psigs[index]
+    return _written(document)
+
+
+def read_script_signatures(
+    psbt: bytes, spend: Spend, tasks: Sequence[SigningTask]
+) -> tuple[dict[bytes, bytes], ...]:
+    """For each input, the signatures (64 bytes) that stand in it for its leaf, by x-only key; only valid ones.
+
+    Args:
+        tasks: the signing tasks of the leaf.
+    """
+    document = _parse(psbt)
+    return tuple(
+        _signatures(one, task, task.leaf) if task.leaf is not None else {}
+        for one, task in zip(document.inputs, tasks, strict=True)
+    )
+
+
+def _signatures(one: PsbtIn, task: SigningTask, leaf: TapLeaf) -> dict[bytes, bytes]:
+    found = {}
+    for key in leaf.keys:
+        raw = bytes(one.taproot_script_spend_signatures.get(key + leaf.hash, b""))
+        suffix = bytes([SIGHASH_ALL]) if task.sighash_type == SIGHASH_ALL else b""
+        if raw[64:] == suffix and schnorr_verify(key, task.sighash, raw[:64]):
+            found[key] = raw[:64]
+    return found
+
+
+def write_script_signatures(
+    psbt: bytes, tasks: Sequence[SigningTask], signatures: Sequence[Sequence[bytes]]
+) -> bytes:
+    """Write signatures for a leaf: for each input one place for each key of the leaf, empty where it has not signed.
+
+    Raises:
+        PsbtRefused: the PSBT cannot be read.
+    """
+    document = _parse(psbt)
+    for one, task, several in zip(document.inputs, tasks, signatures, strict=True):
+        if task.leaf is None:
+            continue
+        suffix = bytes([SIGHASH_ALL]) if task.sighash_type == SIGHASH_ALL else b""
+        for key, signature in zip(task.leaf.keys, several, strict=True):
+            if signature:
+                one.taproot_script_spend_signatures[key + task.leaf.hash] = signature + suffix
+    return _written(document)
+
+
+def strip(psbt: bytes) -> bytes:
+    """The same PSBT without any nonce or signature, so that it can be signed anew.
+
+    Raises:
+        PsbtRefused: it cannot be read.
+    """
+    document = _parse(psbt)
+    for one in document.inputs:
+        one.musig2_pub_nonces, one.musig2_partial_sigs = {}, {}
+        one.taproot_script_spend_signatures, one.taproot_key_spend_signature = {}, b""
+    return _written(document)
+
+
+def _parse(psbt: bytes) -> Psbt:
+    return read_document(psbt, script_signatures=True).psbt
+
+
+def _written(document: Psbt) -> bytes:
+    with faults_refused("malformed", "psbt", "it cannot be written"):
+        return bytes(cast(Any, document).serialize(check_validity=False))
+
+
+def _path(coin: SpendInput) -> WalletPath:
+    if coin.path is None:
+        raise PsbtRefused("foreign-input", str(coin.outpoint), "this wallet does not derive it")
+    return coin.path
