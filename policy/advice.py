@@ -107,7 +107,11 @@ def _lines(layer: Profile) -> set[int]:
     """The lines of a profile that rules other than tiers speak from."""
     lines = {rule.line for rule in layer.velocity or ()} | {rule.line for rule in layer.deny}
     lines |= {written.line for written in layer.written.values()}
-    return lines | {layer.receive_only.line, 0 if layer.intents is None else layer.intents.line}
+    return lines | {
+        layer.receive_only.line,
+        layer.leaves.line,
+        0 if layer.intents is None else layer.intents.line,
+    }
 
 
 def _say(text: str) -> Advise:
@@ -335,6 +339,7 @@ ADVICE: dict[str, Advise] = {
     "policy-change-gap": _say("ask anew with change on the next unused address"),
     "policy-frozen": _say("the owner thaws the wallet (`assent thaw`)"),
     "policy-receive-only": lambda look: f"a policy that is not receive-only (line {look.reason.line})",
+    "policy-leaf": _say("name that leaf in `leaves`, if this node is meant to sign by it"),
     "policy-coin-frozen": _say("use other coins, or take this one out of `coins.frozen`"),
     "policy-fee-max": _less(s.FEE_MAX, "a fee of", lambda facts: facts.spend.fee_sats),
     "policy-fee-min": lambda look: (

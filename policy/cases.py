@@ -127,6 +127,7 @@ class Case:
     change: bool | None = None
     data: bool = False
     locktime: int = 0
+    leaf: str = ""
     replaceable: bool = True
     owner: CaseWord | None = None
     people: tuple[CaseWord, ...] = ()

@@ -10,9 +10,10 @@ from policy.when_coins import COINS
 from policy.when_paying import PAYING
 from policy.when_people import PEOPLE
 from policy.when_times import TIMES
+from policy.when_ways import WAYS
 
 CONDITIONS: dict[str, Condition] = {
-    condition.key: condition for condition in (*PAYING, *AMOUNTS, *TIMES, *COINS, *PEOPLE)
+    condition.key: condition for condition in (*PAYING, *AMOUNTS, *TIMES, *COINS, *PEOPLE, *WAYS)
 }
 """Every condition there is, in the order of the reference page."""
 

@@ -129,6 +129,9 @@ def _plain(pair: _Pair) -> Iterator[Part]:
         text = "`receive_only`: now nothing may be spent" if new.receive_only else "`receive_only` is gone"
         line = now.receive_only.line
         yield "receive_only", line, text, replace(old, receive_only=new.receive_only)
+    if old.leaves != new.leaves:
+        text = f"`leaves`: {_leaves(old.leaves)} -> {_leaves(new.leaves)}"
+        yield "leaves", now.leaves.line, text, replace(old, leaves=new.leaves)
     if old.frozen != new.frozen:
         text = f"`coins.frozen`: {_differing(old.frozen, new.frozen)}"
         yield "coins.frozen", 0, text, replace(old, frozen=new.frozen)
@@ -142,6 +145,10 @@ def _plain(pair: _Pair) -> Iterator[Part]:
     if old.change != new.change:
         text = f"`change`: {change_words(old.change)} -> {change_words(new.change)}"
         yield "change", now.change.line, text, replace(old, change=new.change)
+
+
+def _leaves(leaves: frozenset[str] | None) -> str:
+    return "as the base has it" if leaves is None else ", ".join(sorted(leaves)) or "none"
 
 
 def _evil(profile: Profile) -> str:

@@ -20,7 +20,7 @@ from policy.profile import Profile
 from policy.quorum import Seat
 from policy.setting import FEE_MIN, FEE_MIN_RATE
 from policy.verdict import Judgement, Outcome, Reason
-from taproot import OutPoint, Spend, SpendInput, SpendOutput, WalletPath, script_type
+from taproot import LeafFacts, OutPoint, Spend, SpendInput, SpendOutput, WalletPath, script_type
 
 _RATE = 2_000
 """The fee rate of a case that says nothing of it, where the profile does not demand more: 2 sat/vB."""
@@ -145,7 +145,18 @@ def spend_of(profile: Profile, case: Case) -> Spend:
         for place, amount in enumerate(amounts)
     )
     return Spend(
-        profile.network, 2, case.locktime, inputs, tuple(outputs), fee_sats, vsize, b"", bytes(32), 2, vsize
+        profile.network,
+        2,
+        case.locktime,
+        inputs,
+        tuple(outputs),
+        fee_sats,
+        vsize,
+        b"",
+        bytes(32),
+        2,
+        vsize,
+        LeafFacts(case.leaf, 0, 0, 1, 1) if case.leaf else None,
     )
 
 

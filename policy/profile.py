@@ -97,6 +97,8 @@ class ChangeRule:
 class Profile:
     """One node's policy. `velocity` is None where the file says `unlimited`; `line` is where each part begins.
 
+    `leaves` are the recovery leaves by which this node may sign: none, unless they are named.
+
     `evil_nodes` is None where the profile leaves it to the rule: 1 where there are three nodes or more. A profile
     with a `base` can only tighten it: both judge, and the stricter wins.
     """
@@ -112,6 +114,7 @@ class Profile:
     tiers_line: int = 0
     zone: Zone | None = None
     receive_only: Written[bool] = Written(False)
+    leaves: Written[frozenset[str] | None] = Written(None)
     coins: Mapping[str, CoinSet] = field(default_factory=dict)
     intents: IntentRule | None = None
     change: ChangeRule = ChangeRule()
@@ -140,6 +143,12 @@ class Profile:
         """Where a setting is written; 0 when the default holds."""
         found = self.written.get(setting.key)
         return 0 if found is None else found.line
+
+    @property
+    def allowed_leaves(self) -> frozenset[str] | None:
+        """The recovery leaves that this layer lets spend; None where it leaves that to its base."""
+        written = self.leaves.value
+        return frozenset() if written is None and self.base is None else written
 
     @property
     def listed_scripts(self) -> frozenset[bytes]:
@@ -172,6 +181,7 @@ def canonical(profile: Profile) -> bytes:
             tuple(_tier(tier) for tier in profile.tiers),
             None if profile.zone is None else profile.zone.name,
             int(profile.receive_only.value),
+            None if profile.allowed_leaves is None else tuple(sorted(profile.allowed_leaves)),
             profile.frozen_coins.plain(),
             None if profile.intents is None else tuple(sorted(profile.intents.devices)),
             _change(profile.change),

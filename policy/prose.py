@@ -81,6 +81,10 @@ def _always(profile: Profile) -> list[Sentence]:
     if profile.receive_only.value:
         text = "It is for receiving only: it refuses every spend, whatever else stands here."
         found.append(Sentence("Every spend", profile.receive_only.line, text))
+    if profile.leaves.value is not None:
+        named = ", ".join(f"`{name}`" for name in sorted(profile.leaves.value)) or "none"
+        text = f"It may be made by these recovery leaves of a wallet, and no others: {named}."
+        found.append(Sentence("Every spend", profile.leaves.line, text))
     for setting in SETTINGS:
         value, line = profile.value(setting), profile.line(setting)
         if value is not None:

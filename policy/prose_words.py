@@ -176,6 +176,10 @@ CONDITION_WORDS: dict[str, Say] = {
     "asked_by": _names("the client that asks is"),
     "asked_by_role": _names("whoever asks has role"),
     "approved_by": _approved,
+    "recovery": _flag("it is spent by a recovery leaf", "it is spent the ordinary way"),
+    "by_leaf": _names("it is spent by the recovery leaf"),
+    "leaf_timed": _flag("its leaf has a lock time", "no leaf with a lock time is used"),
+    "outsiders": _flag("participants that are no nodes may sign too", "only nodes sign"),
 }
 """The words of each condition, by its key."""
 

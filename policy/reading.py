@@ -21,6 +21,7 @@ from policy.reading_values import (
     read_bool,
     read_coins,
     read_destination,
+    read_leaves,
     read_name,
     read_people,
     read_whos,
@@ -35,8 +36,8 @@ from policy.wording import shown
 from taproot import Network
 
 _TOP = (
-    "schema", "name", "network", "extends", "zone", "evil_nodes", "receive_only", "lists", "coins", "baseline",
-    "limits", "intents", "deny", "tiers", "change", "tests",
+    "schema", "name", "network", "extends", "zone", "evil_nodes", "receive_only", "leaves", "lists", "coins",
+    "baseline", "limits", "intents", "deny", "tiers", "change", "tests",
 )  # fmt: skip
 
 
@@ -55,6 +56,7 @@ def read_profile(tree: Node, readers: Readers, base: Profile | None = None) -> P
     _base(top, network, base)
     context = _context(top, network, readers, base)
     evil, receive_only, tiers = top.get("evil_nodes"), top.get("receive_only"), top.get("tiers")
+    leaves = top.get("leaves")
     limits = _limits(top, base)
     written_lists, written_coins = _keys(top.get("lists")), _keys(top.get("coins"))
     return Profile(
@@ -71,6 +73,7 @@ def read_profile(tree: Node, readers: Readers, base: Profile | None = None) -> P
         receive_only=Written(False)
         if receive_only is None
         else Written(read_bool(receive_only), receive_only.line),
+        leaves=Written(None) if leaves is None else Written(read_leaves(leaves).words, leaves.line),
         coins={name: coins for name, coins in context.coins.items() if name in written_coins},
         intents=_intents(top.get("intents")),
         change=_change(top.get("change")),

@@ -48,7 +48,7 @@ _SPENT_FEE_SATS = 300
 KEYS = (
     "name", "expect", "tag", "pay", "at", "wallet", "client", "fee", "rate", "inputs", "change", "data", "locktime",
     "replaceable", "owner", "people", "against", "waited", "spent", "chain", "listed", "in_doubt", "recovered",
-    "frozen", "intent", "grants", "quorum",
+    "frozen", "intent", "grants", "quorum", "leaf",
 )  # fmt: skip
 """Every key of a case."""
 
@@ -96,6 +96,7 @@ def _case(node: Node, shared: Fields | None, context: Context, known_tags: froze
         change=_maybe(fields.get("change"), read_bool),
         data=_flag(fields, "data"),
         locktime=_unit(fields.get("locktime"), COUNT) or 0,
+        leaf=_maybe(fields.get("leaf"), read_who) or "",
         replaceable=_maybe(fields.get("replaceable"), read_bool) is not False,
         owner=_maybe(fields.get("owner"), _owner),
         people=(*_people(fields.get("people"), yes=True), *_people(fields.get("against"), yes=False)),

@@ -117,6 +117,15 @@ def read_whos(node: Node, _context: Context | None = None) -> Words:
     return Words(frozenset(read_who(item) for item in one_or_more(node, "write at least one name")))
 
 
+def read_leaves(node: Node, _context: Context | None = None) -> Words:
+    """One recovery leaf of a wallet by its name, or a list of them, or `none`."""
+    if isinstance(node, Scalar) and node.value == "none":
+        return Words(frozenset())
+    return Words(
+        frozenset(read_who(item) for item in one_or_more(node, "write at least one leaf, or `none`"))
+    )
+
+
 def read_words(known: Iterable[str], what: str) -> Callable[[Node, Context], Value]:
     """A reader of one or more words out of a fixed set."""
     words = tuple(known)

@@ -16,6 +16,7 @@ from policy.when_coins import COINS
 from policy.when_paying import PAYING
 from policy.when_people import PEOPLE
 from policy.when_times import TIMES
+from policy.when_ways import WAYS
 
 _KEYS = (
     ("`schema`", f"the version of the language: {SCHEMA}"),
@@ -28,6 +29,10 @@ _KEYS = (
     ),
     ("`evil_nodes`", "how many nodes the wallet's limits must survive; see below"),
     ("`receive_only`", "`true` refuses every spend"),
+    (
+        "`leaves`",
+        "the recovery leaves of a wallet by which this node may sign, by name; without it, or with `none`, by none",
+    ),
     ("`lists`", "named lists of destinations, such as `friends: [ADDRESS, own]`"),
     ("`coins`", "named lists of coins; those in `frozen` are never spent"),
     ("`baseline`", "tighter values for the rules that every spend must keep"),
@@ -116,6 +121,7 @@ _CONDITIONS = (
     ("Time, the chain, and locks", TIMES),
     ("Its coins", COINS),
     ("People", PEOPLE),
+    ("The way it is spent", WAYS),
 )
 """The table of conditions, in its parts."""
 

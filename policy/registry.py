@@ -71,6 +71,7 @@ BASELINE = (
     _rule("change-gap", "baseline", rules.change_gap, _WALLET),
     _rule("frozen", "baseline", rules.frozen, "this node's records"),
     _rule("receive-only", "baseline", rules.receive_only, "the profile", keys=("receive_only",)),
+    _rule("leaf", "baseline", rules.leaf, _WALLET, keys=("leaves",)),
     _rule("coin-frozen", "baseline", rules.coin_frozen, _SPEND, keys=("coins.frozen",)),
 )
 FEE = (

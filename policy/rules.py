@@ -168,8 +168,11 @@ def locktime(profile: Profile, facts: Facts) -> Findings:
 
 
 def sequence(_profile: Profile, facts: Facts) -> Findings:
-    """Inputs are final or replaceable; none carries a relative lock."""
+    """Inputs are final or replaceable; none carries a relative lock but that of its recovery leaf."""
+    used = facts.spend.leaf
     for index, coin in enumerate(facts.spend.inputs):
+        if used is not None and used.older and coin.sequence == used.older:
+            continue
         if coin.sequence not in SEQUENCES:
             yield Finding(
                 0, f"input {index}: sequence {coin.sequence:#010x} is a relative lock or means nothing"
@@ -229,9 +232,9 @@ def outputs(profile: Profile, facts: Facts) -> Findings:
 def size(profile: Profile, facts: Facts) -> Findings:
     """The signed transaction is of a size that nodes relay."""
     limit = profile.value(MAX_VSIZE) or 0
-    if not 0 < facts.spend.signed_vsize <= limit:
+    if not 0 < facts.spend.most_vsize <= limit:
         yield Finding(
-            profile.line(MAX_VSIZE), f"{facts.spend.signed_vsize:_}vB once signed; the most is {limit:_}vB"
+            profile.line(MAX_VSIZE), f"{facts.spend.most_vsize:_}vB once signed; the most is {limit:_}vB"
         )
 
 
@@ -265,6 +268,15 @@ def receive_only(profile: Profile, _facts: Facts) -> Findings:
     """The profile lets the wallet spend at all."""
     if profile.receive_only.value:
         yield Finding(profile.receive_only.line, "this profile is for receiving only")
+
+
+def leaf(profile: Profile, facts: Facts) -> Findings:
+    """A recovery leaf is used only if the profile names it in `leaves`."""
+    allowed, used = profile.allowed_leaves, facts.spend.leaf
+    if used is not None and allowed is not None and used.name not in allowed:
+        yield Finding(
+            profile.leaves.line, f"it is spent by the recovery leaf {used.name}, not named in `leaves`"
+        )
 
 
 def coin_frozen(profile: Profile, facts: Facts) -> Findings:
@@ -310,7 +322,7 @@ def fee_rate_max(profile: Profile, facts: Facts) -> Findings:
 def fee_rate_min(profile: Profile, facts: Facts) -> Findings:
     """The fee rate is not so low that the spend would hang unconfirmed."""
     limit, spend = profile.value(FEE_MIN_RATE), facts.spend
-    if limit is not None and spend.fee_sats * 1000 < limit * spend.signed_vsize:
+    if limit is not None and spend.fee_sats * 1000 < limit * spend.most_vsize:
         yield Finding(
             profile.line(FEE_MIN_RATE),
             f"the fee is {wording.fee_words(spend)}; the least is {wording.rate(limit)}",

@@ -36,6 +36,7 @@ class Layer:
     deny: tuple[Deny, ...]
     tiers: tuple[Tier, ...] | None
     receive_only: bool
+    leaves: frozenset[str] | None
     frozen: CoinSet
     intents: IntentRule | None
     change: ChangeRule
@@ -71,6 +72,7 @@ def _layer(profile: Profile, listed: frozenset[bytes]) -> Layer:
         ),
         None if left_to_base else tuple(_bare_tier(tier) for tier in profile.tiers),
         profile.receive_only.value,
+        profile.allowed_leaves,
         profile.frozen_coins,
         None if intents is None else replace(intents, line=0),
         replace(profile.change, line=0),
@@ -142,6 +144,16 @@ def _single(rule: Velocity) -> Iterator[Velocity]:
         yield replace(bare, fees_sats=rule.fees_sats)
     if rule.recipients is not None:
         yield replace(bare, recipients=rule.recipients)
+
+
+def _leaves(new: Layers, old: Layers) -> bool:
+    """By no recovery leaf may be spent that was not named before; of all layers the smallest set holds."""
+    return _allowed(new) <= _allowed(old)
+
+
+def _allowed(layers: Layers) -> frozenset[str]:
+    named = [layer.leaves for layer in layers if layer.leaves is not None]
+    return frozenset.intersection(*named)  # a layer without a base always names its own
 
 
 def _receive_only(new: Layers, old: Layers) -> bool:
@@ -389,7 +401,7 @@ class _Pair:
 
 
 PARTS: tuple[Callable[[Layers, Layers], bool], ...] = (
-    _network, _evil, _settings, _receive_only, _frozen, _intents, _change, _told,
+    _network, _evil, _settings, _receive_only, _leaves, _frozen, _intents, _change, _told,
 )  # fmt: skip
 """What is compared first: is the new at least as strict in this?"""
 

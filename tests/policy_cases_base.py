@@ -25,7 +25,7 @@ from policy_house import (
 )
 
 from policy import Facts, Outcome
-from taproot import Network, SpendOutput, WalletPath
+from taproot import LeafFacts, Network, SpendOutput, WalletPath
 
 OP_RETURN = b"\x6a\x04text"
 
@@ -79,6 +79,8 @@ def paying(sats: int, fee: int = 1_000) -> Facts:
     return facts(spend(fee_sats=fee, outputs=(output(0, sats), change(amount=1_000_000 - sats - fee))))
 
 
+LEAF = LeafFacts("inheritance", 0, 500_000, 1, 1)
+BY_LEAF = facts(spend(leaf=LEAF))
 TWO_COINS = facts(spend(inputs=(coin(0), coin(1)), outputs=(output(), change(amount=1_499_000))))
 TO_DATA = PROFILE.replace("[friends, own]", f"[friends, own, 'script:{OP_RETURN.hex()}']")
 LATELY = booked(fee_sats=600, payments=((STRANGER, 599_400),))
@@ -132,6 +134,9 @@ CASES: dict[str, Case] = {
     "policy-frozen": Case(facts(), facts(frozen="by hand")),
     "policy-receive-only": Case(
         facts(), facts(), text=head("receive_only: false"), bad_text=head("receive_only: true")
+    ),
+    "policy-leaf": Case(
+        BY_LEAF, BY_LEAF, bad_text=PROFILE.replace("[inheritance, other]", "[another]")
     ),
     "policy-coin-frozen": Case(
         facts(), TWO_COINS, text=head("coins: {frozen: ['" + "01" * 32 + ":0']}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from policy_cases_base import TWO_COINS, Case, data, paying
+from policy_cases_base import BY_LEAF, LEAF, TWO_COINS, Case, data, paying
 from policy_house import (
     FRIEND,
     HOUR_MS,
@@ -22,10 +22,13 @@ from policy_house import (
     spend,
 )
 
-from policy import ClockReading, Facts
+from policy import ClockReading, Facts, WayFacts
 from policy.conditions import CONDITIONS
 
 ZONED = PROFILE.replace("limits:", "zone: Europe/Berlin\nlimits:")
+
+
+WITH_HEIR = facts(wallet=replace(facts().wallet, way=WayFacts("", 2, 2, outsiders=("heir",))))
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,10 @@ TOLD: dict[str, Told] = {
         "{treasurer: 1}", facts(people=(person("bob", "treasurer"),)),
         facts(people=(person("bob", "treasurer", yes=False),)), NOBODY_KNOWN,
     ),
+    "recovery": Told("false", facts(), BY_LEAF),
+    "by_leaf": Told("[inheritance]", BY_LEAF, replace(BY_LEAF, spend=spend(leaf=replace(LEAF, name="other")))),
+    "leaf_timed": Told("true", BY_LEAF, replace(BY_LEAF, spend=spend(leaf=replace(LEAF, after=0)))),
+    "outsiders": Told("true", WITH_HEIR, facts()),
 }  # fmt: skip
 
 CASES: dict[str, Case] = {

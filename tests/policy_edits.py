@@ -36,7 +36,7 @@ from policy.setting import SETTINGS
 from policy.values import NOBODY, CoinSet, Destinations, Hours, People, Value, Words
 from policy.when_times import DAYS
 from policy.windows import Calendar, Lifetime, Per, Period, Rolling, Velocity, Window, Zone
-from taproot import Network, OutPoint, Spend, SpendOutput, WalletPath
+from taproot import LeafFacts, Network, OutPoint, Spend, SpendOutput, WalletPath
 
 T = TypeVar("T")
 HOUR, DAY = 3_600_000, 24 * 3_600_000
@@ -105,6 +105,7 @@ def hours(r: Random) -> Value:
     return Hours(start, start + 60 * r.choice([6, 12]))
 
 
+LEAVES = ("inheritance", "sweep", "lost")
 NUMBERS: dict[str, tuple[int, ...]] = {
     "sent": AMOUNTS, "total": AMOUNTS, "each": AMOUNTS, "balance_share": (1_000, 2_000, 3_000),
     "fee": (400, 1_000, 3_000), "fee_rate": (3_000, 6_000, 9_000), "fee_share": (20, 60, 120),
@@ -118,7 +119,8 @@ VALUES: dict[str, Callable[[Random], Value]] = {
     "days": words(DAYS), "hours": hours, "before": number(NOW_MS - DAY, NOW_MS, NOW_MS + DAY),
     "since": number(NOW_MS - DAY, NOW_MS, NOW_MS + DAY), "confirmations": number(1, 6), "coin_age": number(HOUR, DAY),
     "tip_within": number(HOUR, 2 * HOUR), "coins_only": coins, "coins_any": coins,
-    "asked_by": words(("desk", "app")), "asked_by_role": words(PEOPLE_ROLES), "approved_by": people,
+    "asked_by": words(("desk", "app")), "by_leaf": words(LEAVES),
+    "asked_by_role": words(PEOPLE_ROLES), "approved_by": people,
 }  # fmt: skip
 COMMON = (
     "pays_only",
@@ -242,6 +244,7 @@ def profile(r: Random, base: Profile | None = None) -> Profile:
         tiers=tiers(r, 0 if base is not None else 1),
         zone=r.choice([None, ZONES[0], ZONES[0], ZONES[1]]),
         receive_only=Written(r.random() < 0.02, 9),
+        leaves=Written(r.choice([None, some(r, LEAVES, 2), some(r, LEAVES, 2)]), 10),
         coins={"frozen": coins(r)} if r.random() < 0.07 else {},
         intents=IntentRule(some(r, ("desk", "app"), 2)) if r.random() < 0.06 else None,
         change=change_rule(r) if r.random() < 0.2 else ChangeRule(),
@@ -331,7 +334,17 @@ def edited(r: Random, old: Profile) -> Profile:
             return r.choice([replace(old, base=edited(r, old.base or other)), old.base or other])
         case _:
             part = r.choice(
-                ["evil_nodes", "zone", "receive_only", "coins", "intents", "change", "lists", "name"]
+                [
+                    "evil_nodes",
+                    "zone",
+                    "receive_only",
+                    "leaves",
+                    "coins",
+                    "intents",
+                    "change",
+                    "lists",
+                    "name",
+                ]
             )
             return replace(old, **{part: getattr(other, part)})
 
@@ -363,7 +376,8 @@ def spending(r: Random) -> Spend:
     total = sum(one.amount_sats for one in inputs)
     return spend(
         inputs=inputs, outputs=outputs(r, total - fee), fee_sats=fee, signed_vsize=vsize,
-        locktime=r.choice([0, 0, 0, 600]), version=r.choice([1, 2]),
+        locktime=r.choice([0, 0, 0, 600]), version=r.choice([1, 2]), most_vsize=vsize,
+        leaf=None if r.random() < 0.7 else LeafFacts(r.choice(LEAVES), 0, r.choice([0, 500]), 1, 1),
     )  # fmt: skip
 
 

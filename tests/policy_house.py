@@ -36,6 +36,7 @@ PROFILE = """\
 schema: 1
 name: home
 network: regtest
+leaves: [inheritance, other]
 lists:
   friends: [FRIEND]
 limits:
@@ -100,7 +101,8 @@ def spend(**changes: Any) -> Spend:
         psbt_version=2,
         most_vsize=154,
     )
-    return replace(made, **changes)
+    changed = replace(made, **changes)
+    return changed if "most_vsize" in changes else replace(changed, most_vsize=changed.signed_vsize)
 
 
 def wallet(**changes: Any) -> WalletFacts:

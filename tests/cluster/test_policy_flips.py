@@ -178,7 +178,13 @@ CONDITION_FLIPS: dict[str, tuple[str, str]] = {
     "consolidation": ("false", "true"),
     "asked_by": ("client", "somebody"),
     "asked_by_role": ("treasurer", "auditor"),
+    "recovery": ("false", "true"),
+    "outsiders": ("false", "true"),
+    "leaf_timed": ("false", "true"),
 }
+NO_LEAF = {"by_leaf": "[inheritance]"}
+"""Never true of a wallet without leaves; `test_ways.py` spends by one."""
+
 UNTOLD = {"approved_by": "{treasurer: 1}"}
 """What nobody has said yet, so that with it the tier does not fit; `test_people.py` shows the yes that makes it fit."""
 
@@ -206,7 +212,7 @@ def tier(key: str, value: str, world: PolicedWorld, place: str = "when") -> str:
 
 
 def test_every_condition_is_flipped() -> None:
-    assert {*CONDITION_FLIPS, *UNTOLD, *NO_SOURCE} == set(CONDITIONS)
+    assert {*CONDITION_FLIPS, *UNTOLD, *NO_SOURCE, *NO_LEAF} == set(CONDITIONS)
 
 
 @pytest.mark.parametrize("key", CONDITION_FLIPS)
@@ -216,6 +222,11 @@ def test_each_condition_changes_the_verdict(key: str, desk: Desk) -> None:
         assert desk.ask(tier(key, mild, desk.world, place)).verdict.decision is Decision.APPROVE
         refused = desk.ask(tier(key, strict, desk.world, place)).verdict
         assert (refused.decision, refused.codes) == (Decision.REFUSE, (CONDITIONS[key].tag,))
+
+
+@pytest.mark.parametrize("key", NO_LEAF)
+def test_what_no_spend_of_this_wallet_is(key: str, desk: Desk) -> None:
+    assert desk.ask(tier(key, NO_LEAF[key], desk.world)).verdict.codes == (CONDITIONS[key].tag,)
 
 
 @pytest.mark.parametrize("key", UNTOLD)

@@ -182,7 +182,7 @@ def test_a_payment_above_the_part_says_that_waiting_is_no_use() -> None:
     made = profile(LIMITED.replace("2_000_000sat", "1_000_000sat"))
     reason = judge(made, facts()).reasons[0]
     assert reason.tag == "policy-velocity-sum"
-    assert reason.line == 8
+    assert reason.line == 9
     assert "this spend alone takes 501_000sat" in reason.text
     assert "this node's part is 500_000sat of the wallet's 1_000_000sat per 24h" in reason.text
     assert "2-of-3, 1 assumed evil" in reason.text

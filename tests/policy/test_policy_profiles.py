@@ -135,7 +135,7 @@ def test_the_other_parts() -> None:
         + "    quorum: {nodes: 3}\n    notify: true\n"
         + "change: {nodes: home, people: {boss: 1}, cooldown: 48h, cancel: [audit]}\n"
     )
-    assert (made.receive_only.value, made.receive_only.line) == (True, 6)
+    assert (made.receive_only.value, made.receive_only.line) == (True, 7)
     assert made.intents == IntentRule(frozenset({"app", "till"}), 7)
     assert profile(head("intents: required")).intents == IntentRule(frozenset(), 6)
     assert (made.tiers[0].quorum, made.tiers[0].notify) == (Conditions(3), True)
