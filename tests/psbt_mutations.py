@@ -315,8 +315,8 @@ def _input_lies(good: Draft, wallet: PublicWallet) -> Iterator[Lie]:
     yield "key path signature", ("already-signed",), put(TAP_KEY_SIG, bytes(64))
     yield "final witness", ("already-signed",), put(FINAL_WITNESS, b"\x01\x40" + bytes(64))
     yield "annex", ("already-signed",), put(FINAL_WITNESS, b"\x02\x40" + bytes(64) + b"\x02\x50\x00")
-    yield "merkle root", ("script-path",), put(TAP_MERKLE_ROOT, bytes(32))
-    yield "leaf script", ("script-path",), put(TAP_LEAF + b"\xc0" + stranger[2:], b"\x51\xc0")
+    yield "merkle root", ("script-path", "unknown-leaf"), put(TAP_MERKLE_ROOT, bytes(32))
+    yield "leaf script", ("script-path", "unknown-leaf"), put(TAP_LEAF + b"\xc0" + stranger[2:], b"\x51\xc0")
 
 
 def _output_lies(good: Draft, wallet: PublicWallet) -> Iterator[Lie]:

@@ -93,6 +93,7 @@ class Stage:
         world, heir = self.world, Outsiderly("heir")
         hook, world.hook = world.hook, self.keep
         t, world.t = world.t, 4
+        scheme = world.scheme
         world.scheme, world.outsiders = "musig2", (heir.entry(),)
         wallet = world.make_wallet(2, "joint")
         view = world.request(wallet, heir.commit(wallet, payment(wallet), range(4)))
@@ -102,7 +103,7 @@ class Stage:
             "client", world.client.cosign(view.subject.request_id, (part,), world.now, world.entropy())
         )
         assert world.run(lambda: view.final is not None)
-        world.hook, world.t, world.scheme, world.outsiders = hook, t, "frost", ()
+        world.hook, world.t, world.scheme, world.outsiders = hook, t, scheme, ()
 
     def change_policies(self) -> None:
         """Everything that nodes say of policies and clocks: a change, a consent, its end, a restart."""
@@ -179,7 +180,8 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Stage:
+def stage(scheme: str) -> Stage:
+    del scheme  # its worlds go by it
     return Stage()
 
 

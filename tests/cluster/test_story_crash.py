@@ -110,7 +110,8 @@ class Prepared:
 
 
 @pytest.fixture(scope="module")
-def prepared() -> Prepared:
+def prepared(scheme: str) -> Prepared:
+    del scheme  # its worlds go by it
     world = World()
     wallet = world.make_wallet()
     world.run(ms=500)

@@ -143,14 +143,15 @@ def test_signer_sets_that_are_too_small_doubled_unsorted_or_without_this_node() 
     assert scene.nothing_signed()
 
 
-def test_different_orders_to_different_nodes_convict_nobody_and_spend_each_nonce_once() -> None:
+def test_different_orders_to_different_nodes_convict_nobody_and_spend_each_nonce_once(scheme: str) -> None:
     """Equivocation: node0 signs with node1, node1 is told to sign with node2, and then anew with node0."""
     scene = plot()
     first = [scene.evil.entry(name, scene.request) for name in scene.world.node_names]
     assert kinds(scene.order("node0", *first[:2])) == [Kind.PARTIAL_SIGNATURES]
     assert kinds(scene.order("node1", *first[1:])) == [Kind.PARTIAL_SIGNATURES]
     assert kinds(scene.order("node1", *first[:2])) == [Kind.GONE]
-    assert kinds(scene.order("node0", *first)) == [Kind.GONE]
+    everybody = [Kind.GONE] if scheme == "frost" else []  # in a tree three make no quorum of two
+    assert kinds(scene.order("node0", *first)) == everybody
     sessions = {kept.session_id for name in ("node0", "node1") for kept in signed_by(scene.world, name)}
     assert len(sessions) == 2
     assert scene.nobody_honest_convicted()
@@ -216,6 +217,9 @@ def test_a_policy_that_changed_its_mind_is_asked_at_the_order() -> None:
     assert not signed_by(scene.world, "node0")
 
 
+@pytest.mark.frost_only(
+    reason="in a quorum tree no more than t sign together: test_story_ways.py shows the refusal"
+)
 def test_conditions_on_the_quorum_bind_the_coordinator() -> None:
     judges = {
         "node0": ScriptedJudge("node0", need_nodes=3),

@@ -70,10 +70,12 @@ def test_every_subset_of_at_least_t_signs_and_no_smaller_one(t: int, n: int) -> 
 
 
 @pytest.mark.parametrize("first", [0, 1, 2, 3])
-def test_seven_of_ten(first: int) -> None:
-    world = World(7, 10)
+def test_a_wide_wallet(first: int, scheme: str) -> None:
+    """Seven of ten; five of eight in a tree, which has at most 64 quorums."""
+    t, n = (7, 10) if scheme == "frost" else (5, 8)
+    world = World(t, n)
     wallet = world.make_wallet()
-    online = world.node_names[first : first + 7]
+    online = world.node_names[first : first + t]
     assert done(sign_with(world, wallet, online, "enough", 30_000))
     assert not done(sign_with(world, wallet, online[1:], "too few", 30_000))
 

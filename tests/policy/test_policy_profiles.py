@@ -136,8 +136,8 @@ def test_the_other_parts() -> None:
         + "change: {nodes: home, people: {boss: 1}, cooldown: 48h, cancel: [audit]}\n"
     )
     assert (made.receive_only.value, made.receive_only.line) == (True, 7)
-    assert made.intents == IntentRule(frozenset({"app", "till"}), 7)
-    assert profile(head("intents: required")).intents == IntentRule(frozenset(), 6)
+    assert made.intents == IntentRule(frozenset({"app", "till"}), 8)
+    assert profile(head("intents: required")).intents == IntentRule(frozenset(), 7)
     assert (made.tiers[0].quorum, made.tiers[0].notify) == (Conditions(3), True)
     assert made.change == ChangeRule(
         ("home",), People((("boss", 1),)), 48 * 3_600_000, ("audit",), made.change.line
