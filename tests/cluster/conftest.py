@@ -14,6 +14,7 @@ EVERY_SCHEME = {
     "test_property_budget",
     "test_property_keygen",
     "test_property_letters",
+    "test_quorums_on_chain",
     "test_story_away",
     "test_story_clocks",
     "test_story_crash",
