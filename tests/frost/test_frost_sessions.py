@@ -1,21 +1,17 @@
-"""The two machines on top: turns, single use, shared signer sets, and who is blamed for what."""
+"""What FROST's sessions owe beyond every scheme's (tests/test_sessions.py): shared signer sets, public shares."""
 
 import random
 from collections.abc import Mapping
 
 import pytest
 from frost_dealer import Dealt, deal
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from curve import N, Point, Tweak, schnorr_verify
 from frost import (
     CoordinatorSession,
     InvalidContributionError,
-    ProtocolError,
     SessionStateError,
     SignerSession,
-    nonce_gen,
     validate_session_params,
 )
 
@@ -56,21 +52,6 @@ def test_many_inputs_share_one_signer_set() -> None:
         assert boss.aggregate() == sig, "the same question gets the same answer"
 
 
-def test_a_session_signs_once() -> None:
-    dealt = deal(2, 3, "signs once")
-    sessions = open_all(dealt, [0, 1], 0)
-    nonces, signers = pubnonces(sessions), dealt.key.signers([0, 1])
-    assert repr(sessions[0]) == "SignerSession(signer 0, committed)"
-    sessions[0].sign(signers, nonces)
-    assert sessions[0].is_spent
-    assert repr(sessions[0]) == "SignerSession(signer 0, spent)"
-    with pytest.raises(SessionStateError):
-        sessions[0].sign(signers, nonces)
-    sessions[1].wipe()
-    with pytest.raises(SessionStateError):
-        sessions[1].sign(signers, nonces)
-
-
 def test_a_signer_refuses_what_does_not_fit_and_the_nonce_is_gone() -> None:
     dealt, foreign = deal(2, 3, "fit"), deal(2, 3, "foreign")
     good = pubnonces(open_all(dealt, [0, 1, 2], 1))
@@ -104,61 +85,6 @@ def _other_shares(dealt: Dealt) -> list[bytes]:
     P0, P1 = dealt.shares[0].pubshare, dealt.shares[1].pubshare
     G = Point.GENERATOR
     return [(P0 + G).to_bytes(), (P1 + G + G).to_bytes()]
-
-
-def test_an_altered_own_nonce_blames_the_coordinator() -> None:
-    dealt = deal(2, 3, "own nonce")
-    sessions = open_all(dealt, [0, 1], 2)
-    nonces = pubnonces(sessions) | {0: nonce_gen(b"\x01" * 32)[1]}
-    with pytest.raises(ProtocolError) as caught:
-        sessions[0].sign(dealt.key.signers([0, 1]), nonces)
-    assert caught.value.coordinator
-    assert caught.value.culprits == ()
-    assert not caught.value.unsure
-    assert sessions[0].is_spent
-
-
-def test_an_invalid_pubnonce_names_its_signer_on_both_sides() -> None:
-    dealt = deal(2, 3, "bad nonce")
-    sessions = open_all(dealt, [0, 2], 3)
-    nonces = pubnonces(sessions) | {2: bytes(66)}
-    for attempt in (
-        lambda: coordinator(dealt, nonces),
-        lambda: sessions[0].sign(dealt.key.signers([0, 2]), nonces),
-    ):
-        with pytest.raises(InvalidContributionError) as caught:
-            attempt()
-        assert (caught.value.culprits, caught.value.contrib) == ((2,), "pubnonce")
-
-
-def test_a_coordinator_that_alters_a_nonce_gets_no_signature() -> None:
-    """It shows each signer other nonces: both sign, and nothing comes of it."""
-    dealt = deal(2, 3, "equivocates")
-    sessions = open_all(dealt, [0, 1], 4)
-    nonces = pubnonces(sessions)
-    boss = coordinator(dealt, nonces)
-    boss.add(0, sessions[0].sign(boss.signers, nonces | {1: nonce_gen(b"\x05" * 32)[1]}))
-    boss.add(1, sessions[1].sign(boss.signers, nonces))
-    with pytest.raises(InvalidContributionError):
-        boss.aggregate()
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.sets(st.integers(0, 4), min_size=3), st.data())
-def test_exactly_the_cheaters_are_named(ids: set[int], data: st.DataObject) -> None:
-    dealt = deal(3, 5, "cheaters")
-    sessions = open_all(dealt, sorted(ids), sorted(ids))
-    nonces = pubnonces(sessions)
-    boss = coordinator(dealt, nonces)
-    cheaters = data.draw(st.sets(st.sampled_from(sorted(ids)), min_size=1))
-    for i, session in sessions.items():
-        psig = session.sign(boss.signers, nonces)
-        boss.add(i, bytes(31) + b"\x07" if i in cheaters else psig)
-        assert boss.verify(i) is (i not in cheaters)
-    with pytest.raises(InvalidContributionError) as caught:
-        boss.aggregate()
-    assert caught.value.culprits == tuple(sorted(cheaters))
-    assert not caught.value.unsure
 
 
 def test_the_coordinator_keeps_its_turns() -> None:
