@@ -75,5 +75,7 @@ class CoordinatorDesk:
             raise StateError(f"no wallet {name} exists here" if name else "no wallet exists here yet")
         wallet = self._coordinator.keygen.wallets[making.charter.wallet_id]
         acks = tuple(making.acks[i] for i in range(making.charter.n)) if making.stage == "complete" else ()
-        backup = backup_of(self._roster_exact, wallet, making.exact, acks)
+        backup = backup_of(
+            self._roster_exact, wallet, making.exact, acks, self._coordinator.keygen.wallets.values()
+        )
         return {"wallet": making.charter.name, "stage": making.stage, "file": write_backup(backup).decode()}

@@ -41,6 +41,7 @@ from cluster.roster import Roster, digest
 from cluster.schemes import KeygenTrouble, Wallet, known_keys
 from cluster.turn import Turn
 from cluster.vault import Vault
+from taproot import check_own_descriptor
 
 
 class KeygenDesk:
@@ -216,7 +217,12 @@ class KeygenDesk:
             recovery_data = self._vault.keygen_finish(plan.charter, session_id, body.message)
         else:
             recovery_data = body.recovery_data
-        return self._vault.recover(plan.charter, recovery_data, known_keys(self.wallets)), recovery_data
+        wallet = self._vault.recover(plan.charter, recovery_data, known_keys(self.wallets))
+        try:
+            check_own_descriptor(wallet.public)
+        except ValueError:
+            raise KeygenTrouble("keygen-addresses") from None
+        return wallet, recovery_data
 
     def _called_off(self, letter: Letter, code: str, turn: Turn) -> None:
         """The coordinator says that the session ended; only a node that has not sent message 2 may believe it."""

@@ -281,7 +281,9 @@ class NodeDesk:
         if plan is None:
             raise StateError(f"no wallet {name} exists here" if name else "no wallet exists here yet")
         wallet = self._node.keygen.wallets[plan.charter.wallet_id]
-        backup = backup_of(self._roster_exact, wallet, plan.exact, plan.acks)
+        backup = backup_of(
+            self._roster_exact, wallet, plan.exact, plan.acks, self._node.keygen.wallets.values()
+        )
         return {"wallet": plan.charter.name, "stage": plan.stage, "file": write_backup(backup).decode()}
 
     # What the owner says.

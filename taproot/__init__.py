@@ -15,7 +15,8 @@ from taproot.cosign import (
     write_contributions,
     write_script_signatures,
 )
-from taproot.descriptors import descriptor_scripts
+from taproot.describe_psbt import PsbtFacts, inspect_psbt
+from taproot.descriptors import branch_scripts, check_own_descriptor, descriptor_scripts, same_wallet
 from taproot.final import finalise, finish, finish_transaction
 from taproot.framing import MAX_INPUTS, MAX_OUTPUTS, MAX_PSBT_BYTES, decode_psbt
 from taproot.keys import MAX_EXPRESSION_CHARS, ExtendedKey, WalletKey
@@ -39,6 +40,7 @@ from taproot.spend import (
     WalletPath,
 )
 from taproot.wallet import CHANGE, RECEIVE, Child, PublicWallet, wallet_chain_code
+from taproot.wallet_policy import WalletPolicy, wallet_policy
 
 __all__ = [
     "require_c_backend",
@@ -81,6 +83,8 @@ __all__ = [
     "read_script_signatures",
     "write_script_signatures",
     "strip",
+    "inspect_psbt",
+    "PsbtFacts",
     "finalise",
     "finish",
     "finish_transaction",
@@ -90,6 +94,11 @@ __all__ = [
     "build_psbt",
     "address_to_script",
     "descriptor_scripts",
+    "branch_scripts",
+    "same_wallet",
+    "check_own_descriptor",
+    "WalletPolicy",
+    "wallet_policy",
     "script_to_address",
     "script_type",
 ]

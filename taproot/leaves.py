@@ -89,7 +89,10 @@ class Leaf:
 
     def miniscript(self, network: Network, *, origin: bool = True, branch: int | None = None) -> str:
         """The leaf as a descriptor writes it."""
-        keys = [key.expression(network, origin=origin, branch=branch) for key in self.keys]
+        return self.written([key.expression(network, origin=origin, branch=branch) for key in self.keys])
+
+    def written(self, keys: list[str]) -> str:
+        """The leaf with these texts in the places of its keys."""
         text = f"multi_a({self.needed},{','.join(keys)})" if self.is_multi else f"pk({keys[0]})"
         if self.older:
             return f"and_v(v:{text},older({self.older}))"

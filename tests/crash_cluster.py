@@ -193,7 +193,7 @@ class CrashCluster(LocalCluster):
         """The public wallet, from what the coordinator shows of it; asked once, while it runs."""
         if wallet not in self.known:
             found = self.shown(COORDINATOR, wallet)
-            thresh_pk, chain_code = (bytes.fromhex(str(found[key])) for key in ("thresh_pk", "chain_code"))
+            thresh_pk, chain_code = (bytes.fromhex(str(found[key])) for key in ("wallet_key", "chain_code"))
             self.known[wallet] = PublicWallet.of_key(Network.REGTEST, thresh_pk, chain_code)
         return self.known[wallet]
 

@@ -119,7 +119,9 @@ def _backup_file(place: DataDir, name: str) -> tuple[str, str, bytes]:
         with opened(place, "client") as party:
             found = wallet_of(book_of(party), name)
             assert found.wallet is not None  # wallet_of gives finished ones only
-            made = backup_of(party.roster_exact, found.wallet, found.exact, found.acks)
+            book = book_of(party)
+            others = [one.wallet for one in book.wallets.values() if one.wallet is not None]
+            made = backup_of(party.roster_exact, found.wallet, found.exact, found.acks, others)
             return found.charter.name, "complete", write_backup(made)
     reply = ask_node(place, {"do": "backup", "wallet": name})
     return cast("str", reply["wallet"]), cast("str", reply["stage"]), cast("str", reply["file"]).encode()

@@ -6,7 +6,9 @@ import os
 
 import click
 
-from cluster.charter import Charter, CharterMember, check_charter
+from cluster.charter import FROST_SCHEME, Charter, CharterMember, check_charter
+from cluster.charter_text import Shape, Template
+from cluster.charter_words import charter_lines
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import ClientCall, as_client, duration_s
 from cluster.cli.output import words_table
@@ -17,10 +19,10 @@ from cluster.errors import ConfigError, Misbehaviour, Refused, StateError, Usage
 from cluster.journal import CharterKept, KeygenFailed, WalletComplete, WalletKept
 from cluster.messages import NO_ID
 from cluster.roster import NAME, ROSTER_VERSION, NodeEntry, Roster, RosterError, digest, match_words
-from cluster.schemes import SCHEMES, Wallet
+from cluster.schemes import Wallet
 from cluster.wallet_book import Proposed, WalletBook
 
-__all__ = ["keygen"]
+__all__ = ["keygen", "propose_wallet"]
 
 _SAID = {
     "asked": "its owner is asked",
@@ -53,23 +55,36 @@ def keygen(
     if not NAME.fullmatch(name):
         raise UsageError("--name: a-z, 0-9 and -, starts with a letter or digit, at most 31")
     timeout_s, life_s = duration_s(timeout, "--timeout"), duration_s(expires, "--expires")
+    propose_wallet(call, name, members, Template(FROST_SCHEME, threshold), index, timeout_s, life_s)
+
+
+def propose_wallet(
+    call: Call, name: str, members: str, template: Template, index: int | None, timeout_s: int, life_s: int
+) -> None:
+    """Propose a wallet of this shape, or go on with the same proposal, and wait for it."""
     with as_client(call) as client:
         roster = client.party.need_roster()
         entries = _members(roster, members)
-        if not 1 <= threshold <= len(entries):
-            raise UsageError(f"--threshold: between 1 and {len(entries)}, the number of members")
         book = client.book()
-        earlier = _earlier(book, name, threshold, entries, index)
+        parts = template.parts([entry.name for entry in entries], book.wallets)
+        threshold = template.threshold or len(entries) + parts.cosigning
+        most = len(entries) + parts.cosigning
+        if not 1 <= threshold <= most:
+            raise UsageError(f"--threshold: between 1 and {most}, the number of those who sign")
+        shape = Shape(template.scheme, threshold, parts)
+        earlier = _earlier(book, name, shape, entries, index)
         if earlier is not None and earlier.wallet is not None:
             call.output.talk(f"wallet {name} exists already")
             _give(call, earlier.wallet, earlier.exact)
             return
-        charter = earlier.charter if earlier else _charter(roster, book, name, threshold, entries, index)
+        charter = earlier.charter if earlier else _charter(roster, book, name, shape, entries, index)
         exact = encode(charter)
         call.output.talk(
-            f"wallet {name}: {threshold} of {len(entries)} ({', '.join(e.name for e in entries)}), "
+            f"wallet {name}: {threshold} of {most} ({', '.join(e.name for e in entries)}), {charter.scheme}, "
             f"id {digest(exact).hex()[:16]}"
         )
+        for line in charter_lines(charter, roster):
+            call.output.talk(f"  {line}")
         call.output.talk("its words, to be compared by every owner before they say yes:")
         call.output.talk(words_table(match_words("charter", exact)))
         wallet = _make(client, charter, earlier, timeout_s, life_s)
@@ -88,7 +103,7 @@ def _members(roster: Roster, names: str) -> tuple[NodeEntry, ...]:
 
 
 def _earlier(
-    book: WalletBook, name: str, threshold: int, entries: tuple[NodeEntry, ...], index: int | None
+    book: WalletBook, name: str, shape: Shape, entries: tuple[NodeEntry, ...], index: int | None
 ) -> Proposed | None:
     """The same proposal made before and still alive; ConfigError when the name stands for another."""
     alive = [p for p in book.proposed.values() if p.charter.name == name and not p.failed]
@@ -96,8 +111,8 @@ def _earlier(
         return None
     charter = alive[-1].charter
     same_members = tuple(m.identity for m in charter.members) == tuple(e.identity for e in entries)
-    if (charter.t, same_members) != (threshold, True) or index not in {None, charter.index}:
-        raise ConfigError(f"a wallet {name} with other members, threshold or index was proposed here already")
+    if not same_members or not shape.fits(charter) or index not in {None, charter.index}:
+        raise ConfigError(f"a wallet {name} of another shape or index was proposed here already")
     return alive[-1]
 
 
@@ -105,7 +120,7 @@ def _charter(
     roster: Roster,
     book: WalletBook,
     name: str,
-    threshold: int,
+    shape: Shape,
     entries: tuple[NodeEntry, ...],
     index: int | None,
 ) -> Charter:
@@ -117,21 +132,23 @@ def _charter(
     chosen = free[0] if index is None else index
     if not 0 <= chosen < most:
         raise UsageError(f"--index: between 0 and {most - 1}")
-    scheme, _, spec = SCHEMES[0].partition(" ")
     charter = Charter(
         version=ROSTER_VERSION,
         network=roster.network,
         cluster_id=roster.cluster_id,
         wallet_id=os.urandom(32),
         name=name,
-        scheme=scheme,
-        spec=spec,
+        scheme=shape.scheme,
+        spec=shape.spec,
         index=chosen,
-        t=threshold,
+        t=shape.threshold,
         members=tuple(
             CharterMember(entry.identity, entry.host_pubkeys[chosen], entry.signing_pubkeys[chosen])
             for entry in entries
         ),
+        outsiders=shape.parts.outsiders,
+        favourite=shape.favourite(len(entries)),
+        leaves=shape.parts.leaves,
     )
     try:
         check_charter(charter, roster)
@@ -146,6 +163,7 @@ def _make(
     """Propose, wait, and remember the wallet."""
     subject = digest(encode(charter))
     with client.line() as line:
+        line.client.known = client.book().known
         if earlier is not None:
             view = KeygenView(earlier.charter, earlier.request)
             if earlier.expires_at_ms <= now().wall_ms:
@@ -232,8 +250,11 @@ def _give(call: Call, wallet: Wallet, exact: bytes) -> None:
             "wallet_id": charter.wallet_id.hex(),
             "charter_id": digest(exact).hex(),
             "network": charter.network,
+            "scheme": charter.scheme,
             "threshold": charter.t,
             "members": charter.n,
+            "cosigners": len(charter.cosigners),
+            "leaves": [leaf.name for leaf in charter.leaves],
             "descriptor": wallet.public.descriptor(),
             "words": list(words),
         },

@@ -15,8 +15,9 @@ from cluster.cli.output import foreign
 from cluster.cli.verdicts import Verdicts, outcome_error
 from cluster.client import SigningView
 from cluster.client_line import ClientLine, now
+from cluster.cosigning import with_parts
 from cluster.errors import StateError, UsageError
-from cluster.journal import ClosedKept, FinalKept, RequestKept
+from cluster.journal import ClosedKept, CosigningKept, FinalKept, RequestKept
 from cluster.messages import NO_ID, Request
 from cluster.schemes import Wallet
 from cluster.storage import read_file, write_public
@@ -24,9 +25,9 @@ from cluster.subjects import BadRequest, Subject, describe, request_number
 from cluster.wallet_book import Asked, WalletBook
 from policy import describe as describe_spend
 from policy.tags import ASK_NUMBER
-from taproot import MAX_PSBT_BYTES, FinalTransaction
+from taproot import MAX_PSBT_BYTES
 
-__all__ = ["sign"]
+__all__ = ["formed", "read_psbt", "sign"]
 
 _MAGIC = b"psbt\xff"
 
@@ -42,6 +43,7 @@ _MAGIC = b"psbt\xff"
     type=click.Path(path_type=Path),
     help="The intent that a device signed (`assent intent make`).",
 )
+@click.option("--leaf", default="", help="The recovery leaf by which to spend (default: the ordinary way).")
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write the signed PSBT.")
 @click.option("--tx", is_flag=True, help="Print the finished transaction as hex; a PSBT only with --out.")
 @click.option(
@@ -57,6 +59,7 @@ def sign(
     wallet: str,
     note: str,
     intent: Path | None,
+    leaf: str,
     out: Path | None,
     tx: bool,
     timeout: str,
@@ -64,7 +67,8 @@ def sign(
 ) -> None:
     """Ask the nodes to sign FILE (a PSBT: binary, base64 or hex) and wait for enough of them.
 
-    The same command again, after an interruption, goes on with the same request.
+    The same command again, after an interruption, goes on with the same request. Where a participant that is no
+    node signs last, the PSBT that is written is for them; `assent psbt import` takes it back.
     """
     timeout_s, life_s = duration_s(timeout, "--timeout"), duration_s(expires, "--expires")
     psbt, form = read_psbt(file)
@@ -74,7 +78,9 @@ def sign(
         book = client.book()
         found = wallet_of(book, wallet).wallet
         assert found is not None  # wallet_of gives finished ones only
-        subject = _understood(file, found, Request(psbt, note, NO_ID, signed), client.party.part.identity)
+        subject = _understood(
+            file, found, Request(psbt, note, NO_ID, signed, leaf), client.party.part.identity
+        )
         _tell_spend(call, subject, note)
         earlier = _earlier(book, subject)
         if earlier is not None and earlier.signed is not None:
@@ -82,9 +88,14 @@ def sign(
             final, verdicts = earlier.subject.finish(earlier.signed), Verdicts(client.party.need_roster())
             request_id = earlier.subject.request_id
         else:
-            request_id, final, verdicts = _ask(client, subject, earlier, timeout_s, life_s)
+            view, verdicts = _ask(client, subject, earlier, timeout_s, life_s)
+            request_id = view.subject.request_id
+            if view.final is None:
+                _give_partly(call, view, target or _beside(file, "cosign"), form, verdicts)
+                return
+            final = view.final
     if target is not None:
-        write_public(target, _formed(final.psbt, form), replace=False)
+        write_public(target, formed(final.psbt, form), replace=False)
         call.output.talk(f"signed PSBT: {target}")
     call.output.give(
         {
@@ -124,13 +135,41 @@ def read_psbt(path: Path) -> tuple[bytes, str]:
 
 def _target(file: Path, out: Path | None, *, tx: bool) -> Path | None:
     """Where the signed PSBT goes, if anywhere; UsageError when something is there already."""
-    target = out or (None if tx else file.with_name(f"{file.stem}.signed{file.suffix or '.psbt'}"))
+    target = out or (None if tx else _beside(file, "signed"))
     if target is not None and target.exists():
         raise UsageError(f"{target}: this exists already, and is not overwritten; name another with --out")
     return target
 
 
-def _formed(psbt: bytes, form: str) -> bytes:
+def _beside(file: Path, what: str) -> Path:
+    return file.with_name(f"{file.stem}.{what}{file.suffix or '.psbt'}")
+
+
+def _give_partly(call: Call, view: SigningView, target: Path, form: str, verdicts: Verdicts) -> None:
+    """All nodes of a quorum signed; write the PSBT for whoever signs last."""
+    subject = view.subject
+    charter = subject.wallet.charter
+    names = [outsider.name for outsider in charter.outsiders]
+    missing = [names[part.participant - charter.n] for part in view.parts if not part.psigs]
+    write_public(target, formed(with_parts(subject, view.parts), form), replace=False)
+    call.output.talk(f"the nodes signed; {', '.join(missing)} signs last: {target}")
+    call.output.talk(f"then: assent psbt import {target.name}")
+    call.output.give(
+        {
+            "request_id": subject.request_id.hex(),
+            "wallet": charter.name,
+            "state": "cosigning",
+            "waits_for": missing,
+            "psbt": str(target),
+            "sent_sats": subject.spend.sent_sats,
+            "fee_sats": subject.spend.fee_sats,
+            "verdicts": verdicts.facts(),
+        },
+        str(target),
+    )
+
+
+def formed(psbt: bytes, form: str) -> bytes:
     """The PSBT in the form in which it came."""
     match form:
         case "base64":
@@ -163,6 +202,7 @@ def _earlier(book: WalletBook, subject: Subject) -> Asked | None:
         for asked in book.asked.values()
         if (asked.subject.spend_id, asked.subject.note) == (subject.spend_id, subject.note)
         and asked.subject.intent == subject.intent
+        and (asked.subject.offers == subject.offers or asked.signed is not None)
         and not asked.closed
         and (asked.signed is not None or asked.expires_at_ms > now().wall_ms)
     ]
@@ -176,8 +216,11 @@ def _ask(
     earlier: Asked | None,
     timeout_s: int,
     life_s: int,
-) -> tuple[bytes, FinalTransaction, Verdicts]:
-    """Ask, wait, and remember how it ended; the error of DESIGN 9 when it ends, or waits, without a signature."""
+) -> tuple[SigningView, Verdicts]:
+    """Ask, wait, and remember how it ended; the error of DESIGN 9 when it ends, or waits, without a signature.
+
+    What comes back is final, or all but signed by participants that are no nodes (`parts`).
+    """
     verdicts = Verdicts(client.party.need_roster())
     with client.line() as line:
         view = _said(client, line, subject, earlier, life_s)
@@ -192,6 +235,7 @@ def _ask(
                 view.state = "unsent"  # the coordinator lost it: the very same letter goes again
             return (
                 view.final is not None
+                or bool(view.parts)
                 or view.state in {"refused", "rejected", "expired"}
                 or verdicts.hopeless(view)
             )
@@ -203,7 +247,10 @@ def _ask(
         signed = view.signed
         kept = FinalKept(now().wall_ms, request_id, signed.signatures, signed.signers, view.final.tx, *used)
         client.party.remember(kept, wallet_id=wallet_id)
-        return request_id, view.final, verdicts
+        return view, verdicts
+    if view.parts:
+        client.party.remember(CosigningKept(now().wall_ms, request_id, view.parts), wallet_id=wallet_id)
+        return view, verdicts
     if view.state in {"refused", "rejected", "expired"}:
         client.party.remember(ClosedKept(now().wall_ms, request_id, view.state), wallet_id=wallet_id)
     raise outcome_error(view, verdicts, line.where, heard=heard)
@@ -230,6 +277,7 @@ def _said(
         os.urandom(32),
         life_ms=life_s * 1000,
         intent=None if subject.intent is None else subject.intent.signed,
+        leaf=subject.route.name,
     )
     view = line.client.signing[request_id]
     client.party.remember(RequestKept(now().wall_ms, view.request), wallet_id=subject.wallet.wallet_id)

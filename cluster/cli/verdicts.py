@@ -71,10 +71,11 @@ class Verdicts:
 
     def hopeless(self, view: SigningView) -> bool:
         """Whether those who misbehaved and those who refuse leave too few to sign."""
-        charter = view.subject.wallet.charter
+        subject = view.subject
         lost = [node for node, seen in view.nodes.items() if seen.reach == "misbehaved" or _refuses(seen)]
         misbehaved = any(seen.reach == "misbehaved" for seen in view.nodes.values())
-        return misbehaved and len(lost) > charter.n - charter.t
+        gone = subject.wallet.charter.participants(lost)
+        return misbehaved and not subject.route.possible_without(gone)
 
     def facts(self) -> list[Facts]:
         """The same for `--json`."""
@@ -108,7 +109,7 @@ def outcome_error(view: SigningView, verdicts: Verdicts, where: str, *, heard: b
         return PeerError(f"{where} did not answer")
     asking = verdicts.named(Decision.ASK, Decision.WAIT)
     away = verdicts.reached("unreachable", "version-mismatch")
-    if asking and verdicts.willing() >= view.subject.wallet.charter.t:
+    if asking and verdicts.willing() >= view.subject.route.approvals:
         return Waiting(f"waiting for {', '.join(asking)}; {again}")
     parts = (
         ("refused by ", refusing),

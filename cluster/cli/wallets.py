@@ -16,11 +16,12 @@ from cluster.errors import ConfigError, StateError, UsageError
 from cluster.journal import AddressKept
 from cluster.party import opened, read_config
 from cluster.people_records import known_wallets
+from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.storage import DataDir
 from taproot import RECEIVE, PublicWallet, WalletPath
 
-__all__ = ["address", "descriptor", "wallets"]
+__all__ = ["address", "descriptor", "shown_wallet", "wallets"]
 
 
 @click.command()
@@ -116,6 +117,17 @@ def _running_wallet(place: DataDir, name: str) -> tuple[dict[str, object], Publi
         )
     file = cast("str", ask_node(place, {"do": "backup", "wallet": facts["name"]})["file"])
     return facts, read_backup(file.encode())[1].public
+
+
+def shown_wallet(place: DataDir, name: str) -> tuple[Wallet, Roster]:
+    """A finished wallet that is known here, and the roster; StateError before it is finished."""
+    if read_config(place).role == "client":
+        with opened(place, "client") as party:
+            return _finished(wallet_of(book_of(party), name).wallet), party.need_roster()
+    facts, _ = _running_wallet(place, name)
+    file = cast("str", ask_node(place, {"do": "backup", "wallet": facts["name"]})["file"])
+    backup, wallet = read_backup(file.encode())
+    return wallet, backup.read_roster()
 
 
 def _address(public: PublicWallet, index: int, next_receive: int) -> str:
