@@ -147,13 +147,15 @@ def _single(rule: Velocity) -> Iterator[Velocity]:
 
 
 def _leaves(new: Layers, old: Layers) -> bool:
-    """By no recovery leaf may be spent that was not named before; of all layers the smallest set holds."""
-    return _allowed(new) <= _allowed(old)
+    """By no recovery leaf may be spent that was not allowed before; of all layers the smallest set holds."""
+    mine, theirs = _allowed(new), _allowed(old)
+    return theirs is None or (mine is not None and mine <= theirs)
 
 
-def _allowed(layers: Layers) -> frozenset[str]:
+def _allowed(layers: Layers) -> frozenset[str] | None:
+    """None where no layer limits them: an overlay whose base has been taken away, halfway through an edit."""
     named = [layer.leaves for layer in layers if layer.leaves is not None]
-    return frozenset.intersection(*named)  # a layer without a base always names its own
+    return frozenset.intersection(*named) if named else None
 
 
 def _receive_only(new: Layers, old: Layers) -> bool:
