@@ -111,7 +111,7 @@ class Demo:
         self._say("four processes on loopback: the coordinator, and the nodes home, phone and offline")
         cluster.start(COORDINATOR, *cluster.nodes)
         self._say(f"key generation (ChillDKG): a {THRESHOLD}-of-3 key that never exists in one place")
-        cluster.make_wallet(WALLET, THRESHOLD, self._note)
+        cluster.make_wallet(WALLET, THRESHOLD, tell=self._note)
         shown = cluster.run(CLIENT, "descriptor").need()
         address = str(cluster.run(CLIENT, "address", "--index", "0").need()["address"])
         self._note(f"first address {address}")

@@ -150,9 +150,11 @@ class LocalCluster:
         assert isinstance(words, list)
         return [str(word) for word in words]
 
-    def make_wallet(self, name: str, threshold: int, tell: Callable[[str], None] = lambda text: None) -> None:
-        """Keygen with every owner's yes and every owner's copy."""
-        process = self.begin(CLIENT, "keygen", "--name", name, "--threshold", str(threshold))
+    def make_wallet(
+        self, name: str, threshold: int, *more: str, tell: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """A wallet with every owner's yes and every owner's copy; `more` is what else `wallet create` is told."""
+        process = self.begin(CLIENT, "wallet", "create", "--name", name, "--threshold", str(threshold), *more)
         try:
             for kind, act in (("wallet", self.approve), ("copy", self._confirm_copy)):
                 waiting = set(self.nodes)

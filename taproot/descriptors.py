@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from btclib_wallet.descriptors import multipath_descriptors, parse, strip_checksum
 
 from taproot.spend import Network, WalletPath
@@ -13,6 +15,10 @@ MAX_DESCRIPTOR_CHARS = 256 * 1024
 MAX_LIST_DESCRIPTOR_CHARS = 1_500
 """Where a descriptor only names places to pay to, it is no longer than this."""
 
+_PRIVATE_KEY = re.compile(
+    r"(?<![0-9A-Za-z])(?:[a-zA-Z]prv|[59KLc][1-9A-HJ-NP-Za-km-z]{50,51}(?![0-9A-Za-z]))"
+)
+"""An extended private key (BIP 32) or one in wallet import format: where a key begins, not anywhere in it."""
 _MAX_DEPTH = 64
 _MAX_STEPS = 2
 
@@ -47,7 +53,7 @@ def branch_scripts(text: str, indexes: range, network: Network) -> tuple[tuple[b
     """
     if len(text) > MAX_DESCRIPTOR_CHARS or not text.isascii():
         raise ValueError("it is too long, or not plain text")
-    if "prv" in text:
+    if _PRIVATE_KEY.search(text):
         raise ValueError("it holds a private key")
     if "#" not in text:
         raise ValueError("it has no checksum (`#...` at its end)")

@@ -36,7 +36,7 @@ from cluster.public_part import read_public_part
 from cluster.record_body import Body
 from cluster.storage import DataDir, Store
 from curve import tagged_hash
-from taproot import Coin, Network, OutPoint, Payment, PublicWallet, WalletPath, build_psbt
+from taproot import Coin, OutPoint, Payment, PublicWallet, WalletPath, build_psbt
 
 LAUNCHER = Path(__file__).with_name("crash_launcher.py")
 DEATH_S = 45.0
@@ -64,6 +64,7 @@ def profiles(then: str = "approve") -> dict[str, str]:
 class CrashCluster(LocalCluster):
     """A local cluster whose every process runs under the launcher."""
 
+    scheme: str = "frost"
     known: dict[str, PublicWallet] = field(default_factory=dict)
 
     def program(self, name: str) -> list[str]:
@@ -164,7 +165,8 @@ class CrashCluster(LocalCluster):
 
     def keygen(self, wallet: str, threshold: int, *more: str) -> Done:
         """Make a wallet, with owners who say yes to everything."""
-        words = ["keygen", "--name", wallet, "--threshold", str(threshold), "--timeout", "100s", *more]
+        kind = ["wallet", "create", "--scheme", self.scheme]
+        words = [*kind, "--name", wallet, "--threshold", str(threshold), "--timeout", "100s", *more]
         return self.follow(self.begin(CLIENT, *words), lambda: self.owners_answer(wallet))
 
     def payment(self, wallet: str, label: str, inputs: int = 1) -> Path:
@@ -192,9 +194,8 @@ class CrashCluster(LocalCluster):
     def public(self, wallet: str) -> PublicWallet:
         """The public wallet, from what the coordinator shows of it; asked once, while it runs."""
         if wallet not in self.known:
-            found = self.shown(COORDINATOR, wallet)
-            thresh_pk, chain_code = (bytes.fromhex(str(found[key])) for key in ("wallet_key", "chain_code"))
-            self.known[wallet] = PublicWallet.of_key(Network.REGTEST, thresh_pk, chain_code)
+            file = str(self.ask(COORDINATOR, {"do": "backup", "wallet": wallet})["file"])
+            self.known[wallet] = read_backup(file.encode())[1].public
         return self.known[wallet]
 
     def shown(self, name: str, wallet: str) -> Mapping[str, object]:

@@ -32,11 +32,17 @@ PER_CLUSTER = 7
 
 
 @pytest.fixture
-def cluster(enrolled: Path, tmp_path: Path) -> Iterator[CrashCluster]:
+def scheme() -> str:
+    """Of which scheme a test's wallets are, if it does not say."""
+    return "frost"
+
+
+@pytest.fixture
+def cluster(enrolled: Path, tmp_path: Path, scheme: str) -> Iterator[CrashCluster]:
     """Everybody runs; at the end everything stops, and is audited."""
     root = tmp_path / "c"
     shutil.copytree(enrolled, root)
-    with CrashCluster(root, profiles(), kdf_memory_mib=19) as cluster:
+    with CrashCluster(root, profiles(), kdf_memory_mib=19, scheme=scheme) as cluster:
         cluster.start(COORDINATOR, *cluster.nodes)
         yield cluster
     print(audit(cluster))
@@ -104,14 +110,34 @@ SOME_KEYGEN_OF_THE_COORDINATOR = tuple(
         "record wallet-complete 1 after",
     }
 )
-KEYGEN = [("home", group) for group in groups(KEYGEN_OF_A_NODE if FULL else SOME_KEYGEN_OF_A_NODE)] + [
-    (COORDINATOR, group)
-    for group in groups(KEYGEN_OF_THE_COORDINATOR if FULL else SOME_KEYGEN_OF_THE_COORDINATOR)
-]
+CEREMONY_ONLY = {
+    "KEYGEN_MESSAGE1", "keygen-second", "KEYGEN_MESSAGE2", "KEYGEN_COORDINATOR1", "KEYGEN_CERTIFICATE"
+}  # fmt: skip
+"""Kinds of records and letters that only a wallet with a key ceremony has."""
+SOME_MUSIG2_KEYGEN = {
+    "letter KEYGEN_CONSENT 1 after",
+    "record wallet 1 before",
+    "letter KEYGEN_START 2 after",
+    "record wallet-complete 1 after",
+}
+
+
+def keygen_moments() -> Iterator[tuple[str, str, tuple[Moment, ...]]]:
+    """Scheme, who dies, and when: a cluster for each."""
+    for name, every, some in (
+        ("home", KEYGEN_OF_A_NODE, SOME_KEYGEN_OF_A_NODE),
+        (COORDINATOR, KEYGEN_OF_THE_COORDINATOR, SOME_KEYGEN_OF_THE_COORDINATOR),
+    ):
+        yield from (("frost", name, group) for group in groups(every if FULL else some))
+        plain = [moment for moment in every if moment.kind not in CEREMONY_ONLY]
+        few = [moment for moment in plain if str(moment) in SOME_MUSIG2_KEYGEN]
+        yield from (("musig2", name, group) for group in groups(plain if FULL else few))
+
+
 LOST = "key generation failed (keygen-lost)"
 
 
-@pytest.mark.parametrize(("name", "moments"), KEYGEN, ids=named)
+@pytest.mark.parametrize(("scheme", "name", "moments"), list(keygen_moments()), ids=named)
 def test_keygen_goes_on_after_a_kill(cluster: CrashCluster, name: str, moments: tuple[Moment, ...]) -> None:
     """A key for everybody, or, where a node lost its half-made key, a clear word and a key at the second try."""
     for place, moment in enumerate(moments):
@@ -175,6 +201,7 @@ SOME_SIGNING_OF_THE_COORDINATOR = {
 }
 
 
+@pytest.mark.parametrize("scheme", ["frost", "musig2"])
 @pytest.mark.parametrize("away", ["offline", *([""] if FULL else [])], ids=["two", "three"][: 1 + FULL])
 def test_signing_goes_on_after_a_kill(cluster: CrashCluster, away: str) -> None:
     """One request for each moment; with one node away, whoever was killed must itself come back and sign."""
@@ -218,7 +245,10 @@ def every_kind_has_its_moment(cluster: CrashCluster) -> None:
         assert kinds - known <= {"boot", "clock", "HELLO", "NONCE_REQUEST"}, name
 
 
-def test_a_client_that_is_killed_goes_on_with_the_same_request(cluster: CrashCluster) -> None:
+@pytest.mark.parametrize("scheme", ["frost", "musig2"])
+def test_a_client_that_is_killed_goes_on_with_the_same_request(
+    cluster: CrashCluster,
+) -> None:
     done = cluster.keygen("w", 2)
     cluster.await_wallet("w", done.need()["descriptor"])
     for place, moment in enumerate(SIGNING_OF_THE_CLIENT):
