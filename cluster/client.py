@@ -312,7 +312,7 @@ class Client:
             raise BadLetter(trouble.code, "the recovery data does not fit the charter") from None
         if not wallet.acknowledged(final.acks):
             raise BadLetter("keygen-acks", "an acknowledgement is missing")
-        view.state, view.acks = "complete", final.acks
+        view.state, view.codes, view.acks = "complete", (), final.acks
         view.wallet = replace(wallet, complete=True)
 
 

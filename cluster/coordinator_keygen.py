@@ -90,7 +90,7 @@ class KeygenDesk:
             NodeStatus(member.identity, self._progress(making, index, member.identity, turn), None)
             for index, member in enumerate(making.charter.members)
         )
-        codes = (making.code,) if making.code else ()
+        codes = (making.code,) if making.code else tuple(sorted(set(making.unfinished.values())))
         self._say(Kind.STATUS, client, Status(making.stage, codes, nodes), making, turn)
 
     def _progress(self, making: Making, index: int, node: bytes, turn: Turn) -> str:
@@ -102,6 +102,8 @@ class KeygenDesk:
             return "version-mismatch"
         if index in making.acks:
             return "acknowledged"
+        if index in making.unfinished:
+            return "unfinished"
         if making.stage == "made":
             return "copy-awaited"
         if index in making.seconds:
@@ -122,7 +124,7 @@ class KeygenDesk:
         index = making.charter.participant(letter.header.sender)
         if index is None:
             raise BadLetter("keygen-stranger", "it is not from a member")
-        before = (making.stage, len(making.consents), len(making.acks), len(making.declined))
+        before = _signs_of_life(making)
         match letter.body:
             case KeygenConsent():
                 self._consent(making, letter, turn)
@@ -136,7 +138,7 @@ class KeygenDesk:
                 self._ack(making, index, ack, turn)
             case _:
                 raise BadLetter("letter-kind", f"the coordinator has no use for a {letter.header.kind.name}")
-        if before != (making.stage, len(making.consents), len(making.acks), len(making.declined)):
+        if before != _signs_of_life(making):
             self.tell_client(making, making.client, turn)
 
     def _consent(self, making: Making, letter: Letter, turn: Turn) -> None:
@@ -231,6 +233,8 @@ class KeygenDesk:
                 self._fail(making, fault.code, (), turn)
             return
         index = making.charter.participant(node)
+        if making.stage == "made" and index is not None and index not in making.acks:
+            making.unfinished[index] = fault.code
         if (
             making.stage != "second"
             or letter.header.session_id != making.session_id
@@ -272,6 +276,7 @@ class KeygenDesk:
         if not wallet.acknowledged_by(index, ack):
             raise BadLetter("keygen-ack", "the acknowledgement is not for this recovery data")
         making.acks[index] = ack
+        making.unfinished.pop(index, None)
         if len(making.acks) == making.charter.n:
             acks = tuple(making.acks[i] for i in range(making.charter.n))
             turn.note(WalletComplete(turn.now.wall_ms, acks), making.charter.wallet_id)
@@ -371,3 +376,9 @@ class KeygenDesk:
             request_id=making.digest,
             session_id=making.session_id,
         )
+
+
+def _signs_of_life(making: Making) -> tuple[str, int, int, int, int]:
+    """What the client is told of when it changes."""
+    counts = (len(making.consents), len(making.acks), len(making.declined), len(making.unfinished))
+    return making.stage, *counts

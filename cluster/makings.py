@@ -34,7 +34,7 @@ MAX_MAKINGS = 1024
 
 @dataclass(slots=True)
 class Making:
-    """One proposed wallet as the coordinator sees it."""
+    """One proposed wallet as the coordinator sees it; `unfinished` says why a member has no key after all."""
 
     charter: Charter
     exact: bytes
@@ -55,6 +55,7 @@ class Making:
     acks: dict[int, bytes] = field(default_factory=dict)
     culprits: set[int] = field(default_factory=set)
     declined: dict[bytes, str] = field(default_factory=dict)
+    unfinished: dict[int, str] = field(default_factory=dict)
     said_at_ms: dict[tuple[Kind, bytes], int] = field(default_factory=dict)
 
     @property

@@ -54,6 +54,8 @@ class Orders:
         quorum = frozenset((*(a.participant for a in approvals), *order.outsiders))
         inside = tuple(Signer(a.participant, a.pubnonces) for a in approvals)
         signers = inside + subject.outside(quorum)
+        if frozenset(signer.participant for signer in signers) != quorum:
+            raise BadLetter("order-signers", "somebody of the quorum neither approved nor committed")
         session_id = subject.session_id(signers)
         stored = ticket.signed.get(session_id)
         if stored is not None:

@@ -95,7 +95,8 @@ class Subject:
         quorums = self.quorums
         if quorums is None:
             return not outsiders and self.route.admits(nodes)
-        return nodes <= self.route.nodes and nodes | outsiders in quorums
+        inside = self.route.nodes
+        return nodes <= inside and not outsiders & inside and nodes | outsiders in quorums
 
     @property
     def quorums(self) -> tuple[frozenset[int], ...] | None:

@@ -30,6 +30,7 @@ _SAID = {
     "first-message": "first message sent",
     "second-message": "second message sent",
     "copy-awaited": "key made, waits for a confirmed copy (assent backup)",
+    "unfinished": "could not finish its key",
     "acknowledged": "copy confirmed",
     "declined": "declined",
     "unreachable": "cannot be reached",
@@ -206,7 +207,8 @@ def _waiting_for(client: ClientCall, view: KeygenView, trouble: str) -> str:
         for node, seen in view.nodes.items()
         if seen.reach != "acknowledged"
     ]
-    return f"not finished yet ({'; '.join(missing)}); give the same command again to go on"
+    codes = f"; {', '.join(view.codes)}" if view.codes else ""
+    return f"not finished yet ({'; '.join(missing)}{codes}); give the same command again to go on"
 
 
 def _failure(client: ClientCall, view: KeygenView) -> Refused | Misbehaviour:

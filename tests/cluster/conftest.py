@@ -23,6 +23,7 @@ EVERY_SCHEME = {
     "test_story_guards",
     "test_story_honest",
     "test_story_index",
+    "test_story_leaves",
     "test_story_limits",
     "test_story_network",
     "test_story_policy_actions",

@@ -183,7 +183,7 @@ CONDITION_FLIPS: dict[str, tuple[str, str]] = {
     "leaf_timed": ("false", "true"),
 }
 NO_LEAF = {"by_leaf": "[inheritance]"}
-"""Never true of a wallet without leaves; `test_ways.py` spends by one."""
+"""Never true of a wallet without leaves; `test_story_leaves.py` spends by one."""
 
 UNTOLD = {"approved_by": "{treasurer: 1}"}
 """What nobody has said yet, so that with it the tier does not fit; `test_people.py` shows the yes that makes it fit."""

@@ -218,7 +218,7 @@ def test_a_policy_that_changed_its_mind_is_asked_at_the_order() -> None:
 
 
 @pytest.mark.frost_only(
-    reason="in a quorum tree no more than t sign together: test_story_ways.py shows the refusal"
+    reason="in a quorum tree no more than t sign together: test_story_trees.py shows the refusal"
 )
 def test_conditions_on_the_quorum_bind_the_coordinator() -> None:
     judges = {

@@ -220,7 +220,7 @@ def test_a_rule_freezes_the_wallet_and_only_the_owner_thaws_it() -> None:
 
 
 @pytest.mark.frost_only(
-    reason="in a quorum tree no more than t sign together: test_story_ways.py shows the refusal"
+    reason="in a quorum tree no more than t sign together: test_story_trees.py shows the refusal"
 )
 def test_a_freeze_takes_a_standing_approval_back_at_once() -> None:
     world, wallet = made(NEEDS_ALL)

@@ -23,7 +23,10 @@ WIF = (
     "KwDiBf89QgGbjEhKnhXJuH7LrciVrZi3qYjgd9M7rFU73sVHnoWn",
     "5HpHagT65TZzG1PH3CSu63k8DbpvD8s5ip4nEB3kEsreAnchuDf",
 )
-ORIGIN = "[7b967aa8]tpubD6NzVbkrYhZ4YLQCZAoiBw2jVPGG3uXDnDgK7wtY4JkjYFpfKUfnN1Y3ZRnQoqTDaB1axojbJQhu5prvWvt9W8gWxyUrUEnwiA2gFHcrPvq"
+ORIGIN = (
+    "[7b967aa8]tpubD6NzVbkrYhZ4YLQCZAoiBw2jVPGG3uXDnDgK7wtY4JkjYF"
+    "pfKUfnN1Y3ZRnQoqTDaB1axojbJQhu5prvWvt9W8gWxyUrUEnwiA2gFHcrPvq"
+)
 """A public key in whose base58 the letters `prv` stand by chance, as in one of a thousand."""
 
 
