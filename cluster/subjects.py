@@ -183,7 +183,8 @@ def joined(subject: Subject, parts: Iterable[SignerPart], added: Iterable[Signer
 def check_parts(subject: Subject, parts: Sequence[SignerPart]) -> None:
     """Check what the nodes gave to a session that others are to end. Raises Blame, BadRequest or ValueError."""
     participants = frozenset(part.participant for part in parts)
-    if not subject.route.admits(participants) or not participants - subject.route.nodes:
+    once = len(participants) == len(parts)
+    if not once or not subject.route.admits(participants) or not participants - subject.route.nodes:
         raise BadRequest("cosign-parts", "these make no quorum that somebody else is to complete")
     signers = tuple(Signer(part.participant, part.pubnonces) for part in parts)
     outside = {signer.participant: signer for signer in subject.outside(participants)}

@@ -1,0 +1,311 @@
+"""A participant that is no node: it commits first and signs last; what it brings may be wrong, stale or half."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from evil import EvilCoordinator, resigned, signed_by
+from outside import Outsiderly
+from spends import STRANGER, payment
+from wire import Envelope
+from world import World
+
+from cluster.charter import LeafPlan
+from cluster.client import SigningView
+from cluster.cosigning import parts_from, with_parts
+from cluster.journal import ComplaintKept, CosigningKept, read
+from cluster.messages import Cosigned, Decision, Kind, PartlySigned, SignerPart
+from cluster.schemes import Blame, Wallet
+from cluster.subjects import BadRequest, check_parts, joined
+from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt, strip
+
+COSIGNED = frozenset({0, 1, 2})
+
+
+@pytest.fixture(autouse=True)
+def musig2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(World, "scheme", "musig2")
+
+
+@pytest.fixture
+def core() -> Outsiderly:
+    return Outsiderly("core")
+
+
+def shared(core: Outsiderly, t: int = 3, n: int = 2) -> tuple[World, Wallet]:
+    """n nodes and one outsider, all of whom sign."""
+    world = World(t, n)
+    world.outsiders = (core.entry(),)
+    return world, world.make_wallet()
+
+
+def asked(
+    world: World, wallet: Wallet, core: Outsiderly, *, coins: int = 1, label: str = "coin"
+) -> SigningView:
+    """A request with the outsider's nonces, all signed by the nodes."""
+    psbt = core.commit(wallet, payment(wallet, coins=coins, label=label), sorted(COSIGNED))
+    view = world.request(wallet, psbt)
+    assert world.run(lambda: bool(view.parts)), (view.state, view.codes)
+    return view
+
+
+def hands_in(world: World, view: SigningView, *parts: SignerPart) -> None:
+    world.perform("client", world.client.cosign(view.subject.request_id, parts, world.now, world.entropy()))
+
+
+def complaints(world: World) -> list[str]:
+    entries = [read(record) for seat in world.seats.values() for record in seat.disk]
+    return [entry.code for entry in entries if isinstance(entry, ComplaintKept)]
+
+
+def test_both_rounds_of_the_nodes_run_at_once(core: Outsiderly) -> None:
+    """The outsider's nonces are known first, so ours live for milliseconds; then the PSBT waits as long as it must."""
+    world, wallet = shared(core)
+    began = world.now.monotonic_ms
+    view = asked(world, wallet, core, coins=3)
+    assert world.now.monotonic_ms - began < 200
+    assert view.state == "cosigning"
+    assert [len(part.psigs) for part in view.parts] == [3, 3, 0]
+    world.run(ms=3_600_000)
+    hands_in(world, view, core.sign(view.subject, view.parts))
+    assert world.run(lambda: view.final is not None)
+    assert world.run(lambda: all(not world.node(name).signing.tickets.whole for name in world.node_names))
+    assert complaints(world) == []
+
+
+def test_without_its_nonces_nobody_is_asked(core: Outsiderly) -> None:
+    world, wallet = shared(core)
+    with pytest.raises(BadRequest) as refused:
+        world.request(wallet, payment(wallet))
+    assert refused.value.code == "cosigner-nonces"
+
+
+def test_half_of_its_nonces_are_none(core: Outsiderly) -> None:
+    """Two coins, one nonce: the same as not having committed, and nothing of ours is spent on it."""
+    world, wallet = shared(core)
+    whole = core.commit(wallet, payment(wallet, coins=2), sorted(COSIGNED))
+    view = world.request(wallet, whole)
+    [signer] = view.subject.outside(COSIGNED)
+    for nonce in signer.pubnonces:
+        broken = whole.replace(nonce, bytes(66))
+        with pytest.raises(BadRequest) as refused:
+            world.request(wallet, broken)
+        assert refused.value.code in {"cosigner-nonces", "musig2-fields"}
+
+
+def test_a_signature_that_is_wrong_is_the_outsiders(core: Outsiderly) -> None:
+    world, wallet = shared(core)
+    view = asked(world, wallet, core)
+    good = core.sign(view.subject, view.parts)
+    bad = msgspec.structs.replace(good, psigs=(bytes(31) + b"\x07",))
+    with pytest.raises(Blame) as blame:
+        joined(view.subject, view.parts, (bad,))
+    assert blame.value.culprits == (2,)
+    hands_in(world, view, bad)
+    world.run(ms=5_000)
+    assert view.final is None
+    assert complaints(world) == []
+    hands_in(world, view, good)
+    assert world.run(lambda: view.final is not None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"psigs": ()},
+        {"psigs": (bytes(32), bytes(32))},
+        {"participant": 0},
+        {"participant": 7},
+        {"pubnonces": (bytes(66),)},
+        {"psigs": (b"\xff" * 32,)},
+    ],
+)
+def test_what_makes_no_signature_ends_nothing(core: Outsiderly, change: dict[str, object]) -> None:
+    world, wallet = shared(core)
+    view = asked(world, wallet, core)
+    good = core.sign(view.subject, view.parts)
+    changed = msgspec.structs.replace(good, **change)
+    if (
+        "pubnonces" not in change
+    ):  # whose nonce it is stands in the request: that of the answer is not looked at
+        with pytest.raises((Blame, BadRequest)):
+            joined(view.subject, view.parts, (changed,))
+        hands_in(world, view, changed)
+        world.run(ms=5_000)
+        assert view.final is None
+    hands_in(world, view, good)
+    assert world.run(lambda: view.final is not None)
+
+
+def test_by_files_there_and_back(core: Outsiderly) -> None:
+    """What goes out holds what everybody gave; of what comes back only what the outsider added counts."""
+    world, wallet = shared(core)
+    view = asked(world, wallet, core, coins=2)
+    out = with_parts(view.subject, view.parts)
+    assert parts_from(view.subject, view.parts, out) == ()
+    signed = core.sign(view.subject, view.parts)
+    parts = [signed if part.participant == 2 else part for part in view.parts]
+    back = with_parts(view.subject, parts)
+    assert parts_from(view.subject, view.parts, back) == (signed,)
+    with pytest.raises(BadRequest, match="for the first time"):
+        joined(view.subject, view.parts, parts_from(view.subject, view.parts, strip(back)))
+
+
+def test_another_transactions_answer_is_not_taken(core: Outsiderly) -> None:
+    world, wallet = shared(core)
+    one = asked(world, wallet, core)
+    theirs = core.sign(one.subject, one.parts)
+    two = asked(world, wallet, core, label="two")
+    hands_in(world, two, theirs)
+    world.run(ms=5_000)
+    assert two.final is None
+    hands_in(world, one, theirs)
+    assert world.run(lambda: one.final is not None)
+
+
+def test_new_nonces_are_a_new_request_and_ours_are_new_too(core: Outsiderly) -> None:
+    """The outsider lost its nonces after we had signed: the same spend again, booked once, with no nonce of before."""
+    world, wallet = shared(core)
+    psbt = payment(wallet)
+    first = world.request(wallet, core.commit(wallet, psbt, sorted(COSIGNED)))
+    assert world.run(lambda: bool(first.parts))
+    again = Outsiderly("core")
+    second = world.request(wallet, again.commit(wallet, psbt, sorted(COSIGNED)))
+    assert world.run(lambda: bool(second.parts))
+    assert first.subject.request_id != second.subject.request_id
+    assert first.subject.spend_id == second.subject.spend_id
+    used = [nonce for kept in signed_by(world, "node0") for nonce in kept.pubnonces]
+    assert len(used) == len(set(used)) == 2
+    hands_in(world, second, again.sign(second.subject, second.parts))
+    assert world.run(lambda: second.final is not None)
+
+
+@pytest.mark.parametrize("who", ["coord", "node0", "client"])
+def test_a_restart_while_it_waits_loses_nothing(core: Outsiderly, who: str) -> None:
+    world, wallet = shared(core)
+    view = asked(world, wallet, core)
+    before = world.node("node0").signing.tickets.whole.keys()
+    assert before
+    world.stop(who)
+    world.run(ms=3_000)
+    world.restart(who)
+    world.run(ms=3_000)
+    if who == "client":
+        world.client.signing[view.subject.request_id] = SigningView(
+            view.subject, view.request, parts=view.parts
+        )
+        view = world.client.signing[view.subject.request_id]
+    hands_in(world, view, core.sign(view.subject, view.parts))
+    assert world.run(lambda: view.final is not None)
+    assert world.run(lambda: not world.node("node0").signing.tickets.whole)
+    kept = [entry for record in world.seats["coord"].disk if isinstance(entry := read(record), CosigningKept)]
+    assert len(kept) == 1
+
+
+def test_a_node_that_lies_in_its_part_is_named_before_anything_goes_out(core: Outsiderly) -> None:
+    """Two of three nodes and the outsider: the liar's part is found out at once, and the outsider never sees it."""
+    world, wallet = shared(core, 3, 3)
+    psbt = core.commit(wallet, payment(wallet), (0, 1, 3))
+
+    def lying(envelope: Envelope) -> list[Envelope]:
+        if envelope.sender == "node1" and envelope.kind is Kind.PARTIAL_SIGNATURES:
+            return [resigned(world, envelope, psigs=(bytes(31) + b"\x09",))]
+        return [envelope]
+
+    world.hook = lying
+    view = world.request(wallet, psbt)
+    assert world.run(lambda: "psig-invalid" in complaints(world))
+    world.run(ms=10_000)
+    assert not view.parts
+    assert view.final is None
+
+
+def test_a_coordinator_that_alters_the_nodes_part_is_not_believed(core: Outsiderly) -> None:
+    world, wallet = shared(core)
+
+    def lying(envelope: Envelope) -> list[Envelope]:
+        if envelope.kind is Kind.PARTLY_SIGNED:
+            return [resigned(world, envelope, parts=altered)]
+        return [envelope]
+
+    honest_view = asked(world, wallet, core)
+    node = honest_view.parts[0]
+    last = honest_view.parts[2]
+    for altered in (
+        (msgspec.structs.replace(node, psigs=(bytes(31) + b"\x05",)), *honest_view.parts[1:]),
+        (msgspec.structs.replace(node, pubnonces=last.pubnonces), *honest_view.parts[1:]),
+        (*honest_view.parts[:2], msgspec.structs.replace(last, pubnonces=node.pubnonces)),
+        honest_view.parts[:2],
+        honest_view.parts[1:],
+        (),
+        (*honest_view.parts, last),
+    ):
+        with pytest.raises((Blame, BadRequest, ValueError)):
+            check_parts(honest_view.subject, altered)
+    altered = (msgspec.structs.replace(node, psigs=(bytes(31) + b"\x05",)), *honest_view.parts[1:])
+    world.hook = lying
+    view = world.request(wallet, core.commit(wallet, payment(wallet, label="b"), sorted(COSIGNED)))
+    world.run(ms=10_000)
+    assert not view.parts
+    assert "parts" in world.client.trouble or "participants" in world.client.trouble
+
+
+def test_only_the_client_who_asked_may_end_it(core: Outsiderly) -> None:
+    world, wallet = shared(core)
+    view = asked(world, wallet, core)
+    part = core.sign(view.subject, view.parts)
+    for body in (Cosigned((part,)), PartlySigned(view.parts)):
+        evil = EvilCoordinator(world)
+        kind = Kind.COSIGNED if isinstance(body, Cosigned) else Kind.PARTLY_SIGNED
+        answers = evil.tell(
+            "node0", kind, body, wallet_id=wallet.wallet_id, request_id=view.subject.request_id
+        )
+        assert answers == []
+        assert world.node("node0").signing.tickets.whole
+
+
+def test_an_outsider_does_not_count_as_an_approval(core: Outsiderly) -> None:
+    """Three of two nodes and an outsider sign; both nodes must approve, for the outsider writes no verdict."""
+    world, wallet = shared(core)
+    route = wallet.routes[""]
+    assert (route.approvals, route.most, route.outsiders) == (2, 2, frozenset({2}))
+    for name in world.node_names:
+        world.stop(name)
+        view = world.request(wallet, core.commit(wallet, payment(wallet, label=name), sorted(COSIGNED)))
+        world.run(ms=5_000)
+        assert not view.parts
+        assert view.final is None
+        world.restart(name)
+
+
+def test_a_plain_leaf_takes_its_signature_before_or_after(core: Outsiderly) -> None:
+    """A signature needs no nonces: whoever signs a leaf with a key of its own may do so first, or last."""
+    world = World(3, 2)
+    world.outsiders = (core.entry(),)
+    world.leaves = (LeafPlan("some", "multi", (0, 2), 2, older=10),)
+    wallet = world.make_wallet()
+    coin = Coin(OutPoint(bytes(31) + b"\x01", 0), 100_000, WalletPath(0, 0))
+    pay = [Payment(STRANGER, 40_000)]
+    psbt = build_psbt(
+        wallet.public, coins=[coin], payments=pay, fee_sats=500, change=WalletPath(1, 0), sequence=10
+    )
+    view = world.request(wallet, psbt, leaf="some")
+    assert world.run(lambda: bool(view.parts))
+    part = core.sign(view.subject, view.parts)
+    first = with_parts(view.subject, [part])
+    hands_in(world, view, part)
+    assert world.run(lambda: view.final is not None)
+    again = world.request(wallet, first, leaf="some")
+    assert world.run(lambda: again.final is not None)
+    assert again.final is not None
+    assert view.final is not None
+    assert again.final.txid_hex == view.final.txid_hex
+
+
+def test_a_refusal_of_one_node_ends_what_needs_all(core: Outsiderly) -> None:
+    world, wallet = shared(core)
+    judge = world.watch.judges["node1"].inner
+    judge.decide = lambda subject, said: Decision.REFUSE  # type: ignore[attr-defined]
+    view = world.request(wallet, core.commit(wallet, payment(wallet), sorted(COSIGNED)))
+    assert world.run(lambda: view.state == "refused")
+    assert not signed_by(world, "node0")
