@@ -172,13 +172,11 @@ class Client:
         self._said_at_ms = now.monotonic_ms
         return subject, turn.step(now.monotonic_ms + REPEAT_MS)
 
-    def cosign(self, request_id: bytes, parts: tuple[SignerPart, ...], now: Now, entropy: bytes) -> Step:
+    def cosign(self, request_id: bytes, said: Cosigned, now: Now, entropy: bytes) -> Step:
         """Hand in what participants that are no nodes added to a partly signed request."""
         turn = self._turn(now, entropy)
         wallet_id = self.signing[request_id].subject.wallet.wallet_id
-        turn.tell(
-            Kind.COSIGNED, self._coordinator, Cosigned(parts), wallet_id=wallet_id, request_id=request_id
-        )
+        turn.tell(Kind.COSIGNED, self._coordinator, said, wallet_id=wallet_id, request_id=request_id)
         self._said_at_ms = now.monotonic_ms
         return turn.step(now.monotonic_ms + REPEAT_MS)
 

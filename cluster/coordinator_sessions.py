@@ -31,7 +31,7 @@ from cluster.quorum import Candidate, choose, choose_exact
 from cluster.requests import FAILED_WINDOW_MS
 from cluster.roster import Roster
 from cluster.schemes import Blame, Signer
-from cluster.subjects import BadRequest, Signed, joined
+from cluster.subjects import BadRequest, Signed, ended
 from cluster.turn import Turn
 from policy import Seat
 
@@ -229,7 +229,7 @@ class Sessions:
     def cosigned(self, job: Job, letter: Letter, body: Cosigned, turn: Turn) -> None:
         """Whoever is no node has signed, as the client says; with the last one the request ends."""
         try:
-            signed = joined(job.subject, job.parts, body.parts)
+            signed = ended(job.subject, job.parts, body)
         except Blame:
             self._voice.reject(letter, "cosign-invalid", turn)
             return

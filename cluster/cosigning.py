@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cluster.messages import SignerPart
+from cluster.messages import Cosigned, SignerPart
 from cluster.outputs import aggregate_key, participant_keys
 from cluster.routes import Route
 from cluster.schemes import Wallet
@@ -18,6 +18,7 @@ from taproot import (
     fill,
     read_contributions,
     read_script_signatures,
+    read_signatures,
     write_contributions,
     write_script_signatures,
 )
@@ -60,6 +61,16 @@ def parts_from(subject: Subject, parts: Sequence[SignerPart], psbt: bytes) -> tu
     by_key = {contribution.public_key: contribution for contribution in given}
     found = [(i, by_key[keys[i].public_key]) for i in outside if keys[i].public_key in by_key]
     return tuple(SignerPart(i, one.pubnonces, one.psigs) for i, one in found if one.psigs)
+
+
+def answer_in(subject: Subject, parts: Sequence[SignerPart], psbt: bytes) -> Cosigned:
+    """What whoever signs last put into a PSBT: its parts, or whole signatures. Raises PsbtRefused.
+
+    Args:
+        parts: as for `parts_from`.
+    """
+    whole = read_signatures(psbt, subject.tasks(frozenset(part.participant for part in parts)))
+    return Cosigned(parts_from(subject, parts, psbt)) if whole is None else Cosigned((), whole)
 
 
 def script_parts(

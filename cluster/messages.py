@@ -309,9 +309,12 @@ class PartlySigned(Struct, array_like=True, frozen=True, forbid_unknown_fields=T
 
 
 class Cosigned(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """What participants that are no nodes added to a partly signed request."""
+    """What participants that are no nodes added to a partly signed request; or, if the last of them joined all parts
+    itself, the whole signatures of each input.
+    """
 
-    parts: Annotated[tuple[SignerPart, ...], Meta(min_length=1, max_length=16)]
+    parts: Annotated[tuple[SignerPart, ...], Meta(max_length=16)] = ()
+    signatures: Annotated[tuple[TaskSignatures, ...], Meta(max_length=MAX_INPUTS)] = ()
 
 
 Body = (

@@ -14,6 +14,7 @@ from cluster.messages import (
     MAX_NOTE_CHARS,
     MAX_PSBT_BYTES,
     NO_ID,
+    Cosigned,
     Request,
     SignedLetter,
     SignerPart,
@@ -178,6 +179,19 @@ def joined(subject: Subject, parts: Iterable[SignerPart], added: Iterable[Signer
     signers = tuple(Signer(i, pubnonces.get(i, ())) for i in sorted(quorum))
     signatures = subject.route.group.aggregate(signers, given | new, subject.tasks(quorum))
     return Signed(signatures, tuple(sorted(quorum)))
+
+
+def ended(subject: Subject, parts: Sequence[SignerPart], said: Cosigned) -> Signed:
+    """How a partly signed request ends with what others added, or joined themselves. Raises BadRequest or Blame.
+
+    Args:
+        parts: what everybody gave so far, as the coordinator keeps it.
+    """
+    if not said.signatures:
+        return joined(subject, parts, said.parts)
+    signed = Signed(said.signatures, tuple(part.participant for part in parts))
+    subject.finalise(signed)
+    return signed
 
 
 def check_parts(subject: Subject, parts: Sequence[SignerPart]) -> None:

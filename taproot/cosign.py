@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from btclib.script import Witness
 from btclib_wallet.bip32 import BIP32KeyOrigin
 from btclib_wallet.psbt import Psbt, PsbtIn, PsbtOut
 
 from curve import schnorr_verify
 from taproot.keys import WalletKey
 from taproot.leaves import LEAF_VERSION, Leaf
-from taproot.reading import read_document
+from taproot.reading import TAPROOT_SIGNATURES, read_document
 from taproot.refusals import PsbtRefused, faults_refused
 from taproot.spend import SIGHASH_ALL, SigningTask, Spend, SpendInput, TapLeaf, WalletPath
 from taproot.wallet import PublicWallet
@@ -241,8 +242,44 @@ def write_script_signatures(
     return _written(document)
 
 
+def read_signatures(psbt: bytes, tasks: Sequence[SigningTask]) -> tuple[tuple[bytes, ...], ...] | None:
+    """The whole signatures of every input, as `finish` takes them; None where an input has none, or too few.
+
+    Whoever signs last may have joined the signatures itself, and finished the witness. Nothing is verified here.
+
+    Args:
+        tasks: what was to be signed.
+
+    Raises:
+        PsbtRefused: the PSBT cannot be read.
+    """
+    inputs = _parse(psbt).inputs
+    found = [_whole(one, task) for one, task in zip(inputs, tasks, strict=False)]
+    whole = tuple(one for one in found if one is not None)
+    return whole if len(inputs) == len(tasks) == len(whole) else None
+
+
+def _whole(one: PsbtIn, task: SigningTask) -> tuple[bytes, ...] | None:
+    keys, needed = ((b"",), 1) if task.leaf is None else (task.leaf.keys, task.leaf.needed)
+    stack = [bytes(item) for item in one.final_script_witness.stack]
+    if stack and task.leaf is not None:
+        if stack[-2:] != [task.leaf.script, task.leaf.control_block]:
+            return None
+        stack = stack[-3::-1]
+    if stack:
+        items = stack
+    elif task.leaf is None:
+        items = [bytes(one.taproot_key_spend_signature)]
+    else:
+        items = [bytes(one.taproot_script_spend_signatures.get(key + task.leaf.hash, b"")) for key in keys]
+    places = [i for i, item in enumerate(items) if item][:needed]
+    if len(items) != len(keys) or len(places) != needed:
+        return None
+    return tuple(item[:64] if i in places else b"" for i, item in enumerate(items))
+
+
 def strip(psbt: bytes) -> bytes:
-    """The same PSBT without any nonce or signature, so that it can be signed anew.
+    """The same PSBT without any nonce, signature or witness, so that it can be signed anew.
 
     Raises:
         PsbtRefused: it cannot be read.
@@ -251,11 +288,12 @@ def strip(psbt: bytes) -> bytes:
     for one in document.inputs:
         one.musig2_pub_nonces, one.musig2_partial_sigs = {}, {}
         one.taproot_script_spend_signatures, one.taproot_key_spend_signature = {}, b""
+        one.final_script_witness = Witness([])
     return _written(document)
 
 
 def _parse(psbt: bytes) -> Psbt:
-    return read_document(psbt, script_signatures=True).psbt
+    return read_document(psbt, TAPROOT_SIGNATURES).psbt
 
 
 def _written(document: Psbt) -> bytes:

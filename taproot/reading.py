@@ -34,10 +34,12 @@ from taproot.weights import signed_vsizes
 _IN_WITNESS_UTXO = b"\x01"
 _IN_SIGHASH_TYPE = b"\x03"
 _OUT_AMOUNT = b"\x03"
-_SIGNATURE_TYPES = {0x02, 0x07, 0x08, 0x13}
-"""PARTIAL_SIG, FINAL_SCRIPTSIG, FINAL_SCRIPTWITNESS, TAP_KEY_SIG."""
-_SCRIPT_SIGNATURE = 0x14
-"""TAP_SCRIPT_SIG: in a leaf of several keys whoever is no node may have signed first."""
+_SIGNATURE_TYPES = frozenset({0x02, 0x07, 0x08, 0x13, 0x14})
+"""PARTIAL_SIG, FINAL_SCRIPTSIG, FINAL_SCRIPTWITNESS, TAP_KEY_SIG, TAP_SCRIPT_SIG."""
+SCRIPT_SIGNATURES = frozenset({0x14})
+"""In a leaf of several keys whoever is no node may have signed first."""
+TAPROOT_SIGNATURES = frozenset({0x08, 0x13, 0x14})
+"""What whoever signs last may have put into a PSBT that comes back: a signature, or a finished witness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def read_spend(
     Raises:
         PsbtRefused: with a code from `REFUSALS`.
     """
-    document = read_document(psbt, script_signatures=leaf is not None and leaf.is_multi)
+    document = read_document(psbt, SCRIPT_SIGNATURES if leaf is not None and leaf.is_multi else frozenset())
     door = _Door(wallet, leaf, next_receive, next_change)
     inputs = tuple(_read_input(door, i, one) for i, one in enumerate(document.psbt.inputs))
     outputs = tuple(_read_output(door, i, one) for i, one in enumerate(document.psbt.outputs))
@@ -113,11 +115,11 @@ def _facts(leaf: Leaf) -> LeafFacts:
     return LeafFacts(leaf.name, leaf.older, leaf.after, leaf.needed, len(leaf.keys))
 
 
-def read_document(psbt: bytes, *, script_signatures: bool = False) -> Document:
+def read_document(psbt: bytes, signatures: frozenset[int] = frozenset()) -> Document:
     """Read a PSBT as far as one can without knowing the wallet.
 
     Args:
-        script_signatures: whether inputs may carry signatures for a script leaf.
+        signatures: the types of fields with signatures that inputs may carry.
 
     Raises:
         PsbtRefused: as `read_spend`, but for what concerns a wallet or amounts.
@@ -129,7 +131,7 @@ def read_document(psbt: bytes, *, script_signatures: bool = False) -> Document:
         raise PsbtRefused("no-outputs", "psbt", "it pays nothing")
     _check_distinct(frame.outpoints)
     for index, fields in enumerate(frame.inputs):
-        _check_fields(fields, f"input {index}", script_signatures=script_signatures)
+        _check_fields(fields, f"input {index}", signatures)
     for index, fields in enumerate(frame.outputs):
         _check_amount(fields.get(_OUT_AMOUNT, b""), f"output {index}")
     parsed, unsigned_tx = _parse(psbt)
@@ -149,10 +151,9 @@ def double_sha256(data: bytes) -> bytes:
     return sha256(sha256(data).digest()).digest()
 
 
-def _check_fields(fields: Map, where: str, *, script_signatures: bool) -> None:
+def _check_fields(fields: Map, where: str, signatures: frozenset[int]) -> None:
     """The rules that need only the raw fields, checked first so that each has its own code."""
-    types = {key[0] for key in fields}
-    if types & _SIGNATURE_TYPES or (_SCRIPT_SIGNATURE in types and not script_signatures):
+    if {key[0] for key in fields} & _SIGNATURE_TYPES - signatures:
         raise PsbtRefused("already-signed", where, "it carries a signature already")
     if _IN_WITNESS_UTXO not in fields:
         raise PsbtRefused("missing-prevout", where, "its amount and script are missing (witness UTXO)")

@@ -14,15 +14,15 @@ from cluster.cli.output import foreign
 from cluster.cli.sign import formed, read_psbt
 from cluster.client import SigningView
 from cluster.client_line import now
-from cluster.cosigning import parts_from, prepared, script_parts
+from cluster.cosigning import answer_in, prepared, script_parts
 from cluster.errors import NoQuorum, PeerError, Refused, UsageError
 from cluster.journal import FinalKept
-from cluster.messages import SignerPart
+from cluster.messages import Cosigned
 from cluster.party import opened, read_config
 from cluster.routes import Route
 from cluster.schemes import Blame, Wallet
 from cluster.storage import write_public
-from cluster.subjects import BadRequest, Signed, Subject, joined
+from cluster.subjects import BadRequest, Signed, Subject, ended
 from cluster.wallet_book import Asked, WalletBook
 from taproot import (
     FinalTransaction,
@@ -217,8 +217,8 @@ def _cosigned(client: ClientCall, asked: list[Asked], data: bytes) -> FinalTrans
     why = "nobody who signs last has signed it yet"
     for one in reversed(asked):
         try:
-            parts = parts_from(one.subject, one.parts, data)
-            signed = joined(one.subject, one.parts, parts)
+            said = answer_in(one.subject, one.parts, data)
+            signed = ended(one.subject, one.parts, said)
             final = one.subject.finish(signed)
         except Blame as blame:
             names = participant_names(one.subject.wallet.charter, client.party.need_roster())
@@ -228,7 +228,7 @@ def _cosigned(client: ClientCall, asked: list[Asked], data: bytes) -> FinalTrans
             why = str(bad) if bad.code != "cosign-parts" else why
             continue
         _remember(client, one.subject, signed, final)
-        _tell(client, one, parts)
+        _tell(client, one, said)
         return final
     raise Refused(f"not finished: {why}")
 
@@ -240,13 +240,13 @@ def _remember(client: ClientCall, subject: Subject, signed: Signed, final: Final
     client.party.remember(kept, wallet_id=subject.wallet.wallet_id)
 
 
-def _tell(client: ClientCall, asked: Asked, parts: tuple[SignerPart, ...]) -> None:
+def _tell(client: ClientCall, asked: Asked, said: Cosigned) -> None:
     """Hand the last parts in, so that the nodes close the request; the transaction is finished in any case."""
     try:
         with client.line() as line:
             view = SigningView(asked.subject, asked.request, state="cosigning", parts=asked.parts)
             line.client.signing[asked.subject.request_id] = view
-            line.say(line.client.cosign(asked.subject.request_id, parts, now(), os.urandom(32)))
+            line.say(line.client.cosign(asked.subject.request_id, said, now(), os.urandom(32)))
             told = line.wait(lambda: view.final is not None, _TELL_S)
     except PeerError:
         told = False

@@ -22,6 +22,7 @@ from cluster.messages import (
     MAX_LETTER_BYTES,
     Body,
     ClockRelay,
+    Cosigned,
     KeygenPropose,
     KeygenStart,
     Kind,
@@ -100,7 +101,8 @@ class Stage:
         assert world.run(lambda: bool(view.parts))
         part = heir.sign(view.subject, view.parts)
         world.perform(
-            "client", world.client.cosign(view.subject.request_id, (part,), world.now, world.entropy())
+            "client",
+            world.client.cosign(view.subject.request_id, Cosigned((part,)), world.now, world.entropy()),
         )
         assert world.run(lambda: view.final is not None)
         world.hook, world.t, world.scheme, world.outsiders = hook, t, scheme, ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from btclib_wallet.psbt import Psbt
 from evil import EvilCoordinator, resigned, signed_by
 from outside import Outsiderly
 from spends import STRANGER, payment
@@ -12,11 +13,11 @@ from world import World
 
 from cluster.charter import LeafPlan
 from cluster.client import SigningView
-from cluster.cosigning import parts_from, with_parts
+from cluster.cosigning import answer_in, parts_from, with_parts
 from cluster.journal import ComplaintKept, CosigningKept, read
 from cluster.messages import Cosigned, Decision, Kind, PartlySigned, SignerPart
 from cluster.schemes import Blame, Wallet
-from cluster.subjects import BadRequest, check_parts, joined
+from cluster.subjects import BadRequest, check_parts, ended, joined
 from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt, strip
 
 COSIGNED = frozenset({0, 1, 2})
@@ -50,7 +51,9 @@ def asked(
 
 
 def hands_in(world: World, view: SigningView, *parts: SignerPart) -> None:
-    world.perform("client", world.client.cosign(view.subject.request_id, parts, world.now, world.entropy()))
+    world.perform(
+        "client", world.client.cosign(view.subject.request_id, Cosigned(parts), world.now, world.entropy())
+    )
 
 
 def complaints(world: World) -> list[str]:
@@ -149,6 +152,33 @@ def test_by_files_there_and_back(core: Outsiderly) -> None:
     assert parts_from(view.subject, view.parts, back) == (signed,)
     with pytest.raises(BadRequest, match="for the first time"):
         joined(view.subject, view.parts, parts_from(view.subject, view.parts, strip(back)))
+
+
+def test_whoever_signs_last_may_join_the_parts_itself(core: Outsiderly) -> None:
+    """As Bitcoin Core does: what comes back holds a signature or a finished witness, and no part of its own."""
+    world, wallet = shared(core)
+    view = asked(world, wallet, core, coins=2)
+    signed = joined(view.subject, view.parts, (core.sign(view.subject, view.parts),))
+    final = view.subject.finish(signed)
+    assert answer_in(view.subject, view.parts, final.psbt) == Cosigned((), signed.signatures)
+    document = Psbt.parse(with_parts(view.subject, view.parts))
+    for one, [signature] in zip(document.inputs, signed.signatures, strict=True):
+        one.taproot_key_spend_signature = signature
+    said = answer_in(view.subject, view.parts, document.serialize())
+    assert said == Cosigned((), signed.signatures)
+    swapped = Cosigned((), signed.signatures[::-1])
+    short = Cosigned((), signed.signatures[:1])
+    for wrong in (swapped, short, Cosigned((), ((bytes(64),),) * 2), Cosigned()):
+        with pytest.raises(BadRequest):
+            ended(view.subject, view.parts, wrong)
+        step = world.client.cosign(view.subject.request_id, wrong, world.now, world.entropy())
+        world.perform("client", step)
+        world.run(ms=2_000)
+        assert view.final is None
+    world.perform("client", world.client.cosign(view.subject.request_id, said, world.now, world.entropy()))
+    assert world.run(lambda: view.final is not None)
+    assert view.final is not None
+    assert view.final.tx == final.tx
 
 
 def test_another_transactions_answer_is_not_taken(core: Outsiderly) -> None:
@@ -295,6 +325,8 @@ def test_a_plain_leaf_takes_its_signature_before_or_after(core: Outsiderly) -> N
     first = with_parts(view.subject, [part])
     hands_in(world, view, part)
     assert world.run(lambda: view.final is not None)
+    assert answer_in(view.subject, view.parts, with_parts(view.subject, (*view.parts[:1], part))).signatures
+    assert not answer_in(view.subject, view.parts, with_parts(view.subject, view.parts)).parts
     again = world.request(wallet, first, leaf="some")
     assert world.run(lambda: again.final is not None)
     assert again.final is not None

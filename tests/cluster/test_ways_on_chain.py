@@ -12,6 +12,7 @@ from world import World
 from cluster.charter import LeafPlan
 from cluster.client import SigningView
 from cluster.errors import ChainError
+from cluster.messages import Cosigned
 from cluster.regtest import RegtestChain
 from cluster.schemes import Wallet
 from taproot import OLDER_IS_TIME, Coin, OutPoint, Payment, WalletPath, build_psbt
@@ -55,7 +56,7 @@ def signed(world: World, view: SigningView, heir: Outsiderly | None = None) -> b
     if view.final is None:
         assert heir is not None
         part = heir.sign(view.subject, view.parts)
-        step = world.client.cosign(view.subject.request_id, (part,), world.now, world.entropy())
+        step = world.client.cosign(view.subject.request_id, Cosigned((part,)), world.now, world.entropy())
         world.perform("client", step)
         assert world.run(lambda: view.final is not None)
     assert view.final is not None

@@ -102,18 +102,18 @@ def committed(cluster: LocalCluster, cosigner: Cosigner, file: Path) -> Path:
     return back
 
 
-@pytest.mark.parametrize("psbt_version", [0, 2])
+@pytest.mark.parametrize(("psbt_version", "act"), [(0, "sign"), (2, "sign"), (2, "join")])
 def test_a_cosigner_signs_by_files_alone(
-    cluster: LocalCluster, cosigner: Cosigner, psbt_version: int
+    cluster: LocalCluster, cosigner: Cosigner, psbt_version: int, act: str
 ) -> None:
-    file = payment(cluster, f"both-{psbt_version}", psbt_version)
+    file = payment(cluster, f"both-{psbt_version}-{act}", psbt_version)
     back = committed(cluster, cosigner, file)
     shown = cluster.run(CLIENT, "psbt", "show", str(back)).need()
     assert [one["nonces"] for one in shown["inputs"]] == [1, 1]  # type: ignore[attr-defined]
     half = cluster.run(CLIENT, "sign", str(back), "--timeout", "60s", passphrase=True).need()
     assert (half["state"], half["waits_for"]) == ("cosigning", ["core"])
     signed = file.with_name(f"{file.stem}.cosigned.psbt")
-    cosigner.does("sign", Path(str(half["psbt"])), signed)
+    cosigner.does(act, Path(str(half["psbt"])), signed)
     words = ("psbt", "import", str(signed), "--out", str(file.with_name(f"{file.stem}.final.psbt")))
     final = cluster.run(CLIENT, *words, passphrase=True).need()
     transaction = bytes.fromhex(str(final["transaction"]))
