@@ -1,12 +1,11 @@
 """CPU of one signature: a signer's nonce and round two, and the coordinator's part, against the bare C calls.
 
 A key of three tweaks (branch, index, Taproot), as every address of a wallet has; sessions with public shares.
-Beside ours and the floor stands `ecc.ecc.frost`, another implementation of the same BIP.
+Beside ours and the floor stands `ecc.ecc.frost`, another implementation of the same BIP. MuSig2 is in `bench.musig`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,32 +13,18 @@ from typing import Any
 from ecc.ecc import frost as other
 from ecc.ecc import ssa
 
+from bench import musig
+from bench.draw import MSG, TWEAKS, Draw
 from bench.measure import interleaved
 from bench.raw import Coordinator, Signer
-from bench.table import Table
-from curve import N, SecretScalar, Tweak, tagged_hash
+from bench.table import Cell, Table
+from curve import N, SecretScalar, tagged_hash
 from frost import CoordinatorSession, KeyShare, SignerSession, ThresholdInfo, validate_threshold_info
 from frost.nonces import read_aggnonce
 from frost.signing import derive_values
 
 QUORUMS = ((2, 3), (3, 5), (7, 10), (15, 20))
 TURNS = 600
-MSG = hashlib.sha256(b"a sighash").digest()
-TWEAKS = tuple(
-    Tweak(tweak=hashlib.sha256(f"tweak {i}".encode()).digest(), is_xonly=is_xonly)
-    for i, is_xonly in enumerate((False, False, True))
-)
-
-
-class Draw:
-    """Numbers that look random and are the same in every run. For keys that hold nothing."""
-
-    def __init__(self, seed: bytes) -> None:
-        self.state = seed
-
-    def __call__(self) -> bytes:
-        self.state = hashlib.sha256(self.state).digest()
-        return self.state
 
 
 @dataclass(frozen=True)
@@ -293,15 +278,16 @@ def rows(case: Case) -> Iterator[tuple[str | float | None, ...]]:
 
 def tables() -> Iterator[Table]:
     """One table for all quorums."""
-    found = [row for t, n in QUORUMS for row in rows(deal(t, n))]
+    found: list[tuple[Cell, ...]] = [row for t, n in QUORUMS for row in rows(deal(t, n))]
+    found += [row for way in musig.WAYS for row in musig.rows(way)]
     yield Table(
         name="crypto",
         title="CPU of one signature (median, microseconds)",
-        columns=("quorum", "part", "raw C", "ours", "ratio", "ecc.frost"),
+        columns=("quorum", "part", "raw C", "ours", "ratio", "ecc"),
         rows=tuple(found),
         notes=(
             "raw C: the libsecp256k1 calls that the part needs, bare; results are compared with ours first.",
             "ratio: ours / raw C, turn by turn in this run. Only the row so named includes the self-check.",
-            "ecc.frost: PyPI's ecc.ecc.frost, same BIP, same inputs; it has no self-check.",
+            "ecc: PyPI's ecc.ecc.frost and ecc.ecc.musig2, same BIPs, same inputs; they have no self-check.",
         ),
     )

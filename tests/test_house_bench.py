@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bench import musig
 from bench.crypto import QUORUMS, Rivals, deal
 from bench.machines import TimedWorld, sign, spend
 from bench.measure import interleaved, percentile
@@ -16,6 +17,11 @@ from bench.table import Table, render
 @pytest.mark.parametrize(("t", "n"), QUORUMS)
 def test_the_floor_does_the_whole_job(t: int, n: int) -> None:
     Rivals(deal(t, n)).check()
+
+
+@pytest.mark.parametrize("way", musig.WAYS, ids=lambda way: way.name)
+def test_the_floor_of_musig2_does_the_whole_job(way: musig.Way) -> None:
+    musig.Rivals(way).check()
 
 
 def test_rivals_take_turns_and_preparation_is_not_timed() -> None:
