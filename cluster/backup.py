@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -29,6 +29,7 @@ __all__ = [
     "Backup",
     "BackupError",
     "backup_of",
+    "in_order",
     "qr_parts",
     "qr_png",
     "qr_text",
@@ -103,14 +104,18 @@ class Backup(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
 
     def read_others(self) -> dict[bytes, Wallet]:
         """The wallets that its leaves name, by wallet id; BackupError."""
-        found = {}
+        found: dict[bytes, Wallet] = {}
         try:
             for other in self.others:
-                wallet = read_wallet(self._charter(other.charter), other.recovery_data, {})
+                charter = self._charter(other.charter)
+                wallet = read_wallet(charter, other.recovery_data, known_keys(found))
                 found[wallet.wallet_id] = wallet
         except (KeygenTrouble, ValueError):
             raise BackupError("a wallet that its leaves name makes no sense") from None
         return found
+
+
+T = TypeVar("T")
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,13 +146,32 @@ def backup_of(
     Args:
         wallets: among which those are that its leaves name.
     """
-    named = {leaf.wallet for leaf in wallet.charter.leaves if leaf.kind == "frost"}
+    known = {other.wallet_id: other for other in wallets}
     others = tuple(
-        OtherWallet(encode(other.charter), other.recovery_data)
-        for other in wallets
-        if other.wallet_id in named
+        OtherWallet(encode(other.charter), other.recovery_data) for other in _named_by(wallet, known)
     )
     return Backup(VERSION, roster, charter, wallet.recovery_data, acks, others)
+
+
+def _named_by(wallet: Wallet, known: Mapping[bytes, Wallet]) -> list[Wallet]:
+    """The wallets that its leaves name, and that theirs name, each after those that it needs."""
+    found: dict[bytes, Wallet] = {}
+    for wallet_id in wallet.charter.named_wallets:
+        if wallet_id in known:
+            found |= {other.wallet_id: other for other in _named_by(known[wallet_id], known)}
+            found[wallet_id] = known[wallet_id]
+    return list(found.values())
+
+
+def in_order(wallets: Iterable[T], charter_of: Callable[[T], Charter]) -> list[T]:
+    """Wallets of all kinds, each after those that its leaves name; what names a wallet that is not here comes last."""
+    left, done, ordered = list(wallets), set[bytes](), list[T]()
+    while left:
+        ready = [one for one in left if done.issuperset(charter_of(one).named_wallets)] or left[:]
+        done |= {charter_of(one).wallet_id for one in ready}
+        ordered += ready
+        left = [one for one in left if one not in ready]
+    return ordered
 
 
 def write_backup(backup: Backup) -> bytes:

@@ -100,6 +100,11 @@ class Charter(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
         """Whether its quorums are leaves of a tree."""
         return self.scheme == MUSIG2_SCHEME and self.t < len(self.cosigners)
 
+    @property
+    def named_wallets(self) -> tuple[bytes, ...]:
+        """The ids of the FROST wallets that its leaves name."""
+        return tuple(leaf.wallet for leaf in self.leaves if leaf.kind == "frost")
+
     def participant(self, identity: bytes) -> int | None:
         """The participant index of a member; None for anybody else."""
         return next((i for i, member in enumerate(self.members) if member.identity == identity), None)

@@ -318,6 +318,8 @@ class Person:
             try:
                 charter = decode(shown.charter, Charter)
                 check_charter(charter, self.roster)
+                if not self.wallets.keys() >= self._coming(charter):
+                    return  # asked for again once those are here that its leaves name
                 wallet = read_wallet(charter, shown.recovery_data, known_keys(self.wallets))
             except (ValueError, RosterError, KeygenTrouble):
                 raise self._unreadable(wallet_id, "wallet-invalid") from None
@@ -331,6 +333,10 @@ class Person:
             raise BadLetter("wallet-changed", "another charter under the id of a wallet that is known here")
         used = (min(shown.next_receive, MAX_INDEX), min(shown.next_change, MAX_INDEX))
         self.wallets[wallet_id] = known.having_used(*used)
+
+    def _coming(self, charter: Charter) -> set[bytes]:
+        """Those of the wallets that its leaves name which may still be shown."""
+        return {one for one in charter.named_wallets if one in self._named and one not in self.unread}
 
     def _unreadable(self, what: bytes, code: str) -> BadLetter:
         self.unread[what] = code

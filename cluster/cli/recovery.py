@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cluster.backup import Backup
+from cluster.backup import Backup, in_order
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.copies import read_backup_file
 from cluster.cli.output import words_table
@@ -173,8 +173,13 @@ def _records(read: list[tuple[Backup, Wallet]], keys: Keys, entry: NodeEntry) ->
     vault = Vault(keys.secrets, keys.sealing_key())
     records = [note(RosterKept(at_ms, read[0][0].roster)), note(RecoveredKept(at_ms, confirmed=False), NO_ID)]
     recovered: dict[bytes, Wallet] = {}
-    for backup, wallet in read:
+    for backup, wallet in in_order(read, lambda one: one[1].charter):
         charter = wallet.charter
+        missing = [one for one in charter.named_wallets if one not in recovered]
+        if missing:
+            raise ConfigError(
+                f"a leaf of wallet {charter.name} names another wallet: give its backup too ({missing[0].hex()[:16]})"
+            )
         if charter.participant(entry.identity) is None:
             raise ConfigError(f"node {entry.name} is not a member of wallet {charter.name}")
         try:

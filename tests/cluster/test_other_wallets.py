@@ -1,0 +1,112 @@
+"""A wallet whose leaf names another FROST wallet: it is backed up, recovered and shown with what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from wire import Envelope
+from world import World
+
+from cluster.backup import Backup, backup_of, in_order, qr_parts, read_backup
+from cluster.charter import LeafPlan
+from cluster.cli.recovery import _records
+from cluster.codec import encode
+from cluster.errors import ConfigError
+from cluster.journal import WalletKept, read
+from cluster.keys import Secrets
+from cluster.messages import Kind
+from cluster.schemes import Wallet
+
+
+@dataclass
+class Chain:
+    """Three wallets: `spare`, `main` whose leaf names it, and `last` whose leaf names `main`."""
+
+    world: World
+    wallets: tuple[Wallet, Wallet, Wallet]
+
+    @classmethod
+    def made(cls, **kinds: object) -> Chain:
+        world = World(**kinds)  # type: ignore[arg-type]
+        found = [world.make_wallet(0, "spare")]
+        for index, name in ((1, "main"), (2, "last")):
+            other = found[-1]
+            key = other.public.key.key.public_key
+            plan = LeafPlan("other", "frost", (), 0, after=900, wallet=other.wallet_id, thresh_pk=key)
+            world.leaves = (plan,)
+            found.append(world.make_wallet(index, name))
+        return cls(world, (found[0], found[1], found[2]))
+
+    def backup(self, which: int) -> Backup:
+        """As the node has it."""
+        wallet = self.wallets[which]
+        return backup_of(encode(self.world.roster), wallet, encode(wallet.charter), (), self.wallets)
+
+
+@pytest.fixture(scope="module")
+def chain() -> Chain:
+    return Chain.made()
+
+
+def test_a_backup_holds_whatever_it_needs(chain: Chain) -> None:
+    for which, wallet in enumerate(chain.wallets):
+        backup = chain.backup(which)
+        assert len(backup.others) == which
+        again, read_again = read_backup("\n".join(qr_parts(backup)).encode())
+        assert again == backup
+        assert read_again.public.descriptor() == wallet.public.descriptor()
+
+
+def test_wallets_come_after_those_that_they_need(chain: Chain) -> None:
+    spare, main, last = chain.wallets
+    for given in ([last, main, spare], [main, last, spare], [spare, main, last]):
+        assert in_order(given, lambda wallet: wallet.charter) == [spare, main, last]
+    assert in_order([last, spare], lambda wallet: wallet.charter) == [spare, last]
+
+
+class _Keys:
+    """What a node's words give, in this world."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world, self._name = world, name
+
+    def secrets(self, index: int) -> Secrets:
+        """Of one wallet index."""
+        return self._world._secrets(self._name, index)
+
+    def sealing_key(self) -> bytes:
+        """Any."""
+        return bytes(31) + b"\x01"
+
+
+def test_a_node_is_recovered_from_backups_in_any_order(chain: Chain) -> None:
+    entry, keys = chain.world.roster.nodes[0], _Keys(chain.world, "node0")
+    pairs = [(chain.backup(which), chain.wallets[which]) for which in (2, 0, 1)]
+    records = [read(record) for record in _records(pairs, keys, entry)]  # type: ignore[arg-type]
+    kept = [record.charter for record in records if isinstance(record, WalletKept)]
+    assert kept == [encode(wallet.charter) for wallet in chain.wallets]
+    with pytest.raises(ConfigError, match="a leaf of wallet main names another wallet: give its backup too"):
+        _records(pairs[2:], keys, entry)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_person_takes_each_after_what_it_needs(backwards: bool) -> None:
+    """Also where the coordinator shows them in the wrong order: what cannot be read yet is asked for again."""
+    chain = Chain.made(people={"ann": ("treasurer",)})
+    world = chain.world
+    held: list[Envelope] = []
+
+    def reorder(envelope: Envelope) -> list[Envelope]:
+        if envelope.kind is Kind.WALLET_SHOWN and len(held) < 3:
+            held.append(envelope)
+            return held[::-1] if len(held) == 3 else []
+        return [envelope]
+
+    if backwards:
+        world.hook = reorder
+    world.perform("ann", world.person("ann").look(None, world.now, world.entropy()))
+    assert world.run(lambda: len(world.person("ann").wallets) == 3)
+    assert not world.person("ann").unread
+    world.restart("ann")
+    assert world.person("ann").wallets.keys() == {wallet.wallet_id for wallet in chain.wallets}
