@@ -26,7 +26,14 @@ def charter_lines(charter: Charter, roster: Roster) -> tuple[str, ...]:
     ]
     if charter.is_tree:
         lines.append(f"signs by the key path: {', '.join(names[i] for i in charter.favourite)}")
-    return (*lines, *(leaf_line(leaf, names) for leaf in charter.leaves))
+    return (*lines, *(leaf_line(leaf, names) + _warning(charter, leaf) for leaf in charter.leaves))
+
+
+def _warning(charter: Charter, leaf: LeafPlan) -> str:
+    """Said of a leaf that lets fewer sign, and lets them at once."""
+    if leaf.older or leaf.after or leaf.kind == "frost" or leaf.needed >= charter.t:
+        return ""
+    return f" (WARNING: elsewhere {charter.t} must sign)"
 
 
 def leaf_line(leaf: LeafPlan, names: tuple[str, ...]) -> str:

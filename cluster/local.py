@@ -156,7 +156,7 @@ class LocalCluster:
         """A wallet with every owner's yes and every owner's copy; `more` is what else `wallet create` is told."""
         process = self.begin(CLIENT, "wallet", "create", "--name", name, "--threshold", str(threshold), *more)
         try:
-            for kind, act in (("wallet", self.approve), ("copy", self._confirm_copy)):
+            for kind in ("wallet", "copy"):
                 waiting = set(self.nodes)
                 while waiting:
                     if process.poll() not in {None, 0}:
@@ -164,7 +164,10 @@ class LocalCluster:
                     for node in sorted(waiting):
                         found = [entry for entry in self.pending(node) if entry["kind"] == kind]
                         if found:
-                            act(node, str(found[0]["id"]))
+                            if kind == "wallet":
+                                self.approve(node, str(found[0]["id"]))
+                            else:
+                                self._confirm_copy(node, name)
                             tell(f"{node}: {'agreed' if kind == 'wallet' else 'copy made and confirmed'}")
                             waiting.discard(node)
                     time.sleep(0.05)
@@ -184,9 +187,9 @@ class LocalCluster:
         """A node's owner says yes."""
         self.run(name, "approve", subject, passphrase=True).need()
 
-    def _confirm_copy(self, name: str, _: str) -> None:
-        file = self.root / f"{name}.backup.json"
-        self.run(name, "backup", "show", "--out", str(file)).need()
+    def _confirm_copy(self, name: str, wallet: str) -> None:
+        file = self.root / f"{name}.{wallet}.json"
+        self.run(name, "backup", "show", "--wallet", wallet, "--out", str(file)).need()
         self.run(name, "backup", "check", str(file)).need()
 
     # Processes.

@@ -22,6 +22,7 @@ ANYONE = "a stranger"
 HOWTO = CONFIGS.parent / "docs" / "howto"
 NOTES = {
     "offline limits.velocity": "its owner looks at every single spend",
+    "inheritance limits.velocity": "so does this one's",
     "enterprise/base deny[0].unless.days": "after a restart it waits for its peers' clocks, as it should",
     "subscription tiers[0].then": "that is what the tier is for",
 }
@@ -43,7 +44,7 @@ def wallet_of(name: str, profile: Profile) -> WalletFacts | None:
 
 def test_all_files_are_here() -> None:
     assert set(NAMES) == {
-        *map(file_of, (*PERSONAL, *ENTERPRISE)), "enterprise/base", "intents", "shop", "subscription",
+        *map(file_of, (*PERSONAL, *ENTERPRISE)), "enterprise/base", "inheritance", "intents", "shop", "subscription",
     }  # fmt: skip
 
 

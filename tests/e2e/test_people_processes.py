@@ -50,7 +50,7 @@ def test_two_people_on_their_own_devices(tmp_path: Path) -> None:
         cluster.accept_roster()
         cluster.start(COORDINATOR, *cluster.nodes)
         cluster.make_wallet("vault", 2)
-        _, wallet = read_backup((cluster.root / "home.backup.json").read_bytes())[:2]
+        _, wallet = read_backup((cluster.root / "home.vault.json").read_bytes())[:2]
         for label, answer in (("wages", "approve"), ("bonus", "refuse")):
             file = tmp_path / f"{label}.psbt"
             file.write_bytes(payment(wallet, script=STRANGER, label=label))
