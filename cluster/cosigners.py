@@ -18,8 +18,8 @@ from taproot import (
     SigningTask,
     Spend,
     WalletKey,
-    read_contributions,
     read_script_signatures,
+    read_ways,
 )
 
 
@@ -70,14 +70,12 @@ def read_offers(
     if not route.group.gives_nonces:
         return Offers(signatures=_signatures(psbt, spend, wallet, route, tasks))
     found = {}
-    for quorum in route.quorums or ():
+    several = [quorum for quorum in route.quorums or () if quorum - route.nodes]
+    leaves = [route.leaf_for(quorum) for quorum in several]
+    ways = [(_key(wallet, leaf), leaf) for leaf in leaves]
+    for quorum, contributions in zip(several, read_ways(psbt, wallet.public, spend, ways), strict=True):
         outside = sorted(quorum - route.nodes)
-        if not outside:
-            continue
-        leaf = route.leaf_for(quorum)
-        said = {
-            c.public_key: c for c in read_contributions(psbt, wallet.public, spend, _key(wallet, leaf), leaf)
-        }
+        said = {one.public_key: one for one in contributions}
         given = [said[keys[p]].pubnonces if keys[p] in said else () for p in outside]
         if all(given) and all(map(route.group.takes_nonces, given)):
             found[quorum] = tuple(Signer(p, nonces) for p, nonces in zip(outside, given, strict=True))

@@ -36,6 +36,11 @@ class Musig2Keys:
         self._pubkeys = dict(pubkeys)
         self._known: dict[frozenset[int], tuple[AggregateKey, tuple[int, ...]]] = {}
 
+    @property
+    def everybody(self) -> AggregateKey:
+        """The aggregate key of all of them."""
+        return self.of([Signer(participant, ()) for participant in self._pubkeys])[0]
+
     def of(self, signers: Sequence[Signer]) -> tuple[AggregateKey, tuple[int, ...]]:
         """The aggregate key of these signers and their order in it; ValueError for a stranger."""
         chosen = frozenset(signer.participant for signer in signers)
@@ -56,7 +61,10 @@ def ordered_nonces(signers: Sequence[Signer], order: Sequence[int], i: int) -> l
 
 
 class Musig2Nonces:
-    """One batch: a `SignerSession` per signing task, each bound to a message only if that is known already."""
+    """One batch: a `SignerSession` per signing task, bound to key and message where the tasks are known already.
+
+    They are where everybody must sign: n of n, or a leaf. In a tree of quorums who signs decides both.
+    """
 
     def __init__(
         self,
@@ -68,11 +76,14 @@ class Musig2Nonces:
         entropy: bytes,
     ) -> None:
         self._keys = keys
+        key = None if tasks is None else keys.everybody
         self._sessions = tuple(
             SignerSession.open(
                 share,
                 rand=tagged_hash("assent/nonce", entropy, i.to_bytes(4, "big")),
                 extra_in=tagged_hash("assent/nonce-extra", extra, i.to_bytes(4, "big")),
+                key=key,
+                tweaks=() if tasks is None else tasks[i].tweaks,
                 msg=None if tasks is None else tasks[i].sighash,
             )
             for i in range(count)

@@ -26,6 +26,12 @@ from taproot.wallet import PublicWallet
 MAX_MUSIG2_FIELDS = 512
 """The most nonces, or partial signatures, that one input may carry: eight for each quorum of the largest tree."""
 
+MAX_WAYS = 8
+"""In so many ways (quorums of a tree) may one PSBT carry nonces or partial signatures."""
+
+Way = tuple[WalletKey, Leaf | None]
+"""An aggregate key: the wallet's on the key path, or a leaf's only one."""
+
 _PUBNONCE_BYTES, _PSIG_BYTES = 66, 32
 _GROUP_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 
@@ -125,20 +131,59 @@ def read_contributions(
         PsbtRefused: "musig2-fields": given for some inputs only, of a wrong size, a partial signature without its
             nonce, another list of participants, or far too many fields.
     """
+    [found] = read_ways(psbt, wallet, spend, [(key, leaf)])
+    return found
+
+
+def read_ways(
+    psbt: bytes, wallet: PublicWallet, spend: Spend, ways: Sequence[Way]
+) -> tuple[tuple[Contribution, ...], ...]:
+    """As `read_contributions`, for several aggregate keys at once: the PSBT is parsed once.
+
+    Raises:
+        PsbtRefused: as there; also where it carries fields for more than `MAX_WAYS` of them.
+    """
     document = _parse(psbt)
+    if len(document.inputs) != len(spend.inputs):
+        raise PsbtRefused("musig2-fields", "psbt", "it has not the inputs of that spend")
+    for index, one in enumerate(document.inputs):
+        if max(len(one.musig2_pub_nonces), len(one.musig2_partial_sigs)) > MAX_MUSIG2_FIELDS:
+            raise PsbtRefused("musig2-fields", f"input {index}", "it carries far too many MuSig2 fields")
+    given = [way for way in ways if _is_given(document, wallet, spend, way)]
+    if len(given) > MAX_WAYS:
+        raise PsbtRefused(
+            "musig2-fields", "psbt", f"it carries MuSig2 rounds of more than {MAX_WAYS} quorums"
+        )
+    return tuple(_read_way(document, wallet, spend, *way) if way in given else () for way in ways)
+
+
+def _is_given(document: Psbt, wallet: PublicWallet, spend: Spend, way: Way) -> bool:
+    """Whether anything of an aggregate stands in the PSBT: looked for where all of it must be, in the first input."""
+    key, leaf = way
+    one, suffix = document.inputs[0], _suffix(wallet, spend.inputs[0], key, leaf)
+    filed = {*one.musig2_pub_nonces, *one.musig2_partial_sigs}
+    listed = key.key.public_key in one.musig2_participant_pub_keys
+    return listed or any(participant + suffix in filed for participant in _participants(key))
+
+
+def _suffix(wallet: PublicWallet, coin: SpendInput, key: WalletKey, leaf: Leaf | None) -> bytes:
+    """What follows the participant in the keys under which its nonces and partial signatures are filed."""
+    path = _path(coin)
+    return signing_key(key, path, wallet, leaf) + (b"" if leaf is None else wallet.leaf_at(path, leaf).hash)
+
+
+def _read_way(
+    document: Psbt, wallet: PublicWallet, spend: Spend, key: WalletKey, leaf: Leaf | None
+) -> tuple[Contribution, ...]:
     nonces: dict[bytes, list[bytes]] = {}
     psigs: dict[bytes, list[bytes]] = {}
     for index, (one, coin) in enumerate(zip(document.inputs, spend.inputs, strict=True)):
-        where = f"input {index}"
-        if max(len(one.musig2_pub_nonces), len(one.musig2_partial_sigs)) > MAX_MUSIG2_FIELDS:
-            raise PsbtRefused("musig2-fields", where, "it carries far too many MuSig2 fields")
         listed = one.musig2_participant_pub_keys.get(key.key.public_key)
         if listed is not None and list(listed) != _participants(key):
-            raise PsbtRefused("musig2-fields", where, "its list of participants is not the wallet's")
-        path = _path(coin)
-        suffix = signing_key(key, path, wallet, leaf)
-        if leaf is not None:
-            suffix += wallet.leaf_at(path, leaf).hash
+            raise PsbtRefused(
+                "musig2-fields", f"input {index}", "its list of participants is not the wallet's"
+            )
+        suffix = _suffix(wallet, coin, key, leaf)
         for participant in _participants(key):
             nonce = one.musig2_pub_nonces.get(participant + suffix)
             psig = one.musig2_partial_sigs.get(participant + suffix)
@@ -186,10 +231,7 @@ def write_contributions(
     """
     document = _parse(psbt)
     for index, (one, coin) in enumerate(zip(document.inputs, spend.inputs, strict=True)):
-        path = _path(coin)
-        suffix = signing_key(key, path, wallet, leaf)
-        if leaf is not None:
-            suffix += wallet.leaf_at(path, leaf).hash
+        suffix = _suffix(wallet, coin, key, leaf)
         for contribution in contributions:
             if contribution.pubnonces:
                 one.musig2_pub_nonces[contribution.public_key + suffix] = contribution.pubnonces[index]

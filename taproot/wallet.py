@@ -5,7 +5,7 @@ participant's; children are unhardened. Each output is `tr(KEY/<0;1>/*)`, with a
 wallet's registered leaves. Everything here follows from public data, so a watching wallet derives the same.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +33,7 @@ this bound, memory and the time of a start would grow by a thousand addresses wi
 
 _HARDENED = 1 << 31
 _MOST_KEPT = 20_000
+_MOST_LEAVES_KEPT = 8_192
 
 
 def tap_tweak(internal_key: Point, merkle_root: bytes = b"") -> Tweak:
@@ -85,6 +86,7 @@ class _Derived:
         self._searched: list[deque[bytes]] = [deque() for _ in BRANCHES]
         self._next = [0 for _ in BRANCHES]
         self._children: dict[WalletPath, Child] = {}
+        self._trees: OrderedDict[WalletPath, dict[str, TapLeaf]] = OrderedDict()
 
     def tweaked(self, tweaks: tuple[Tweak, ...]) -> TweakContext:
         """The wallet key under these tweaks; what the first, a branch's, does to it is known already."""
@@ -101,7 +103,7 @@ class _Derived:
 
     def _derive(self, path: WalletPath) -> Child:
         child_point, tweaks = self._key.child(path)
-        tree = self.tree(path)
+        tree = self._tree(self._leaf_children(path))
         root = b"" if tree is None else tree.root
         taproot = tap_tweak(child_point, root)
         # From the child, not from the wallet key over all tweaks: `signing_tasks` goes that way and compares.
@@ -109,12 +111,33 @@ class _Derived:
         parity = 0 if output.has_even_y() else 1
         return Child(path, child_point.xonly(), output.xonly(), (*tweaks, taproot), root, parity)
 
-    def tree(self, path: WalletPath) -> ScriptTree | None:
-        """The tree of the leaves at one address; None without leaves. It is made anew each time."""
-        quorum, recovery = self._leaves
-        if not quorum and not recovery:
-            return None
-        return ScriptTree([leaf.at(path).hash for leaf in quorum], [leaf.at(path).hash for leaf in recovery])
+    def _leaf_children(self, path: WalletPath) -> list[LeafChild]:
+        return [leaf.at(path) for leaves in self._leaves for leaf in leaves]
+
+    def _tree(self, made: list[LeafChild]) -> ScriptTree | None:
+        """The tree of the leaves at one address; None without leaves."""
+        quorum, hashes = len(self._leaves[0]), [one.hash for one in made]
+        return ScriptTree(hashes[:quorum], hashes[quorum:]) if made else None
+
+    def leaves(self, path: WalletPath) -> dict[str, TapLeaf]:
+        """All leaves at one address with their control blocks, by name; those of the newest addresses are kept."""
+        known = self._trees.get(path)
+        if known is None:
+            while len(self._trees) * len(self.keys) > _MOST_LEAVES_KEPT:
+                self._trees.popitem(last=False)
+            known = self._trees[path] = self._tap_leaves(path)
+        return known
+
+    def _tap_leaves(self, path: WalletPath) -> dict[str, TapLeaf]:
+        child, made = self.child(path), self._leaf_children(path)
+        tree, found = self._tree(made), {}
+        head = bytes([LEAF_VERSION | child.parity]) + child.internal_key
+        for one in made:
+            assert tree is not None  # there is a leaf
+            keys = tuple(point.xonly() for point in one.points)
+            control = head + tree.path(one.hash)
+            found[one.leaf.name] = TapLeaf(one.hash, one.script, control, keys, one.leaf.needed)
+        return found
 
     def find(self, script: bytes, spans: tuple[range, ...]) -> WalletPath | None:
         """The path of a script within the given span of each branch; spans only ever move ahead."""
@@ -242,18 +265,11 @@ class PublicWallet:
         """A registered leaf at one address, with its control block. Raises ValueError for a leaf of another wallet."""
         if leaf not in self.leaves:
             raise ValueError("the wallet has no such leaf")
-        return self._tap_leaf(path, leaf.at(path))
+        return self._derived.leaves(path)[leaf.name]
 
     def leaves_at(self, path: WalletPath) -> tuple[TapLeaf, ...]:
         """All leaves at one address, in order."""
-        return tuple(self._tap_leaf(path, leaf.at(path)) for leaf in self.leaves)
-
-    def _tap_leaf(self, path: WalletPath, made: LeafChild) -> TapLeaf:
-        child, tree = self.child(path), self._derived.tree(path)
-        assert tree is not None  # there is a leaf
-        control = bytes([LEAF_VERSION | child.parity]) + child.internal_key + tree.path(made.hash)
-        keys = tuple(point.xonly() for point in made.points)
-        return TapLeaf(made.hash, made.script, control, keys, made.leaf.needed)
+        return tuple(self._derived.leaves(path).values())
 
     def child(self, path: WalletPath) -> Child:
         """Everything about one address. Raises ValueError for a path the wallet does not have."""

@@ -51,8 +51,8 @@ def quorums(t: int, n: int) -> list[tuple[int, ...]]:
 
 
 def sized(t: int, n: int, scheme: str) -> tuple[int, int]:
-    """Seven of ten has 120 quorums, more than a tree may have: there it is five of eight."""
-    return (t, n) if scheme == "frost" or n <= 5 else (5, 8)
+    """Seven of ten has 120 quorums, more than a tree may have: there it is three of seven."""
+    return (t, n) if scheme == "frost" or n <= 5 else (3, 7)
 
 
 @pytest.mark.parametrize(("t", "n"), [(2, 3), (3, 5), (7, 10)])

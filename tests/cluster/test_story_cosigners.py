@@ -96,6 +96,22 @@ def test_half_of_its_nonces_are_none(core: Outsiderly) -> None:
         assert refused.value.code in {"cosigner-nonces", "musig2-fields"}
 
 
+def test_one_psbt_offers_a_few_quorums_and_the_best_that_can_signs(core: Outsiderly) -> None:
+    """Nonces for several quorums of a tree; for more than eight it is refused, whoever made it."""
+    world, wallet = shared(core, 3, 5)
+    psbt, quorums = payment(wallet), [q for q in wallet.routes[""].quorums or () if 5 in q]
+    for quorum in quorums[1:9]:
+        psbt = core.commit(wallet, psbt, sorted(quorum))
+    world.stop("node0")
+    view = world.request(wallet, psbt)
+    assert sorted(map(sorted, view.subject.offers.signers)) == sorted(map(sorted, quorums[1:9]))
+    assert world.run(lambda: view.final is not None)  # by nodes alone: those come first
+    more = core.commit(wallet, psbt, sorted(quorums[9]))
+    with pytest.raises(BadRequest) as refused:
+        world.request(wallet, more)
+    assert refused.value.code == "musig2-fields"
+
+
 def test_a_signature_that_is_wrong_is_the_outsiders(core: Outsiderly) -> None:
     world, wallet = shared(core)
     view = asked(world, wallet, core)

@@ -21,7 +21,7 @@ from taproot import (
     check_own_descriptor,
     wallet_policy,
 )
-from taproot.leaves import leaf_hash
+from taproot.leaves import LeafChild, leaf_hash
 from taproot.locks import check_lock_time
 from taproot.tree import MAX_DEPTH, ScriptTree, branch_hash
 from taproot.wallet import tap_tweak
@@ -65,6 +65,29 @@ def test_any_wallet_expands_as_the_library_does(seed: int, quorum: int, recovery
     policy = wallet_policy(wallet, "any")
     assert len(policy.keys) == len(set(policy.keys))
     assert policy.template.count("@") >= len(policy.keys)
+
+
+def test_a_large_tree_is_derived_once_for_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spend of a hundred inputs asks for leaves thousands of times; that work must not be squared."""
+    wallet = PublicWallet(
+        Network.REGTEST, key("main"), tuple(Leaf(f"q{i}", (key(f"q{i}"),)) for i in range(64))
+    )
+    derived = list[WalletPath]()
+    real = Leaf.at
+
+    def counted(one: Leaf, path: WalletPath) -> LeafChild:
+        derived.append(path)
+        return real(one, path)
+
+    monkeypatch.setattr(Leaf, "at", counted)
+    for _ in range(3):
+        for index in range(100):
+            path = WalletPath(0, index)
+            assert wallet.leaf_at(path, wallet.leaves[index % 64]) in wallet.leaves_at(path)
+    assert len(derived) <= 64 * 100 * 2  # once for the output key, once for the proofs
+    for index in range(100, 1_000):
+        wallet.leaves_at(WalletPath(0, index))
+    assert len(wallet._derived._trees) <= 8_192 // 64 + 1
 
 
 def proven(control_block: bytes, script: bytes) -> bytes:
