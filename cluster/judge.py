@@ -237,6 +237,7 @@ class PolicyJudge:
             next_index=(wallet.next_receive, wallet.next_change),
             roles=tuple(self._role(member.identity) for member in charter.members),
             me=self._role(self._me),
+            leaves=tuple((name, route.approvals) for name, route in wallet.routes.items() if name),
         )
 
     def _way(self, wallet: Wallet, route: Route) -> WayFacts:

@@ -14,7 +14,7 @@ from policy.bookings import WALLET, Booking, Scope, Usage
 from policy.clock import ClockReading
 from policy.facts import WalletFacts
 from policy.profile import Profile
-from policy.velocity import evil_nodes, node_part
+from policy.velocity import evil_nodes, fewest_signers, node_part
 from policy.windows import Calendar, Lifetime, Per, Rolling, Velocity
 from policy.wording import remaining, sats
 from taproot import OutPoint
@@ -233,4 +233,4 @@ def _back(
 
 def assumed(profile: Profile, wallet: WalletFacts) -> str:
     """From what a node's part follows, in words."""
-    return f"{wallet.t}-of-{wallet.n}, {evil_nodes(profile, wallet)} assumed evil"
+    return f"{fewest_signers(profile, wallet)}-of-{wallet.n}, {evil_nodes(profile, wallet)} assumed evil"

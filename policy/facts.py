@@ -20,7 +20,8 @@ class WalletFacts:
     `known` says that its keygen is complete. `next_index` holds the first unused index of branch 0 and of branch 1,
     and `gap_limit` how far beyond it an output still counts as found by every wallet that watches. `roles` are the
     roles of all n members, and `me` is this node's. `t` is how many nodes sign at least by the ordinary way. `way`
-    is the way of the spend in question; None means the ordinary one of a wallet that any t nodes can spend.
+    is the way of the spend in question; None means the ordinary one of a wallet that any t nodes can spend. `leaves`
+    says of each recovery leaf how many nodes sign by it at least.
     """
 
     known: bool
@@ -33,6 +34,7 @@ class WalletFacts:
     roles: tuple[str, ...] = ()
     me: str = ""
     way: WayFacts | None = None
+    leaves: tuple[tuple[str, int], ...] = ()
 
     @property
     def approvals(self) -> int:

@@ -19,12 +19,19 @@ from policy.wording import place, remaining, sats, shown
 _BLOCK_AT_MOST_MS, _BLOCKS_AT_MOST_MS = 20 * 60_000, 2 * 3_600_000
 
 
+def fewest_signers(profile: Profile, wallet: WalletFacts) -> int:
+    """How many nodes sign at least, by whichever way this profile lets the wallet be spent (*t*)."""
+    allowed = profile.allowed_leaves
+    named = (max(1, count) for name, count in wallet.leaves if allowed is None or name in allowed)
+    return min([wallet.t, *named])
+
+
 def evil_nodes(profile: Profile, wallet: WalletFacts) -> int:
     """How many nodes are assumed evil (DESIGN 7, *f*): as written, else 1 of three or more; never more than t-1."""
     assumed = profile.evil_nodes
     if assumed is None:
         assumed = 1 if wallet.n >= 3 else 0
-    return max(0, min(assumed, wallet.t - 1))
+    return max(0, min(assumed, fewest_signers(profile, wallet) - 1))
 
 
 def node_part(limit: int, profile: Profile, wallet: WalletFacts) -> int:
@@ -32,10 +39,10 @@ def node_part(limit: int, profile: Profile, wallet: WalletFacts) -> int:
 
     Rotating quorums in which f nodes are evil can spend (n-f)/(t-f) times what one honest node lets pass.
     """
-    f = evil_nodes(profile, wallet)
-    if not 1 <= wallet.t <= wallet.n:
+    t, f = fewest_signers(profile, wallet), evil_nodes(profile, wallet)
+    if not 1 <= t <= wallet.n:
         raise ValueError("a wallet needs 1 <= t <= n")
-    return limit * (wallet.t - f) // (wallet.n - f)
+    return limit * (t - f) // (wallet.n - f)
 
 
 # What a window can limit.
@@ -119,9 +126,10 @@ def _findings(measure: _Measure, rule: Velocity, profile: Profile, facts: Facts)
     for scope, whose in _scopes(rule, facts):
         said = look.over(scope, whose, part)
         if said is not None:
+            t, f = fewest_signers(profile, facts.wallet), evil_nodes(profile, facts.wallet)
             share = (
                 f"this node's part is {measure.show(part)} of the wallet's {measure.show(limit)} per {rule.window} "
-                f"({facts.wallet.t}-of-{facts.wallet.n}, {evil_nodes(profile, facts.wallet)} assumed evil)"
+                f"({t}-of-{facts.wallet.n}, {f} assumed evil)"
             )
             yield Finding(rule.line, f"{said[0]}; {share}{said[1]}")
 

@@ -194,8 +194,8 @@ def test_a_freeze_stops_leaves_too() -> None:
 
 
 def test_every_leaf_draws_on_the_same_budget() -> None:
-    """40,000 to a stranger twice: by the key path, then by a leaf; a limit of 50,000 a day holds for both together."""
-    text = NO_LEAF.replace("velocity: unlimited", "velocity: [{window: 24h, sum: 50_000sat}]")
+    """40,000 to a stranger twice: by the key path, then by a leaf; this node's part of 50,000 a day holds for both."""
+    text = NO_LEAF.replace("velocity: unlimited", "velocity: [{window: 24h, sum: 150_000sat}]")
     text = text.replace("limits:", "leaves: [solo, some]\nlimits:", 1)
     for first, then in (("", "some"), ("some", "")):
         world, wallet = leafy(PolicedWorld(text, 3, 3))

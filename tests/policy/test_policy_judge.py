@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from itertools import permutations
 from typing import Any
@@ -176,6 +177,18 @@ def test_part_of_the_wallets_limit(n: int, t: int, written: int | None, f: int, 
     made = replace(profile(), evil_nodes=written)
     assert evil_nodes(made, wallet(n=n, t=t)) == f
     assert node_part(100, made, wallet(n=n, t=t)) == part
+
+
+@pytest.mark.parametrize(
+    ("named", "f", "part"),
+    [("", 1, 50), ("leaves: [pair]\n", 1, 50), ("leaves: [solo]\n", 0, 33), ("leaves: [pair, solo]\n", 0, 33),
+     ("leaves: [heirs]\n", 0, 33), ("leaves: [other]\n", 1, 50)],
+)  # fmt: skip
+def test_a_leaf_that_needs_fewer_nodes_makes_the_part_smaller(named: str, f: int, part: int) -> None:
+    """Only where this profile lets it be used: what one node signs alone is counted by one node alone."""
+    made = profile(re.sub(r"leaves: .*\n", named, PROFILE))
+    leafy = replace(wallet(n=3, t=2), leaves=(("solo", 1), ("pair", 2), ("heirs", 0)))
+    assert (evil_nodes(made, leafy), node_part(100, made, leafy)) == (f, part)
 
 
 def test_a_payment_above_the_part_says_that_waiting_is_no_use() -> None:
