@@ -72,7 +72,7 @@ def fee_words(spend: Spend) -> str:
 
 
 def describe(spend: Spend) -> tuple[str, ...]:
-    """What a spend does, a line each: every payment, what comes back, the fee, and what leaves in all."""
+    """What a spend does, a line each: payments, what comes back, the fee, what leaves in all, and by which leaf."""
     lines = [f"pay {sats(output.amount_sats)} to {place(output)}" for output in spend.outputs_to_others]
     if not lines:
         lines = ["pay nobody: all outputs are this wallet's own"]
@@ -81,4 +81,9 @@ def describe(spend: Spend) -> tuple[str, ...]:
     lines.append(
         f"leaves the wallet in all: {sats(spend.sent_sats + spend.fee_sats)} ({spend.network.value})"
     )
+    if spend.leaf is not None:
+        signers = (
+            f"{spend.leaf.needed} of its {spend.leaf.keys} keys" if spend.leaf.keys > 1 else "its one key"
+        )
+        lines.append(f"by the recovery leaf {spend.leaf.name} (signed by {signers}), not the ordinary way")
     return tuple(lines)

@@ -185,6 +185,27 @@ def test_a_policy_names_the_leaf_and_its_tier(when: str, signs: bool) -> None:
     assert (view.final is not None) is signs
 
 
+def test_the_owner_is_told_by_which_leaf() -> None:
+    text = NO_LEAF.replace("then: approve}", "then: ask}").replace(
+        "limits:", "leaves: [solo, some]\nlimits:", 1
+    )
+    world, wallet = leafy(PolicedWorld(text))
+    told = dict[str, list[str]]()
+    for leaf, sequence, locktime in (("solo", DAYS_30, 0), ("some", 0xFFFFFFFD, 1_000), ("", 0xFFFFFFFD, 0)):
+        psbt = timed(wallet, sequence=sequence, locktime=locktime, label=f"by-{leaf}")
+        view = world.request(wallet, psbt, leaf=leaf)
+        world.run(ms=300)
+        [question] = [
+            one for one in world.node("node1").questions(world.now) if one.subject == view.subject.request_id
+        ]
+        told[leaf] = [line for line in question.lines if "leaf" in line]
+    assert told == {
+        "solo": ["by the recovery leaf solo (signed by its one key), not the ordinary way"],
+        "some": ["by the recovery leaf some (signed by 2 of its 3 keys), not the ordinary way"],
+        "": [],
+    }
+
+
 def test_a_freeze_stops_leaves_too() -> None:
     text = NO_LEAF.replace("limits:", "leaves: [solo]\nlimits:", 1)
     world, wallet = leafy(PolicedWorld(text))

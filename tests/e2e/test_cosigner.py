@@ -112,6 +112,10 @@ def test_a_cosigner_signs_by_files_alone(
     assert [one["nonces"] for one in shown["inputs"]] == [1, 1]  # type: ignore[attr-defined]
     half = cluster.run(CLIENT, "sign", str(back), "--timeout", "60s", passphrase=True).need()
     assert (half["state"], half["waits_for"]) == ("cosigning", ["core"])
+    twice = ("sign", str(back), "--timeout", "60s", "--out", str(file.with_name(f"{file.stem}.twice.psbt")))
+    again = cluster.run(CLIENT, *twice, passphrase=True).need()
+    assert (again["request_id"], again["state"]) == (half["request_id"], "cosigning")
+    assert Path(str(again["psbt"])).read_bytes() == Path(str(half["psbt"])).read_bytes()
     signed = file.with_name(f"{file.stem}.cosigned.psbt")
     cosigner.does(act, Path(str(half["psbt"])), signed)
     words = ("psbt", "import", str(signed), "--out", str(file.with_name(f"{file.stem}.final.psbt")))
