@@ -7,7 +7,7 @@ Step, whose records are on disk before any of its letters leaves.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cluster.clocks import ClockDesk
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
@@ -27,6 +27,17 @@ from cluster.messages import KINDS, PROTOCOL_VERSION, Hello, Kind, WalletState
 from cluster.node_keygen import KeygenDesk
 from cluster.node_policies import PolicyDesk
 from cluster.node_signing import SigningDesk
+from cluster.owner_says import (
+    ClockConfirmed,
+    CopyShown,
+    Freeze,
+    GrantEnded,
+    GrantGiven,
+    NothingToAnswer,
+    OwnerSays,
+    PolicyProposed,
+    Thaw,
+)
 from cluster.plans import Plan
 from cluster.profiles import Texts
 from cluster.records import NO_WALLET, Head, Record
@@ -45,82 +56,6 @@ MAX_CLOCK_JUMP_MS = 5_000
 """A larger jump of the wall clock against the monotonic one drops every nonce in memory."""
 
 _KEYGEN_KINDS = range(Kind.KEYGEN_REQUEST, Kind.KEYGEN_FINAL + 1)
-
-
-class NothingToAnswer(ValueError):
-    """The owner answered something that does not wait for an answer; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The owner's yes or no to a request or a proposed wallet, by its full 32-byte id.
-
-    `number` is what the asking device shows, where the owner was asked for it.
-    """
-
-    subject: bytes
-    yes: bool
-    number: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CopyShown:
-    """The owner shows a copy of a wallet's recovery data."""
-
-    wallet_id: bytes
-    recovery_data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyProposed:
-    """The owner proposes a profile, for one wallet or (32 zero bytes) for all that have none of their own.
-
-    `base` is the text of the profile that it extends. What only tightens holds at once; a looser one waits.
-    """
-
-    text: str
-    wallet_id: bytes = NO_WALLET
-    base: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ClockConfirmed:
-    """The owner looked at the wall clock and says that it is right."""
-
-
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """The owner freezes a wallet at this node: it refuses every spend of it until it is thawed."""
-
-    wallet_id: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Thaw:
-    """The owner lets a frozen wallet spend again at this node."""
-
-    wallet_id: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class GrantGiven:
-    """The owner grants something: the exact bytes of it, and the signature of the node's identity key."""
-
-    grant: bytes
-    signature: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class GrantEnded:
-    """The owner ends a grant, at once."""
-
-    grant_id: bytes
-
-
-OwnerSays = (
-    Answer | CopyShown | PolicyProposed | ClockConfirmed | Freeze | Thaw | GrantGiven | GrantEnded | Drafting
-)
-"""Everything an owner can say to a node."""
 
 
 class Node:

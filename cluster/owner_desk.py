@@ -20,19 +20,7 @@ from cluster.effects import Now, Question, Step
 from cluster.errors import AuthenticationError, StateError, UsageError
 from cluster.judging import Judge
 from cluster.messages import Decision
-from cluster.node import (
-    Answer,
-    ClockConfirmed,
-    CopyShown,
-    Freeze,
-    GrantEnded,
-    GrantGiven,
-    Node,
-    NothingToAnswer,
-    OwnerSays,
-    PolicyProposed,
-    Thaw,
-)
+from cluster.node import Node
 from cluster.owner_grants import grants_facts
 from cluster.owner_policies import (
     changes_shown,
@@ -42,6 +30,18 @@ from cluster.owner_policies import (
     policy_shown,
     wallet_named,
     weighed,
+)
+from cluster.owner_says import (
+    Answer,
+    ClockConfirmed,
+    CopyShown,
+    Freeze,
+    GrantEnded,
+    GrantGiven,
+    NothingToAnswer,
+    OwnerSays,
+    PolicyProposed,
+    Thaw,
 )
 from cluster.owner_tools import tool
 from cluster.plans import Plan

@@ -16,7 +16,7 @@ from cluster.codec import open_inner
 from cluster.grants import GrantBody, sign_grant
 from cluster.journal import RecoveredKept, note
 from cluster.messages import Kind, Nonces, OrderEntry, Request, SignedLetter, Verdict
-from cluster.node import ClockConfirmed, Freeze, GrantGiven
+from cluster.owner_says import ClockConfirmed, Freeze, GrantGiven
 from cluster.subjects import Subject
 from taproot import Payment, WalletPath
 

@@ -12,7 +12,7 @@ from cluster.effects import Now
 from cluster.journal import ComplaintKept, read
 from cluster.messages import NO_ID, Kind, PolicyConsent, PolicyRelay, SignedLetter
 from cluster.messages import Body as LetterBody
-from cluster.node import Answer, ClockConfirmed
+from cluster.owner_says import Answer, ClockConfirmed
 from cluster.record_body import Body
 from cluster.records import NO_WALLET
 

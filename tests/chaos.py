@@ -15,7 +15,7 @@ from world import Crash, ScriptedJudge, World
 from cluster.client import SigningView
 from cluster.effects import Now
 from cluster.messages import Decision, Kind, NonceRequest, Order, OrderEntry, Propose, SignedLetter
-from cluster.node import Answer, NothingToAnswer
+from cluster.owner_says import Answer, NothingToAnswer
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
 

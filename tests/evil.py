@@ -24,7 +24,7 @@ from cluster.messages import (
     Propose,
     SignedLetter,
 )
-from cluster.node import Answer
+from cluster.owner_says import Answer
 from cluster.roster import digest
 
 UNASKED = {Kind.HELLO, Kind.CLOCK_ASK}

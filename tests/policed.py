@@ -10,7 +10,7 @@ from cluster.effects import Step
 from cluster.journal import PolicyKept, note
 from cluster.judge import PolicyJudge
 from cluster.judging import Judge
-from cluster.node import PolicyProposed
+from cluster.owner_says import PolicyProposed
 from cluster.profiles import Texts
 from cluster.records import NO_WALLET
 from cluster.settings import profile_of_texts

@@ -20,7 +20,7 @@ from cluster.messages import (
     SignedLetter,
     Verdict,
 )
-from cluster.node import GrantEnded, GrantGiven
+from cluster.owner_says import GrantEnded, GrantGiven
 from cluster.schemes import Wallet
 from cluster.subjects import Subject, describe
 from curve import tagged_hash

@@ -36,7 +36,7 @@ from cluster.messages import (
     SignedLetter,
     Verdict,
 )
-from cluster.node import Answer, ClockConfirmed
+from cluster.owner_says import Answer, ClockConfirmed
 from cluster.records import NO_WALLET
 from cluster.roster import ClientEntry, Roster
 from cluster.schemes import Wallet

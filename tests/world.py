@@ -28,7 +28,8 @@ from cluster.journal import ClockKept, RecoveredKept, SignedKept
 from cluster.judging import Judge, Judgement, Words
 from cluster.keys import Secrets
 from cluster.messages import Decision, SignedLetter
-from cluster.node import Answer, CopyShown, Node, OwnerSays
+from cluster.node import Node
+from cluster.owner_says import Answer, CopyShown, OwnerSays
 from cluster.people import Person
 from cluster.profiles import Profiles
 from cluster.record_body import Body

@@ -9,7 +9,7 @@ from world import World
 from cluster.codec import encode, open_letter
 from cluster.journal import KeygenSecond, read
 from cluster.messages import KeygenCertificate, Kind
-from cluster.node import Answer
+from cluster.owner_says import Answer
 from cluster.roster import digest
 
 

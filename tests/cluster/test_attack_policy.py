@@ -18,7 +18,7 @@ from cluster.messages import (
     PartialSignatures,
     Verdict,
 )
-from cluster.node import Answer, ClockConfirmed, PolicyProposed
+from cluster.owner_says import Answer, ClockConfirmed, PolicyProposed
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
 from taproot import Coin, OutPoint, WalletPath, build_psbt

@@ -19,8 +19,8 @@ from cluster.change_records import ChangeEnded, ChangeHeard, ChangeProposed, Con
 from cluster.changes import MAX_A_DAY
 from cluster.journal import PolicyKept, note
 from cluster.messages import PolicyChange
-from cluster.node import Answer, NothingToAnswer
 from cluster.owner_policies import changes_shown
+from cluster.owner_says import Answer, NothingToAnswer
 from cluster.records import NO_WALLET
 from policy.diff import Direction
 

@@ -17,7 +17,7 @@ from cluster.changes_heard import MAX_HEARD
 from cluster.effects import Step
 from cluster.journal import PolicyKept, read
 from cluster.messages import Decision, Kind, PolicyChange, PolicyEnded, PolicyRelay, SignedLetter
-from cluster.node import Answer, NothingToAnswer
+from cluster.owner_says import Answer, NothingToAnswer
 from cluster.schemes import Wallet
 from policy.book import Book
 

@@ -15,8 +15,8 @@ from cluster.errors import AuthenticationError, StateError, UsageError
 from cluster.grants import MAX_LIVE, GrantBody, Grants, sign_grant
 from cluster.journal import GrantKept, GrantRevoked, RecoveredKept, note, read
 from cluster.messages import Decision, Kind
-from cluster.node import ClockConfirmed, GrantGiven, NothingToAnswer
 from cluster.owner_desk import NodeDesk, proof_of
+from cluster.owner_says import ClockConfirmed, GrantGiven, NothingToAnswer
 
 OTHER = b"\x00\x14" + b"\x42" * 20
 NODES = ("node0", "node1", "node2")

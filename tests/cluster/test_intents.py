@@ -14,7 +14,7 @@ from cluster.codec import BadLetter, Mouth, open_inner, seal_letter
 from cluster.effects import Now
 from cluster.intents import read_intent, sign_intent
 from cluster.messages import Decision, Kind, Request, SignedLetter
-from cluster.node import ClockConfirmed
+from cluster.owner_says import ClockConfirmed
 from cluster.subjects import BadRequest, describe, understand
 from taproot import Payment
 

@@ -17,7 +17,7 @@ from cluster.client import SigningView
 from cluster.codec import Mouth
 from cluster.journal import ClosedKept, FinalKept, JudgedKept, RequestKept, SignedKept, note, read
 from cluster.messages import Decision, Kind, Request
-from cluster.node import Answer, NothingToAnswer
+from cluster.owner_says import Answer, NothingToAnswer
 from cluster.record_body import Body
 from cluster.schemes import Wallet
 from cluster.subjects import Subject

@@ -17,7 +17,7 @@ from spends import STRANGER
 from cluster.client import REQUEST_LIFE_MS
 from cluster.codec import Mouth
 from cluster.messages import Decision, Kind, Request, Verdict
-from cluster.node import Answer
+from cluster.owner_says import Answer
 from cluster.profiles import Texts
 from cluster.records import NO_WALLET
 from cluster.subjects import Subject, describe

@@ -15,7 +15,8 @@ from world import World
 from cluster.codec import encode, open_letter
 from cluster.journal import ComplaintKept, KeygenSecond, WalletKept, read
 from cluster.messages import Kind
-from cluster.node import Answer, CopyShown, Node
+from cluster.node import Node
+from cluster.owner_says import Answer, CopyShown
 from cluster.roster import digest
 
 FIELDS = {

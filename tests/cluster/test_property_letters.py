@@ -33,7 +33,7 @@ from cluster.messages import (
     Propose,
     SignedLetter,
 )
-from cluster.node import Answer
+from cluster.owner_says import Answer
 from cluster.roster import digest
 
 SLOW_S = 2.0

@@ -7,7 +7,7 @@ from thief import ASKS, BUDGET, FRIEND, Thief
 
 from cluster.effects import Now
 from cluster.messages import Decision, Gone, PartialSignatures
-from cluster.node import Answer, ClockConfirmed
+from cluster.owner_says import Answer, ClockConfirmed
 from taproot import Payment
 
 MINUTE_MS = 60_000

@@ -12,7 +12,7 @@ from cluster.journal import ShadowEnded, ShadowKept, ShadowSaid, read
 from cluster.judge import PolicyJudge
 from cluster.judging import NOTHING_SAID
 from cluster.messages import Decision
-from cluster.node import Answer, NothingToAnswer
+from cluster.owner_says import Answer, NothingToAnswer
 from cluster.profiles import Profiles
 from cluster.records import NO_WALLET
 from cluster.schemes import Wallet

@@ -16,7 +16,8 @@ from cluster.client import KeygenView, SigningView
 from cluster.codec import encode
 from cluster.journal import SignedKept, read
 from cluster.messages import Kind
-from cluster.node import Answer, CopyShown, Node
+from cluster.node import Node
+from cluster.owner_says import Answer, CopyShown
 from cluster.roster import digest
 from cluster.schemes import Wallet
 

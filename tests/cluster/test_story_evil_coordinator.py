@@ -30,7 +30,8 @@ from cluster.messages import (
     SignedLetter,
     Verdict,
 )
-from cluster.node import Answer, CopyShown, Node
+from cluster.node import Node
+from cluster.owner_says import Answer, CopyShown
 from cluster.roster import digest
 from cluster.schemes import Wallet
 from cluster.subjects import Subject

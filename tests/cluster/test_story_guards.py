@@ -14,7 +14,7 @@ from world import TestIdentity, World
 from cluster.client import KeygenView
 from cluster.codec import Mouth, encode, open_letter, seal_letter
 from cluster.messages import KeygenMessage, Kind, NodeStatus, Status, StatusQuery
-from cluster.node import Answer
+from cluster.owner_says import Answer
 from cluster.roster import ClientEntry, Roster, digest
 from cluster.scheme import KeygenTrouble
 from cluster.subjects import BadRequest, Subject

@@ -12,7 +12,7 @@ from world import ScriptedJudge, World
 from cluster.client import SigningView
 from cluster.journal import FinalKept, read
 from cluster.messages import Decision, Kind
-from cluster.node import Answer, CopyShown, NothingToAnswer
+from cluster.owner_says import Answer, CopyShown, NothingToAnswer
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
 

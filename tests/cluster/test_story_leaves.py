@@ -12,7 +12,7 @@ from cluster.charter import LeafPlan
 from cluster.client import SigningView
 from cluster.codec import encode
 from cluster.messages import Decision, Kind, Order, Verdict
-from cluster.node import Answer, CopyShown, Freeze
+from cluster.owner_says import Answer, CopyShown, Freeze
 from cluster.roster import digest
 from cluster.schemes import Wallet
 from cluster.subjects import BadRequest, Subject

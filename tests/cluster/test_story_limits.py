@@ -15,7 +15,7 @@ from cluster.cli.output import foreign
 from cluster.codec import Mouth, encode
 from cluster.journal import RequestKept
 from cluster.messages import Decision, Hello, Kind
-from cluster.node import Answer, NothingToAnswer
+from cluster.owner_says import Answer, NothingToAnswer
 from cluster.quorum import Candidate, choose
 from cluster.records import Record
 from cluster.roster import digest

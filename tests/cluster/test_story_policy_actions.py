@@ -11,7 +11,7 @@ from cluster.client import SigningView
 from cluster.effects import Now
 from cluster.journal import FrozenKept, NoticeKept, ThawedKept, WaitKept, read
 from cluster.messages import Decision, Kind, PartialSignatures, Verdict
-from cluster.node import Answer, ClockConfirmed, Freeze, NothingToAnswer, Thaw
+from cluster.owner_says import Answer, ClockConfirmed, Freeze, NothingToAnswer, Thaw
 from cluster.record_body import Body
 from cluster.schemes import Wallet
 from cluster.subjects import request_number
