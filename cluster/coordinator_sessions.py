@@ -164,12 +164,14 @@ class Sessions:
         session = next(known, None)
         if session is None or node not in session.members:
             raise BadLetter("session-unknown", "it answers an order that was not given: nobody is convicted")
+        if node in job.culprits or session.is_complete:
+            return  # a proof for each repetition would fill the disk
         if len(body.psigs) != job.subject.count:
             job.culprits[node] = "psig-count"
             self._convict(job, session, {node: letter.signed}, turn)
             return
         session.psigs[node] = (body.psigs, letter.signed)
-        if len(session.psigs) == len(session.members):
+        if session.is_complete:
             self._finish(job, session, turn)
 
     def _finish(self, job: Job, session: Session, turn: Turn) -> None:

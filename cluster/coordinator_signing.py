@@ -32,7 +32,7 @@ from cluster.messages import (
 from cluster.presence import Presence
 from cluster.roster import Roster
 from cluster.schemes import Wallet
-from cluster.subjects import BadRequest, understand
+from cluster.subjects import BadRequest, Subject, understand
 from cluster.turn import Turn
 
 MAX_RETRY_MS = 60_000
@@ -42,6 +42,15 @@ LOOK_EVERY_MS = 100
 """While letters come in, what only time brings is looked at this often, and not with every letter."""
 
 _ENTRY_BYTES = KINDS[Kind.VERDICT].cap + 1024  # a verdict, and what is in a Nonces letter beside the nonces
+_HEADER_BYTES = 1024
+
+
+def _is_too_large(subject: Subject) -> bool:
+    """Whether a letter that its signing takes would be over its cap: the order, or what goes to whoever signs last."""
+    members, outsiders = subject.wallet.charter.n, len(subject.route.outsiders)
+    order = members * (_ENTRY_BYTES + 68 * subject.count)
+    parts = (members + outsiders) * (32 + (68 + 34) * subject.count) if outsiders else 0
+    return order > KINDS[Kind.ORDER].cap or _HEADER_BYTES + parts > KINDS[Kind.PARTLY_SIGNED].cap
 
 
 class SigningDesk:
@@ -80,7 +89,7 @@ class SigningDesk:
         except BadRequest as bad:
             self._voice.reject(letter, bad.code, turn)
             return
-        if wallet.charter.n * (_ENTRY_BYTES + 68 * subject.count) > KINDS[Kind.ORDER].cap:
+        if _is_too_large(subject):
             self._voice.reject(letter, "request-inputs", turn)
             return
         job = Job(subject, letter.signed, header.expires_at_ms, turn.now.wall_ms)
@@ -192,7 +201,7 @@ class SigningDesk:
         charter = job.subject.wallet.charter
         refusing = (n for n, (verdict, _) in job.verdicts.items() if verdict.decision is Decision.REFUSE)
         gone = charter.participants(refusing)
-        if job.state == "open" and not job.subject.route.possible_without(gone):
+        if job.state == "open" and not job.subject.possible_without(gone):
             self._sessions.close(job, "refused", "refused", turn)
 
     def _nonces(self, job: Job, letter: Letter, body: Nonces, turn: Turn) -> None:

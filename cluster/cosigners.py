@@ -45,7 +45,8 @@ class Offers:
         return tuple(
             quorum
             for quorum in route.quorums
-            if len(quorum - route.nodes) == fewest or quorum - route.nodes <= self.signatures.keys()
+            if quorum & route.nodes
+            and (len(quorum - route.nodes) == fewest or quorum - route.nodes <= self.signatures.keys())
         )
 
     def of(self, quorum: frozenset[int], route: Route) -> tuple[Signer, ...]:

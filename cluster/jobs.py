@@ -42,6 +42,11 @@ class Session:
     psigs: dict[bytes, tuple[tuple[bytes, ...], SignedLetter]] = field(default_factory=dict)
     open: bool = True
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all its nodes have answered, so that it has ended in one way or another."""
+        return len(self.psigs) == len(self.members)
+
 
 @dataclass(slots=True)
 class Job:

@@ -21,15 +21,21 @@ from cluster.subjects import BadRequest, Subject, understand
 FAILED_WINDOW_MS = 3_600_000
 """How long failed requests count, and are kept whole: one hour."""
 
+HALFWAY = frozenset({"may-be-signed", "cosigning"})
+"""The states of what some have signed and others have not: it never expires, so it is kept whole until it ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one client may have: so many open, and so many and so many bytes that failed within the hour.
+    """What one client may have: so many open, so many and so many bytes signed by some and not by all, and so many and
+    so many bytes that failed within the hour.
 
-    Each is on the disk for good; with more, the client is answered Busy.
+    The first two are kept whole in memory, and each is on the disk for good; with more, the client is answered Busy.
     """
 
     open: int = 32
+    halfway: int = 256
+    halfway_bytes: int = 16 * 1024 * 1024
     failed: int = 256
     failed_bytes: int = 16 * 1024 * 1024
 
@@ -128,16 +134,19 @@ class Shelf(Generic[W, T]):
         """End what failed long enough ago; what is open again stays."""
         for request_id in self.due(wall_ms):
             item = self.whole.get(request_id)
-            if item is not None and item.state not in {"open", "may-be-signed"}:
+            if item is not None and item.state not in {"open", *HALFWAY}:
                 self.end(item)
 
     def crowded(self, client: bytes, wall_ms: int) -> bool:
-        """Whether a client has too much open, or too much that failed lately, to be listened to."""
+        """Whether a client has too much open or halfway, or too much that failed lately, to be listened to."""
         failures = [f for f in self._failures.get(client, []) if f.made_at_ms > wall_ms - FAILED_WINDOW_MS]
         self._failures[client] = failures
-        mine = sum(item.state == "open" and item.subject.client == client for item in self.whole.values())
+        mine = [item for item in self.whole.values() if item.subject.client == client]
+        halfway = [len(item.request.letter) for item in mine if item.state in HALFWAY]
         return (
-            mine >= self.quota.open
+            sum(item.state == "open" for item in mine) >= self.quota.open
+            or len(halfway) >= self.quota.halfway
+            or sum(halfway) >= self.quota.halfway_bytes
             or len(failures) >= self.quota.failed
             or sum(failure.size for failure in failures) >= self.quota.failed_bytes
         )

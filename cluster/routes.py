@@ -6,7 +6,7 @@ recovery leaf, by name. Participants are numbered as in the charter: nodes first
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cluster.charter import FROST_SCHEME, Charter, LeafPlan
@@ -68,13 +68,6 @@ class Route:
         if self.quorums is None:
             return participants <= self.nodes and len(participants) >= self.least
         return participants in self.quorums
-
-    def possible_without(self, refusing: Iterable[int]) -> bool:
-        """Whether a quorum is left when these do not sign."""
-        gone = frozenset(refusing)
-        if self.quorums is None:
-            return len(self.nodes - gone) >= self.least
-        return any(not quorum & gone for quorum in self.quorums)
 
     def leaf_for(self, participants: frozenset[int]) -> Leaf | None:
         """By which leaf these sign; None for the key path."""

@@ -104,6 +104,12 @@ class Subject:
         """Who may sign together now, the preferred first; None where any t or more may."""
         return self.offers.quorums(self.route)
 
+    def possible_without(self, refusing: frozenset[int]) -> bool:
+        """Whether a quorum that may sign now is left when these do not."""
+        if self.quorums is None:
+            return len(self.route.nodes - refusing) >= self.route.least
+        return any(not quorum & refusing for quorum in self.quorums)
+
     def outside(self, participants: frozenset[int]) -> tuple[Signer, ...]:
         """The signers of a quorum that are no nodes."""
         return self.offers.of(participants, self.route)
@@ -177,6 +183,8 @@ def joined(subject: Subject, parts: Iterable[SignerPart], added: Iterable[Signer
         raise BadRequest("cosign-parts", "those who signed make no quorum together")
     pubnonces = {part.participant: part.pubnonces for part in parts}
     signers = tuple(Signer(i, pubnonces.get(i, ())) for i in sorted(quorum))
+    if any(len(signer.pubnonces) != subject.nonce_count for signer in signers):
+        raise BadRequest("cosign-parts", "somebody signed who had no part in the round of nonces")
     signatures = subject.route.group.aggregate(signers, given | new, subject.tasks(quorum))
     return Signed(signatures, tuple(sorted(quorum)))
 
@@ -235,6 +243,8 @@ def describe(wallet: Wallet, body: Request, client: bytes) -> Subject:
     route = wallet.routes.get(body.leaf)
     if route is None:
         raise BadRequest("request-leaf", f"this wallet has no leaf {body.leaf}")
+    if not route.nodes:
+        raise BadRequest("request-leaf", f"no node has a part in leaf {body.leaf}: its own keys sign by file")
     with _refused():
         spend = _read(body.psbt, wallet, route)
     if len(spend.inputs) > MAX_INPUTS:

@@ -75,7 +75,7 @@ class Verdicts:
         lost = [node for node, seen in view.nodes.items() if seen.reach == "misbehaved" or _refuses(seen)]
         misbehaved = any(seen.reach == "misbehaved" for seen in view.nodes.values())
         gone = subject.wallet.charter.participants(lost)
-        return misbehaved and not subject.route.possible_without(gone)
+        return misbehaved and not subject.possible_without(gone)
 
     def facts(self) -> list[Facts]:
         """The same for `--json`."""
