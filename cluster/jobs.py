@@ -171,7 +171,13 @@ class Jobs(Shelf[Job, JobTrace]):
             raise LookupError("no such wallet exists")
         header = letter.header
         self.ended[header.request_id] = JobTrace(
-            header.request_id, wallet_id, header.sender, at_ms, header.expires_at_ms, letter
+            header.request_id,
+            wallet_id,
+            header.sender,
+            at_ms,
+            header.expires_at_ms,
+            letter,
+            next_indexes=self._wallets[wallet_id].next_indexes,
         )
 
     def settle(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from cluster.codec import Letter
@@ -42,7 +42,10 @@ class Quota:
 
 @dataclass(slots=True)
 class Trace:
-    """What is left of a request; its `letter` only while records are read and the rest may still be wanted."""
+    """What is left of a request; its `letter` only while records are read and the rest may still be wanted.
+
+    `next_indexes` are those of its wallet when it came: what counted as the wallet's own then does so for good.
+    """
 
     request_id: bytes
     wallet_id: bytes
@@ -52,6 +55,7 @@ class Trace:
     letter: Letter | None = None
     state: str = "open"
     codes: tuple[str, ...] = ()
+    next_indexes: tuple[int, int] = (0, 0)
 
 
 class Whole(Protocol):
@@ -164,7 +168,9 @@ class Shelf(Generic[W, T]):
 
     def read_again(self, trace: T, letter: Letter) -> Subject:
         """What a request that has not ended is about; ValueError, naming it, when it makes no sense any more."""
+        next_receive, next_change = trace.next_indexes
+        wallet = replace(self._wallets[trace.wallet_id], next_receive=next_receive, next_change=next_change)
         try:
-            return understand(self._wallets[trace.wallet_id], letter)
+            return understand(wallet, letter)
         except BadRequest as bad:
             raise ValueError(f"request {trace.request_id.hex()} makes no sense: {bad}") from bad

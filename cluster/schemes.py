@@ -80,6 +80,11 @@ class Wallet:
         """The charter's random id, 32 bytes."""
         return self.charter.wallet_id
 
+    @property
+    def next_indexes(self) -> tuple[int, int]:
+        """The next unused index of each branch."""
+        return self.next_receive, self.next_change
+
     def having_used(self, next_receive: int, next_change: int) -> Wallet:
         """The wallet with all addresses below these indexes counted as used."""
         if next_receive <= self.next_receive and next_change <= self.next_change:

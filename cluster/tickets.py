@@ -259,6 +259,7 @@ class Tickets(Shelf[Ticket, TicketTrace]):
             made_at_ms=at_ms,
             expires_at_ms=_good_until(letter, at_ms),
             letter=letter,
+            next_indexes=self._wallets[wallet_id].next_indexes,
         )
 
     def _restore_judgement(self, trace: TicketTrace, entry: JudgedKept) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from btclib_wallet.psbt import Psbt
 from evil import EvilCoordinator, signed_by
 from spends import payment
 from wire import Envelope
@@ -22,6 +23,7 @@ from cluster.roster import digest
 from cluster.schemes import SCHEMES
 from cluster.subjects import BadRequest, Subject
 from policy import Conditions, Seat
+from taproot import WalletPath
 
 MINUTE = 60_000
 DAY = 24 * 60 * MINUTE
@@ -32,6 +34,10 @@ def asks(subject: Subject, said: bool | None) -> Decision:
     if said is None:
         return Decision.ASK
     return Decision.APPROVE if said else Decision.REFUSE
+
+
+def asks_what_is_slow(subject: Subject, said: bool | None) -> Decision:
+    return asks(subject, said) if subject.note == "slow" else Decision.APPROVE
 
 
 def all_ask(name: str) -> ScriptedJudge:
@@ -115,6 +121,32 @@ def test_open_requests_of_one_client_are_bounded() -> None:
     world.run(ms=5_000)
     assert len(world.node("node0").signing.tickets.whole) == requests.Quota().open
     assert sum(view.state == "asking" for view in views) == requests.Quota().open
+
+
+@pytest.mark.parametrize("who", ["node0", "coord"])
+def test_what_was_the_wallets_own_when_it_was_asked_for_is_so_after_a_restart(
+    monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """The search for scripts that nothing claims moves ahead; what still waits is read as it was: else no start."""
+    monkeypatch.setattr("taproot.wallet.MOST_SEARCHED", 0)
+    world = World(judges=lambda name: ScriptedJudge(name, asks_what_is_slow))
+    wallet = world.make_wallet()
+    document = Psbt.parse(payment(wallet))
+    document.inputs[0].taproot_hd_key_paths = {}
+    view = world.request(wallet, document.serialize(), "slow")
+    assert world.run(lambda: view.state == "asking")
+    gap = wallet.public.gap_limit
+    for index in (gap - 1, 2 * gap - 1):
+        far = wallet.public.script(WalletPath(0, index))
+        used = world.coordinator.keygen.wallets[wallet.wallet_id]
+        world.request(used, payment(wallet, script=far, label=str(index)))
+        world.run(ms=5_000)
+    assert world.coordinator.keygen.wallets[wallet.wallet_id].next_receive == 2 * gap
+    world.run(ms=1_000)
+    world.restart(who)
+    for name in world.node_names:
+        world.answer(name, Answer(view.subject.request_id, True))
+    assert world.run(lambda: view.final is not None)
 
 
 def test_a_busy_node_and_an_absent_one_are_not_shouted_at() -> None:
