@@ -139,14 +139,21 @@ def check_charter(charter: Charter, roster: Roster) -> None:
 
 def outsider_keys(charter: Charter) -> tuple[ExtendedKey, ...]:
     """The extended keys of the outsiders; ValueError for one that cannot be read."""
-    return tuple(ExtendedKey.parse(out.key, Network(charter.network)) for out in charter.outsiders)
+    return tuple(_outsider_key(outsider, charter) for outsider in charter.outsiders)
+
+
+def _outsider_key(outsider: Outsider, charter: Charter) -> ExtendedKey:
+    try:
+        return ExtendedKey.parse(outsider.key, Network(charter.network))
+    except ValueError as error:
+        raise ValueError(f"the key of {outsider.name}: {error}") from None
 
 
 def _check_outsiders(charter: Charter, roster: Roster) -> None:
     try:
         keys = outsider_keys(charter)
     except ValueError as error:
-        raise RosterError(f"the key of an outsider: {error}") from None
+        raise RosterError(str(error)) from None
     names = [roster.name_of(member.identity) for member in charter.members]
     distinct("participant", (*names, *(outsider.name for outsider in charter.outsiders)))
     own = (member.signing_pubkey for member in charter.members)
@@ -160,12 +167,12 @@ def _check_outsiders(charter: Charter, roster: Roster) -> None:
 def _check_main_way(charter: Charter) -> None:
     count = len(charter.cosigners)
     if charter.scheme != MUSIG2_SCHEME:
-        if not 1 <= charter.t <= charter.n:
-            raise RosterError(f"threshold {charter.t} of {charter.n} members")
         if count > charter.n or charter.favourite:
             raise RosterError(
-                f"scheme {charter.scheme} has neither cosigning outsiders nor a favourite quorum"
+                f"scheme {charter.scheme} has neither cosigning outsiders nor a favourite quorum; musig2 has"
             )
+        if not 1 <= charter.t <= charter.n:
+            raise RosterError(f"threshold {charter.t} of {charter.n} members")
         return
     if not 2 <= charter.t <= count:
         raise RosterError(f"a MuSig2 wallet needs 2 to {count} signers of {count}, not {charter.t}")
