@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 from pathlib import Path
 
 import click
 import pytest
+from msgspec.structs import replace
+from outside import Outsiderly
 from shipped import CONFIGS, NAMES
+from world import World
 
+from cluster.charter import Charter, check_charter
+from cluster.charter_text import Shape, Template
+from cluster.charter_words import charter_lines
 from cluster.cli.commands import _assent
+from cluster.errors import UsageError
+from cluster.roster import RosterError
 from cluster.settings import parse_settings, profile_of_text
 from policy import Outcome
 from policy.golden import run_cases
 from policy.tree import Mapping
+from taproot import Network
 
 HOWTO = Path(__file__).resolve().parent.parent / "docs" / "howto"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(HOWTO.glob("*.md"))}
@@ -96,6 +106,58 @@ def test_every_command_that_is_mentioned_exists(page: str, line: str) -> None:
     command, words = found(shlex.split(line))
     known = {option for one in command.params for option in one.opts}
     assert [word for word in words if word.startswith("--") and word not in known] == []
+
+
+WALLETS = [(page, line) for page in PAGES for line in commands(page) if line.startswith("wallet create")]
+NODES = ("home", "phone", "offline")
+
+
+def charter_of(line: str) -> tuple[Charter, World]:
+    """What the nodes of the tutorial are asked to agree to by such a command."""
+    command, words = found(shlex.split(line))
+    given = command.make_context("assent", words).params
+    members = tuple(given["members"].split(",")) if given["members"] else NODES
+    cosigners, heirs = (tuple(map(with_key, given[option])) for option in ("cosigner", "heir"))
+    kind = (given["scheme"], given["threshold"], given["favourite"])
+    template = Template(*kind, cosigners, heirs, given["leaf"])
+    parts = template.parts(members, {})
+    shape = Shape(given["scheme"], given["threshold"] or len(members) + parts.cosigning, parts)
+    world = World(n=len(members))
+    made = replace(
+        world.charter(),
+        scheme=shape.scheme,
+        spec=shape.spec,
+        t=shape.threshold,
+        outsiders=parts.outsiders,
+        favourite=shape.favourite(len(members)),
+        leaves=parts.leaves,
+    )
+    return made, world
+
+
+def with_key(text: str) -> str:
+    """`NAME=[origin]tpub...` with a whole key."""
+    name, _, key = text.partition("=")
+    assert key.endswith("]tpub...")
+    origin = key.removesuffix("tpub...")
+    whole = dataclasses.replace(Outsiderly(name).key, depth=origin.count("/"), number=1 << 31)
+    return f"{name}={origin}{whole.xpub(Network.REGTEST)}"
+
+
+@pytest.mark.parametrize(("page", "line"), WALLETS)
+def test_every_wallet_can_be_made(page: str, line: str) -> None:
+    charter, world = charter_of(line)
+    check_charter(charter, world.roster)
+    assert charter_lines(charter, world.roster) or not (charter.leaves or charter.outsiders)
+
+
+def test_a_wallet_that_cannot_be_made_is_noticed() -> None:
+    assert len(WALLETS) >= 5
+    charter, world = charter_of("wallet create --name a --scheme musig2 --favourite home,phone,offline")
+    with pytest.raises(RosterError):
+        check_charter(charter, world.roster)
+    with pytest.raises(UsageError):
+        charter_of("wallet create --name a --leaf 'a=and_v(v:pk(home),older(400d))'")
 
 
 # Profiles.
