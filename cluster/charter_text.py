@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cluster.charter import MUSIG2_SCHEME, Charter, LeafPlan, Outsider
+from cluster.charter import FROST_SCHEME, MUSIG2_SCHEME, Charter, LeafPlan, Outsider
 from cluster.errors import UsageError
 from cluster.messages import NO_ID
 from cluster.roster import NAME
@@ -139,6 +139,10 @@ def _leaf(text: str, names: Sequence[str], wallets: Mapping[str, Proposed]) -> L
         other = wallets.get(found["wallet"])
         if other is None or other.wallet is None:
             raise UsageError(f"--leaf {name}: no finished wallet {found['wallet']} is known here")
+        if other.charter.scheme != FROST_SCHEME:
+            raise UsageError(
+                f"--leaf {name}: {found['wallet']} is no FROST wallet; name its members, as in musig(...)"
+            )
         key = other.wallet.public.key.key.public_key
         return LeafPlan(name, "frost", (), 0, older, after, other.charter.wallet_id, key)
     if found := _MULTI.fullmatch(inner):
@@ -156,7 +160,9 @@ def _older(text: str) -> int:
     seconds = int(found[1]) * (86_400 if found[2] == "d" else 3_600) if found else 0
     units = -(-seconds // _UNIT_S)
     if not 0 < units <= 0xFFFF:
-        raise UsageError("--leaf: older() takes 1 to 65535 blocks, or a time up to 388d, such as older(365d)")
+        raise UsageError(
+            "--leaf: older() takes 1 to 65535 blocks (455 days), or a time up to 388d, such as older(365d)"
+        )
     return OLDER_IS_TIME | units
 
 

@@ -67,11 +67,24 @@ class KeygenDesk:
             try:
                 making = self._makings.consider(exact, letter)
             except (RosterError, ValueError) as error:
+                self._reject(letter, turn)
                 raise BadLetter("keygen-charter", str(error)) from None
             self.makings[making.digest] = making
             turn.note(CharterKept(turn.now.wall_ms, letter.signed, exact), making.charter.wallet_id)
         self.tell_client(making, letter.header.sender, turn)
         self._repeat(making, turn)
+
+    @staticmethod
+    def _reject(letter: Letter, turn: Turn) -> None:
+        """Say to a client that its proposal is none; otherwise it would wait for owners who are never asked."""
+        header = letter.header
+        turn.tell(
+            Kind.STATUS,
+            header.sender,
+            Status("rejected", ("keygen-rejected",), ()),
+            wallet_id=header.wallet_id,
+            request_id=header.request_id,
+        )
 
     def query(self, letter: Letter, turn: Turn) -> bool:
         """A client asks how its keygen stands; False when there is none of that id."""
@@ -216,14 +229,21 @@ class KeygenDesk:
             making.charter.wallet_id,
         )
         if making.recovery_data:
-            turn.note(
-                WalletKept(turn.now.wall_ms, making.exact, making.recovery_data), making.charter.wallet_id
-            )
-            making.stage, making.code = "made", ""
-            self.wallets[making.charter.wallet_id] = read_wallet(
-                making.charter, making.recovery_data, known_keys(self.wallets)
-            )
-            self._repeat(making, turn)
+            self._made(making, turn)
+
+    def _made(self, making: Making, turn: Turn) -> None:
+        """The key exists; a wallet that cannot be read is the end of this making, not of the coordinator."""
+        wallet_id, recovery_data = making.charter.wallet_id, making.recovery_data
+        try:
+            wallet = read_wallet(making.charter, recovery_data, known_keys(self.wallets))
+        except KeygenTrouble as trouble:
+            making.recovery_data = b""
+            self._fail(making, trouble.code, (), turn)
+            return
+        turn.note(WalletKept(turn.now.wall_ms, making.exact, recovery_data), wallet_id)
+        making.stage, making.code = "made", ""
+        self.wallets[wallet_id] = wallet
+        self._repeat(making, turn)
 
     def _fault(self, making: Making, letter: Letter, fault: KeygenFault, turn: Turn) -> None:
         node = letter.header.sender

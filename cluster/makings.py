@@ -23,7 +23,16 @@ from cluster.journal import (
 from cluster.messages import NO_ID, Kind, SignedLetter
 from cluster.record_body import Body
 from cluster.roster import Roster, RosterError, digest
-from cluster.schemes import Gathering, Wallet, gather, known_keys, read_wallet, scheme_of
+from cluster.schemes import (
+    Gathering,
+    Wallet,
+    check_named_wallets,
+    finished,
+    gather,
+    known_keys,
+    read_wallet,
+    scheme_of,
+)
 
 MAX_PROPOSED = 16
 """How many wallets may be in the making at once."""
@@ -123,6 +132,7 @@ class Makings:
         charter = decode(exact, Charter)
         check_charter(charter, self._roster)
         scheme_of(charter)
+        check_named_wallets(charter, known_keys(finished(self.wallets)))
         if letter.header.request_id != digest(exact) or letter.header.wallet_id != charter.wallet_id:
             raise RosterError("the letter's ids are not the charter's")
         if any(making.charter.wallet_id == charter.wallet_id for making in self.all.values()):

@@ -23,7 +23,7 @@ from cluster.journal import (
 from cluster.messages import NO_ID, Kind
 from cluster.record_body import Body
 from cluster.roster import Roster, RosterError, digest
-from cluster.schemes import Wallet, known_keys, scheme_of
+from cluster.schemes import Wallet, check_named_wallets, finished, known_keys, scheme_of
 from cluster.vault import Vault
 
 MAX_PROPOSED = 16
@@ -120,10 +120,10 @@ class Plans:
             raise BadLetter("keygen-charter", str(error)) from None
         if charter.participant(self._me) is None:
             raise BadLetter("keygen-charter", "this node is not a member")
-        for leaf in charter.leaves:
-            named = self.wallets.get(leaf.wallet)
-            if leaf.kind == "frost" and (named is None or not named.complete):
-                raise BadLetter("keygen-leaf", f"leaf {leaf.name} names a wallet that is not finished here")
+        try:
+            check_named_wallets(charter, known_keys(finished(self.wallets)))
+        except RosterError as error:
+            raise BadLetter("keygen-leaf", str(error)) from None
         for other in self.all.values():
             same_wallet = other.charter.wallet_id == charter.wallet_id
             same_index = other.charter.index == charter.index and other.stage in SIGNED

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from cluster.charter import Charter
 from cluster.codec import encode
 from cluster.outputs import public_wallet
-from cluster.roster import digest
+from cluster.roster import RosterError, digest
 from cluster.routes import Route, routes_of
 from cluster.scheme import Blame, Gathering, Key, KeygenTrouble, Known, Scheme, SecretScheme, Signer
 from cluster.scheme_frost import FROST
@@ -24,6 +24,8 @@ __all__ = [
     "Route",
     "Signer",
     "Wallet",
+    "check_named_wallets",
+    "finished",
     "gather",
     "known_keys",
     "read_wallet",
@@ -150,6 +152,29 @@ class Wallet:
 def known_keys(wallets: Mapping[bytes, Wallet]) -> Known:
     """The keys that leaves of further wallets may name: those of FROST wallets."""
     return {key: wallet.key for key, wallet in wallets.items() if wallet.charter.scheme == FROST.name}
+
+
+def finished(wallets: Mapping[bytes, Wallet]) -> dict[bytes, Wallet]:
+    """Those whose every member has acknowledged."""
+    return {wallet_id: wallet for wallet_id, wallet in wallets.items() if wallet.complete}
+
+
+def check_named_wallets(charter: Charter, known: Known) -> None:
+    """Raises RosterError unless each wallet that a leaf names is a FROST wallet known here, as the leaf has it.
+
+    Asked before any owner is: a key whose wallet nobody can read would end its ceremony nowhere.
+    """
+    members = sorted(member.identity for member in charter.members)
+    for leaf in charter.leaves:
+        if leaf.kind != "frost":
+            continue
+        other = known.get(leaf.wallet)
+        if other is None:
+            raise RosterError(f"leaf {leaf.name} names no FROST wallet that is finished here")
+        if other.wallet_key.key.public_key != leaf.thresh_pk:
+            raise RosterError(f"leaf {leaf.name} names a wallet with another key than it has")
+        if sorted(other.members) != members:
+            raise RosterError(f"leaf {leaf.name} names a wallet of other members")
 
 
 def gather(charter: Charter, messages: Sequence[bytes], known: Known) -> Gathering:

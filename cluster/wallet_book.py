@@ -89,7 +89,7 @@ class WalletBook:
 
         A key generation that failed half-way may have been signed by some members, and a host key signs only one.
         """
-        unused = {"keygen-declined", "keygen-busy"}
+        unused = {"keygen-declined", "keygen-busy", "keygen-rejected"}
         return {p.charter.index for p in self.proposed.values() if p.failed not in unused}
 
     def of_wallet(self, wallet_id: bytes) -> Proposed:

@@ -19,7 +19,7 @@ from cluster.errors import ConfigError, Misbehaviour, Refused, StateError, Usage
 from cluster.journal import CharterKept, KeygenFailed, WalletComplete, WalletKept
 from cluster.messages import NO_ID
 from cluster.roster import NAME, ROSTER_VERSION, NodeEntry, Roster, RosterError, digest, match_words
-from cluster.schemes import Wallet
+from cluster.schemes import Wallet, check_named_wallets
 from cluster.wallet_book import Proposed, WalletBook
 
 __all__ = ["keygen", "propose_wallet"]
@@ -113,7 +113,9 @@ def _earlier(
     charter = alive[-1].charter
     same_members = tuple(m.identity for m in charter.members) == tuple(e.identity for e in entries)
     if not same_members or not shape.fits(charter) or index not in {None, charter.index}:
-        raise ConfigError(f"a wallet {name} of another shape or index was proposed here already")
+        raise ConfigError(
+            f"a wallet {name} of another shape or index was proposed here already: take another name"
+        )
     return alive[-1]
 
 
@@ -153,8 +155,9 @@ def _charter(
     )
     try:
         check_charter(charter, roster)
+        check_named_wallets(charter, book.known)
     except RosterError as error:
-        raise ConfigError(str(error)) from None
+        raise UsageError(f"no such wallet can be made: {error}") from None
     return charter
 
 
@@ -217,6 +220,10 @@ def _failure(client: ClientCall, view: KeygenView) -> Refused | Misbehaviour:
     declined = [roster.name_of(node) for node, seen in view.nodes.items() if seen.reach == "declined"]
     if declined:
         return Refused(f"no wallet: {', '.join(declined)} declined ({code})")
+    if view.state == "rejected":
+        return Refused(
+            f"no wallet: the coordinator does not take this proposal, or has too many ({code}); its log says more"
+        )
     if "keygen-expired" in view.codes:
         return Refused("no wallet: not every owner agreed in time (keygen-expired)")
     return Misbehaviour(f"no wallet: key generation failed ({code}); give the command again")

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from wire import Envelope
+from evil import EvilCoordinator
+from msgspec.structs import replace
+from wire import Envelope, honest
 from world import World
 
 from cluster.backup import Backup, backup_of, in_order, qr_parts, read_backup
-from cluster.charter import LeafPlan
+from cluster.charter import Charter, LeafPlan, check_charter
 from cluster.cli.recovery import _records
 from cluster.codec import encode
 from cluster.errors import ConfigError
 from cluster.journal import WalletKept, read
 from cluster.keys import Secrets
-from cluster.messages import Kind
-from cluster.schemes import Wallet
+from cluster.messages import KeygenFault, KeygenPropose, Kind
+from cluster.owner_says import Answer
+from cluster.roster import RosterError, digest
+from cluster.schemes import Wallet, check_named_wallets, finished, known_keys
 
 
 @dataclass
@@ -110,3 +114,94 @@ def test_a_person_takes_each_after_what_it_needs(backwards: bool) -> None:
     assert not world.person("ann").unread
     world.restart("ann")
     assert world.person("ann").wallets.keys() == {wallet.wallet_id for wallet in chain.wallets}
+
+
+# Leaves that name what they must not.
+
+
+def named(other: Wallet, **parts: object) -> LeafPlan:
+    """A leaf that names a wallet, as a client who may be mistaken or mean writes it."""
+    key = other.public.key.key.public_key
+    return replace(LeafPlan("other", "frost", (), 0, 0, 900, other.wallet_id, key), **parts)
+
+
+@pytest.fixture
+def wrong(fault: str) -> tuple[World, Charter, str]:
+    """A world, a charter whose leaf names a wallet wrongly, and what is said of it."""
+    world = World(2, 3)
+    if fault == "unfinished":
+        world.hook = lambda envelope: () if envelope.kind is Kind.RECOVERY_ACK else (envelope,)
+        with pytest.raises(AssertionError, match="no wallet"):
+            world.make_wallet(0, "spare", ms=10_000)
+        world.hook = honest
+        other = next(iter(world.node("node0").keygen.wallets.values()))
+    else:
+        world.scheme = "musig2" if fault == "of another scheme" else "frost"
+        other = world.make_wallet(0, "spare")
+        world.scheme = "frost"
+    world.leaves = (named(other),)
+    if fault == "of another key":
+        world.leaves = (named(other, thresh_pk=other.charter.members[0].host_pubkey),)
+    elif fault == "unknown":
+        world.leaves = (named(other, wallet=b"\x07" * 32),)
+    charter = world.charter(1, "main")
+    if fault == "of other members":
+        charter = replace(charter, members=charter.members[:2])
+    said = {"of another key": "another key", "of other members": "other members"}
+    return world, charter, said.get(fault, "no FROST wallet that is finished here")
+
+
+FAULTS = ("unfinished", "of another scheme", "of another key", "unknown", "of other members")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_leaf_that_names_another_wallet_wrongly_is_refused_by_each_before_an_owner_is_asked(
+    wrong: tuple[World, Charter, str],
+) -> None:
+    world, charter, said = wrong
+    check_charter(charter, world.roster)  # by itself the charter makes sense
+    subject = digest(encode(charter))
+    view = world.propose(charter)
+    assert world.run(lambda: view.state == "rejected")
+    assert view.codes == ("keygen-rejected",)
+    assert subject not in world.coordinator.keygen.makings
+    [answer] = EvilCoordinator(world).tell(
+        "node0",
+        Kind.KEYGEN_PROPOSE,
+        KeygenPropose(view.request),
+        wallet_id=charter.wallet_id,
+        request_id=subject,
+    )
+    assert answer.body == KeygenFault("keygen-leaf", ())
+    assert world.node("node0").plan(subject) is None
+    with pytest.raises(RosterError, match=said):
+        check_named_wallets(charter, known_keys(finished(world.node("node0").keygen.wallets)))
+
+
+@pytest.mark.parametrize("fault", ["of another scheme", "of another key", "unknown"])
+def test_a_coordinator_outlives_a_wallet_that_cannot_be_read(
+    wrong: tuple[World, Charter, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where nobody looked beforehand: the making fails, and goes on failing after a restart."""
+    world, charter, _ = wrong
+    for module in ("makings", "plans"):
+        monkeypatch.setattr(f"cluster.{module}.check_named_wallets", lambda charter, known: None)
+    view = world.propose(charter)
+    subject = digest(encode(charter))
+    agreed: set[str] = set()
+
+    def over() -> bool:
+        for name in world.node_names:
+            plan = world.node(name).plan(subject)
+            if plan is not None and plan.stage == "proposed" and name not in agreed:
+                agreed.add(name)
+                world.answer(name, Answer(subject, True))
+        return view.state == "failed"
+
+    assert world.run(over)
+    assert view.codes == ("wallet-leaf",)
+    world.stop("coord")
+    world.restart("coord")
+    world.run(ms=10_000)
+    assert world.coordinator.keygen.makings[subject].stage == "failed"
+    assert charter.wallet_id not in world.coordinator.keygen.wallets
