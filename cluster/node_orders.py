@@ -15,7 +15,7 @@ from cluster.messages import Final, Gone, Kind, NonceRequest, Order, PartialSign
 from cluster.node_verdicts import Verdicts
 from cluster.roster import Roster, digest
 from cluster.schemes import Signer
-from cluster.subjects import BadRequest, Signed
+from cluster.subjects import BadRequest, Signed, Subject
 from cluster.tickets import MAX_SESSIONS, Ticket, Tickets, TicketTrace, gone, tell
 from cluster.turn import Turn
 from cluster.vault import NoncesGone, Vault
@@ -51,17 +51,12 @@ class Orders:
                 raise
             gone(letter, bad.code, turn)  # slowness is nobody's fault, and others wait for an answer
             return
-        quorum = frozenset((*(a.participant for a in approvals), *order.outsiders))
-        inside = tuple(Signer(a.participant, a.pubnonces) for a in approvals)
-        signers = inside + subject.outside(quorum)
-        if frozenset(signer.participant for signer in signers) != quorum:
-            raise BadLetter("order-signers", "somebody of the quorum neither approved nor committed")
-        session_id = subject.session_id(signers)
-        stored = ticket.signed.get(session_id)
+        signers = _signers(subject, approvals, order)
+        fault = self._fault_of(ticket, approvals, turn)
+        stored = self._stored(ticket, approvals, signers)
         if stored is not None:
             self._say_psigs(ticket, stored, letter.header.sender, turn)
             return
-        fault = self._fault_of(ticket, approvals, turn)
         if fault is not None:
             gone(letter, fault, turn)
             return
@@ -76,7 +71,7 @@ class Orders:
                 ticket, letter.header.sender, turn
             )  # its conditions may be newer than the order
             return
-        self._sign(ticket, signers, session_id, order_digest, letter.header.sender, turn)
+        self._sign(ticket, signers, order_digest, letter.header.sender, turn)
 
     def _lacks(self, ticket: Ticket, approvals: tuple[Approval, ...]) -> str | None:
         """What stands against this quorum: a demand of this node's, or that the others were shown another policy."""
@@ -106,6 +101,18 @@ class Orders:
             )
         return approvals
 
+    def _stored(
+        self, ticket: Ticket, approvals: tuple[Approval, ...], signers: tuple[Signer, ...]
+    ) -> SignedKept | None:
+        """What this node answered in this very session, if it did.
+
+        The tasks of another quorum are work: it is not done for nonces with which this node never signed.
+        """
+        mine = next(approval for approval in approvals if approval.identity == self._me)
+        if all(kept.pubnonces != mine.pubnonces for kept in ticket.signed.values()):
+            return None
+        return ticket.signed.get(ticket.subject.session_id(signers))
+
     def _fault_of(self, ticket: Ticket, approvals: tuple[Approval, ...], turn: Turn) -> str | None:
         """Why this node has no unused nonces for such an order; None when it has."""
         if not ticket.live or len(ticket.signed) >= MAX_SESSIONS:
@@ -124,7 +131,6 @@ class Orders:
         self,
         ticket: Ticket,
         signers: tuple[Signer, ...],
-        session_id: bytes,
         order_digest: bytes,
         coordinator: bytes,
         turn: Turn,
@@ -132,8 +138,9 @@ class Orders:
         subject = ticket.subject
         assert ticket.batch is not None  # _fault_of checked it
         pubnonces, ticket.batch = ticket.batch.pubnonces, None
+        session_id = subject.session_id(signers)
+        tasks = subject.tasks(frozenset(signer.participant for signer in signers))
         try:
-            tasks = subject.tasks(frozenset(signer.participant for signer in signers))
             psigs = self._vault.sign(subject.wallet, subject.request_id, signers, tasks)
         except NoncesGone:
             tell(Kind.GONE, Gone("nonces-gone"), ticket, coordinator, turn)
@@ -227,3 +234,13 @@ class Orders:
     def _role(self, identity: bytes) -> str:
         node = self._roster.node(identity)
         return node.role if node is not None else ""
+
+
+def _signers(subject: Subject, approvals: tuple[Approval, ...], order: Order) -> tuple[Signer, ...]:
+    """Everybody of an order with their nonces: nodes from their letters, the others from the request's PSBT."""
+    quorum = frozenset((*(approval.participant for approval in approvals), *order.outsiders))
+    inside = tuple(Signer(approval.participant, approval.pubnonces) for approval in approvals)
+    signers = inside + subject.outside(quorum)
+    if frozenset(signer.participant for signer in signers) != quorum:
+        raise BadLetter("order-signers", "somebody of the quorum neither approved nor committed")
+    return signers

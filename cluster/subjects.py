@@ -43,6 +43,10 @@ def request_number(request_id: bytes) -> str:
     return f"{found % 10**NUMBER_DIGITS:0{NUMBER_DIGITS}d}"
 
 
+_MOST_WAYS_KEPT = 4
+"""Of so many quorums of a tree the signing tasks are kept: for each there may be 250."""
+
+
 class BadRequest(Exception):
     """A request that cannot be understood, with a stable code and one sentence for people."""
 
@@ -87,6 +91,8 @@ class Subject:
         leaf = self.route.leaf_for(participants)
         name = "" if leaf is None else leaf.name
         if name not in self._tasks:
+            while len(self._tasks) >= _MOST_WAYS_KEPT:
+                del self._tasks[next(iter(self._tasks))]
             with _refused():
                 self._tasks[name] = signing_tasks(self.psbt, self.spend, self.wallet.public, leaf)
         return self._tasks[name]
@@ -119,15 +125,22 @@ class Subject:
         tasks = self.tasks(frozenset(signer.participant for signer in signers))
         return self.wallet.session_id(self.request_id, signers, tasks)
 
+    def _tasks_of(self, signed: Signed) -> tuple[SigningTask, ...]:
+        """What was signed. In a tree the leaf proves who signed it, so nobody else may be named."""
+        signers = frozenset(signed.signers)
+        if not self.route.admits(signers):
+            raise BadRequest("final-signers", "those who are said to have signed make no quorum")
+        return self.tasks(signers)
+
     def finish(self, signed: Signed) -> FinalTransaction:
         """The finished transaction, verified whole; BadRequest when these signatures do not finish it."""
-        tasks = self.tasks(frozenset(signed.signers))
+        tasks = self._tasks_of(signed)
         with _refused():
             return finish(self.psbt, self.spend, tasks, signed.signatures)
 
     def finalise(self, signed: Signed) -> bytes:
         """The finished transaction's bytes, verified whole; BadRequest as `finish`."""
-        tasks = self.tasks(frozenset(signed.signers))
+        tasks = self._tasks_of(signed)
         with _refused():
             return finish_transaction(self.spend, tasks, signed.signatures)
 
@@ -215,8 +228,8 @@ def check_parts(subject: Subject, parts: Sequence[SignerPart]) -> None:
             raise BadRequest("cosign-parts", "a node has not signed every input")
         if part.participant not in subject.route.nodes and outside.get(part.participant) != signer:
             raise BadRequest("cosign-parts", "a cosigner's nonces are not those of the PSBT")
-        if len(part.pubnonces) != subject.nonce_count:
-            raise BadRequest("cosign-parts", "not one nonce per input")
+        if len(part.pubnonces) != subject.nonce_count or len(part.psigs) not in {0, subject.count}:
+            raise BadRequest("cosign-parts", "not one nonce, or not one signature, per input")
     given = {part.participant: part.psigs for part in parts if part.psigs}
     subject.route.group.check(signers, given, subject.tasks(participants))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from taproot.keys import ExtendedKey, WalletKey
@@ -26,8 +27,13 @@ def wallet_policy(wallet: PublicWallet, name: str) -> WalletPolicy:
 
     Args:
         name: what the device shows, at most 64 characters.
+
+    Raises:
+        ValueError: one key stands in two places with the same branches, which no wallet policy may have.
     """
     keys: list[ExtendedKey] = []
+    if any(count > 1 for count in Counter(map(_place, wallet.keys)).values()):
+        raise ValueError("a key stands in two leaves, which BIP 388 has no form for: use the descriptor")
 
     def placeholder(key: ExtendedKey) -> str:
         if key not in keys:
@@ -50,3 +56,9 @@ def wallet_policy(wallet: PublicWallet, name: str) -> WalletPolicy:
     )
     shown = tuple(key.expression(wallet.network) for key in keys)
     return WalletPolicy(name[:MAX_NAME], f"tr({main}{tree})", shown)
+
+
+def _place(key: WalletKey) -> tuple[frozenset[bytes], tuple[int, int]]:
+    """What may stand only once: a key, or an aggregate of the same keys in any order, and its branches."""
+    several = key.participants or (key.key,)
+    return frozenset(one.public_key for one in several), key.branches

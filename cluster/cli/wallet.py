@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from cluster.cli.wallets import shown_wallet, wallets
 from cluster.errors import Refused, StateError, UsageError
 from cluster.roster import NAME
 from cluster.storage import read_file
-from taproot import RECEIVE, WalletPath, same_wallet, wallet_policy
+from taproot import RECEIVE, PublicWallet, WalletPath, WalletPolicy, same_wallet, wallet_policy
 
 __all__ = ["wallet"]
 
@@ -104,11 +105,11 @@ def show(call: Call, *, name: str, form: str) -> None:
     """Show a finished wallet: who signs, by which ways, and its descriptor for other software."""
     found, roster = shown_wallet(call.place(), name)
     public, charter = found.public, found.charter
-    policy = wallet_policy(public, charter.name)
+    policy = _policy(public, charter.name, form)
     text = {
         "core": "\n".join(public.descriptor(branch=branch) for branch in (0, 1)),
         "descriptor": public.descriptor(),
-        "bip388": "\n".join((policy.template, *policy.keys)),
+        "bip388": "" if policy is None else "\n".join((policy.template, *policy.keys)),
         "words": "\n".join(
             (
                 f"wallet {charter.name}: {charter.t} of {len(charter.cosigners)}, {charter.scheme}, {charter.network}",
@@ -132,11 +133,21 @@ def show(call: Call, *, name: str, form: str) -> None:
             ],
             "descriptor": public.descriptor(),
             "descriptors": [public.descriptor(branch=branch) for branch in (0, 1)],
-            "bip388": {"name": policy.name, "template": policy.template, "keys": list(policy.keys)},
+            "bip388": None if policy is None else asdict(policy),
             "addresses": [public.address(WalletPath(RECEIVE, i)) for i in range(3)],
         },
         text,
     )
+
+
+def _policy(public: PublicWallet, name: str, form: str) -> WalletPolicy | None:
+    """The wallet's policy (BIP 388); None where it has none and none is asked for."""
+    try:
+        return wallet_policy(public, name)
+    except ValueError as error:
+        if form == "bip388":
+            raise UsageError(f"--format bip388: {error}") from None
+        return None
 
 
 @wallet.command()

@@ -6,21 +6,33 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from evil import EvilCoordinator, resigned
 from outside import Outsiderly
 from spends import STRANGER, payment
-from wire import Envelope
+from wire import Envelope, honest
 from world import World
 
-from cluster import requests
+from cluster import requests, subjects
 from cluster.charter import LeafPlan
 from cluster.client import SigningView
 from cluster.codec import open_letter, seal_letter
 from cluster.cosigning import with_parts
-from cluster.journal import ComplaintKept, read
+from cluster.journal import ComplaintKept, FinalKept, read
 from cluster.messages import KINDS, Cosigned, Decision, Kind, Request, SignerPart
 from cluster.schemes import Wallet
-from cluster.subjects import BadRequest, describe
-from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt
+from cluster.subjects import BadRequest, check_parts, describe
+from taproot import (
+    Coin,
+    Leaf,
+    OutPoint,
+    Payment,
+    PublicWallet,
+    SigningTask,
+    Spend,
+    WalletPath,
+    build_psbt,
+    signing_tasks,
+)
 
 ONE, OTHER = Outsiderly("one"), Outsiderly("other")
 
@@ -164,3 +176,63 @@ def test_a_refusal_that_leaves_no_committed_quorum_ends_the_request() -> None:
     judge.decide = lambda subject, said: Decision.REFUSE  # type: ignore[attr-defined]
     view = world.request(wallet, ONE.commit(wallet, payment(wallet), (0, 1, 3)))
     assert world.run(lambda: view.state == "refused")
+
+
+def test_parts_cut_short_are_no_crash() -> None:
+    """An outsider in league with the coordinator: its first signature is good, and there is no second."""
+    world, wallet = shared(3, 2, ONE)
+    view = partly(world, wallet, ONE.commit(wallet, payment(wallet, coins=2), (0, 1, 2)))
+    good = ONE.sign(view.subject, view.parts)
+    check_parts(view.subject, (*view.parts[:2], good))
+    with pytest.raises(BadRequest, match="per input"):
+        check_parts(view.subject, (*view.parts[:2], msgspec.structs.replace(good, psigs=good.psigs[:1])))
+
+
+def test_nobody_else_is_said_to_have_signed_a_tree() -> None:
+    """Who signed is on the chain: a coordinator that names others, or nobody's quorum, is not believed."""
+    world, wallet = shared(2, 3)
+    for signers in ((0, 2), (7, 8), (0,), (0, 1, 2)):
+
+        def lying(envelope: Envelope, signers: tuple[int, ...] = signers) -> list[Envelope]:
+            is_final = envelope.kind is Kind.FINAL
+            return [resigned(world, envelope, signers=signers) if is_final else envelope]
+
+        world.hook = lying
+        view = world.request(wallet, payment(wallet, label=str(signers)))
+        world.run(ms=3_000)
+        assert view.final is None
+        assert "final-invalid" in world.client.trouble
+        assert not any(isinstance(read(record), FinalKept) for record in world.seats["node0"].disk)
+        world.hook = honest
+        world.run(ms=3_000)
+        assert view.final is not None
+
+
+def test_orders_for_nonces_that_are_gone_cost_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each quorum of a tree has signing tasks of its own, and a coordinator may order them all, one by one."""
+    world, wallet = shared(2, 4)
+    evil = EvilCoordinator(world)
+    view = world.request(wallet, payment(wallet))
+    entries = [evil.entry(name, view.request) for name in world.node_names]
+    made: list[Leaf | None] = []
+
+    def counted(
+        psbt: bytes, spend: Spend, public: PublicWallet, leaf: Leaf | None
+    ) -> tuple[SigningTask, ...]:
+        made.append(leaf)
+        return signing_tasks(psbt, spend, public, leaf)
+
+    monkeypatch.setattr(subjects, "signing_tasks", counted)
+    request_id = view.subject.request_id
+    world.restart("node0")
+    made.clear()
+    for other in entries[2:]:
+        [answer] = evil.order("node0", (entries[0], other), wallet.wallet_id, request_id)
+        assert answer.header.kind is Kind.GONE
+    assert not made
+    [signed] = evil.order("node1", (entries[1], entries[2]), wallet.wallet_id, request_id)
+    assert signed.header.kind is Kind.PARTIAL_SIGNATURES
+    assert made
+    for quorum in wallet.routes[""].quorums or ():
+        view.subject.tasks(quorum)
+    assert len(view.subject._tasks) <= subjects._MOST_WAYS_KEPT

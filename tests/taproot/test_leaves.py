@@ -67,6 +67,25 @@ def test_any_wallet_expands_as_the_library_does(seed: int, quorum: int, recovery
     assert policy.template.count("@") >= len(policy.keys)
 
 
+def test_a_key_in_two_places_has_no_wallet_policy() -> None:
+    """BIP 388: the branches of a repeated key, or of an aggregate of the same keys, must be disjoint."""
+    heir, other = key("heir"), key("other")
+    both = WalletKey(key("both").key, (heir.key, other.key))
+    turned = WalletKey(key("both").key, (other.key, heir.key), branches=(2, 3))
+    early, late = Leaf("early", (heir,), older=10), Leaf("late", (heir,), older=20)
+    for leaves in (
+        (early,),
+        (Leaf("pair", (both,)), early),
+        (Leaf("pair", (both,)), Leaf("turned", (turned,))),
+    ):
+        wallet_policy(PublicWallet(Network.REGTEST, key("main"), recovery_leaves=leaves), "any")
+    same = WalletKey(turned.key, turned.participants)
+    for leaves in ((early, late), (Leaf("pair", (both,)), Leaf("same", (same,), older=5))):
+        wallet = PublicWallet(Network.REGTEST, key("main"), recovery_leaves=leaves)
+        with pytest.raises(ValueError, match="BIP 388"):
+            wallet_policy(wallet, "any")
+
+
 def test_a_large_tree_is_derived_once_for_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """A spend of a hundred inputs asks for leaves thousands of times; that work must not be squared."""
     wallet = PublicWallet(
