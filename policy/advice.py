@@ -337,7 +337,9 @@ ADVICE: dict[str, Advise] = {
     "policy-size": _set(s.MAX_VSIZE, "use fewer coins and outputs"),
     "policy-change": _say("ask anew with change on an address of this wallet"),
     "policy-change-gap": _say("ask anew with change on the next unused address"),
-    "policy-frozen": _say("the owner thaws the wallet (`assent thaw`)"),
+    "policy-frozen": _say(
+        "the owner thaws the wallet (`assent thaw`), or what others froze runs out; a rescue goes through"
+    ),
     "policy-receive-only": lambda look: f"a policy that is not receive-only (line {look.reason.line})",
     "policy-leaf": _say("name that leaf in `leaves`, if this node is meant to sign by it"),
     "policy-coin-frozen": _say("use other coins, or take this one out of `coins.frozen`"),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from policy.actions import Action, Ask, Wait
 from policy.condition import read_flag
 from policy.conditions import CONDITIONS
-from policy.profile import ChangeRule, Clause
+from policy.profile import ChangeRule, Clause, RescueRule
 from policy.quorum import Conditions
 from policy.units import COUNT, DURATION, RATE, SATS, SHARE, Unit
 from policy.values import CoinSet, Destinations, Value
@@ -111,3 +111,10 @@ def change_words(rule: ChangeRule) -> str:
     who += [str(rule.people)] if rule.people.groups else []
     cancel = f", cancelled by {', '.join(rule.cancel)}" if rule.cancel else ""
     return f"{', '.join(who) or 'the owner'} after {duration(rule.cooldown_ms)}{cancel}"
+
+
+def rescue_words(rule: RescueRule | None) -> str:
+    """Where everything may go even while the wallet is frozen, at which fee, and after what."""
+    if rule is None:
+        return "none"
+    return f"to [{', '.join(rule.to.words)}], fee {sats(rule.fee_sats)}, {action_words(rule.then)}"

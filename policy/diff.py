@@ -12,8 +12,9 @@ from enum import Enum
 
 from policy.edits import edits
 from policy.effort import Effort, TooHard
+from policy.layers import Layers, layers_of
 from policy.profile import Profile
-from policy.strictness import Layers, at_least_as_strict, layers_of
+from policy.strictness import at_least_as_strict
 
 MAX_STEPS = 3_000_000
 """What proving the direction of the whole may take: some seconds. Beyond it nothing is proved, so a change waits."""

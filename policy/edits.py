@@ -10,14 +10,16 @@ from policy.clause_words import (
     change_words,
     clause_words,
     quorum_words,
+    rescue_words,
     value_words,
     velocity_words,
 )
+from policy.layers import Layer, Layers, layers_of
 from policy.profile import Clause, Deny, Profile, Tier
 from policy.setting import SETTINGS
-from policy.strictness import Layer, Layers, layers_of
 from policy.values import CoinSet, Destinations, Value
 from policy.windows import Per, Velocity, Window
+from policy.wording import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +144,27 @@ def _plain(pair: _Pair) -> Iterator[Part]:
         ]
         line = 0 if now.intents is None else now.intents.line
         yield "intents", line, f"`intents`: {' -> '.join(texts)}", replace(old, intents=new.intents)
+    if old.freeze_ms != new.freeze_ms:
+        text = f"`freeze.by_others_up_to`: {_length(old.freeze_ms)} -> {_length(new.freeze_ms)}"
+        yield "freeze", now.freeze_ms.line, text, replace(old, freeze_ms=new.freeze_ms)
+    if old.drills != new.drills:
+        text = f"`drills`: {_drills(old.drills)} -> {_drills(new.drills)}"
+        yield "drills", now.drills.line, text, replace(old, drills=new.drills)
+    if old.rescue != new.rescue:
+        line = 0 if now.rescue is None else now.rescue.line
+        text = f"`rescue`: {rescue_words(old.rescue)} -> {rescue_words(new.rescue)}"
+        yield "rescue", line, text, replace(old, rescue=new.rescue)
     if old.change != new.change:
         text = f"`change`: {change_words(old.change)} -> {change_words(new.change)}"
         yield "change", now.change.line, text, replace(old, change=new.change)
+
+
+def _length(length_ms: int | None) -> str:
+    return "as the base has it" if length_ms is None else duration(length_ms)
+
+
+def _drills(number: int | None) -> str:
+    return "as the base has it" if number is None else f"{number} a day"
 
 
 def _leaves(leaves: frozenset[str] | None) -> str:

@@ -21,6 +21,7 @@ from policy.facts import Facts, WalletFacts
 from policy.profile import Clause, Deny, Profile, Tier
 from policy.quorum import NO_DEMANDS, Conditions
 from policy.registry import RULES
+from policy.rescuing import with_rescue
 from policy.verdict import Judgement, Outcome, Reason, strictest
 from policy.wording import describe
 
@@ -44,6 +45,10 @@ def judge(profile: Profile, facts: Facts) -> Judgement:
     A yes, whoever's, answers the question a tier asks, about destination and amount, and nothing else: every other
     rule runs with it.
     """
+    return with_rescue(profile, facts, _judged)
+
+
+def _judged(profile: Profile, facts: Facts) -> Judgement:
     layers = [_layer(profile, facts), *(_told(_layer(base, facts), base) for base in _bases(profile))]
     decided = [one for layer in layers for one in layer.decided]
     conditions, hopeless = _conditions(decided, profile, facts)

@@ -16,7 +16,7 @@ from policy.wording import sats
 def lint_set(profiles: Mapping[Role, Profile], found: Survey) -> tuple[Remark, ...]:
     """The remarks on a set, the worst first; their path is `set`, and they have no line."""
     remarks = [
-        *_signable(found), *_rescue(found), *_losses(profiles, found), *_outvoted(profiles, found)
+        *_signable(found), *_rescue(profiles, found), *_losses(profiles, found), *_outvoted(profiles, found)
     ]  # fmt: skip
     remarks += [Remark.note(0, "set", note, "look at fewer rules at a time") for note in found.notes]
     return tuple(sorted(remarks, key=lambda remark: -remark.severity))
@@ -49,8 +49,15 @@ def _signable(found: Survey) -> Iterator[Remark]:
             )
 
 
-def _rescue(found: Survey) -> Iterator[Remark]:
-    if found.rescue.gap:
+def _rescue(profiles: Mapping[Role, Profile], found: Survey) -> Iterator[Remark]:
+    named = {role: made.rescue_scripts for role, made in profiles.items() if made.rescue_scripts}
+    if len(set(named.values())) > 1:
+        yield _set(
+            Severity.WARNING, f"{', '.join(sorted(named))} do not name the same places under `rescue`",
+            "a rescue needs the same address at all nodes that sign it",
+        )  # fmt: skip
+    sure = len(named) > len(profiles) - found.t and frozenset.intersection(*named.values())
+    if found.rescue.gap and not (sure and len(named) >= found.t):
         yield _set(
             Severity.WARNING, f"there is no rescue path: {found.rescue.gap}",
             f"give every {found.t} of the nodes a tier for one listed place without a limit, such as "

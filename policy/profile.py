@@ -93,11 +93,36 @@ class ChangeRule:
     line: int = 0
 
 
+DEFAULT_FREEZE_MS = 72 * 3_600_000
+"""How long others may freeze a wallet at a node whose profile says nothing of it."""
+
+DEFAULT_DRILLS = 10
+"""How many drills a day a node takes part in where its profile says nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RescueRule:
+    """Where everything may go even while the wallet is frozen: these scripts, at this fee at most, and after what.
+
+    `then` always asks the node's owner. The quorum is the wallet's own, so that whoever is left can do it.
+    """
+
+    to: Destinations
+    fee_sats: int
+    then: Action
+    line: int = 0
+
+    def plain(self) -> Plain:
+        """For the digest."""
+        return (self.to.plain(), self.fee_sats, self.then.plain())
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One node's policy. `velocity` is None where the file says `unlimited`; `line` is where each part begins.
 
-    `leaves` are the recovery leaves by which this node may sign: none, unless they are named.
+    `leaves` are the recovery leaves by which this node may sign: none, unless they are named. `freeze_ms` is how long
+    others may freeze a wallet here, `drills` in how many drills a day this node takes part; None where it is not said.
 
     `evil_nodes` is None where the profile leaves it to the rule: 1 where there are three nodes or more. A profile
     with a `base` can only tighten it: both judge, and the stricter wins.
@@ -118,6 +143,9 @@ class Profile:
     coins: Mapping[str, CoinSet] = field(default_factory=dict)
     intents: IntentRule | None = None
     change: ChangeRule = ChangeRule()
+    rescue: RescueRule | None = None
+    freeze_ms: Written[int | None] = Written(None)
+    drills: Written[int | None] = Written(None)
     lists: Mapping[str, Destinations] = field(default_factory=dict)
     base: Profile | None = None
     tests: tuple[Case, ...] = field(default=(), compare=False)
@@ -149,6 +177,32 @@ class Profile:
         """The recovery leaves that this layer lets spend; None where it leaves that to its base."""
         written = self.leaves.value
         return frozenset() if written is None and self.base is None else written
+
+    @property
+    def rescue_scripts(self) -> frozenset[bytes]:
+        """Where a rescue may go: what every layer that says something of it allows; nowhere unless the base does."""
+        mine = None if self.rescue is None else self.rescue.to.scripts
+        if self.base is None:
+            return frozenset() if mine is None else mine
+        below = self.base.rescue_scripts
+        return below if mine is None else mine & below
+
+    @property
+    def others_freeze_ms(self) -> int:
+        """How long others may freeze a wallet at this node: of all layers the longest time holds."""
+        written = self.freeze_ms.value
+        if self.base is None:
+            return DEFAULT_FREEZE_MS if written is None else written
+        return max(written or 0, self.base.others_freeze_ms)
+
+    @property
+    def drills_a_day(self) -> int:
+        """In how many drills within a day this node takes part: of all layers the smallest number holds."""
+        written = self.drills.value
+        if self.base is None:
+            return DEFAULT_DRILLS if written is None else written
+        below = self.base.drills_a_day
+        return below if written is None else min(written, below)
 
     @property
     def listed_scripts(self) -> frozenset[bytes]:
@@ -186,6 +240,9 @@ def canonical(profile: Profile) -> bytes:
             None if profile.intents is None else tuple(sorted(profile.intents.devices)),
             _change(profile.change),
             tuple(sorted(frozenset().union(*(places.scripts for places in profile.lists.values())))),
+            None if profile.rescue is None else profile.rescue.plain(),
+            profile.freeze_ms.value if profile.base is not None else profile.others_freeze_ms,
+            profile.drills.value if profile.base is not None else profile.drills_a_day,
             None if profile.base is None else canonical(profile.base),
         )
     )

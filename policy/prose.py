@@ -51,6 +51,7 @@ def _layer(profile: Profile) -> list[Sentence]:
         *_always(profile),
         *[Sentence("Never", rule.line, _deny(rule, profile.zone)) for rule in profile.deny],
         *_tiers(profile),
+        *_alarms(profile),
         *_change(profile),
     ]
 
@@ -225,6 +226,31 @@ def quorum_words(demands: Conditions) -> str:
         for role, digests in demands.policies
     ]
     return " ".join(parts)
+
+
+# Bad days.
+
+
+def _alarms(profile: Profile) -> list[Sentence]:
+    found = []
+    rule, freeze, drills = profile.rescue, profile.freeze_ms, profile.drills
+    if rule is not None:
+        what = f"pays everything that it spends to {places_words(rule.to)}"
+        does = _does(rule.then, what)
+        text = f"{does}; no budget, amount or freeze stands against that, and the fee is at most {sats(rule.fee_sats)}."
+        found.append(Sentence("Bad days", rule.line, text))
+    if freeze.value is not None or profile.base is None:
+        default = "" if freeze.line else " (by default)"
+        length = duration(profile.others_freeze_ms)
+        text = f"Any other node, and any person, may freeze a wallet here for up to {length}, once in 30d."
+        found.append(Sentence("Bad days", freeze.line, text + default))
+    if drills.value is not None or profile.base is None:
+        default = "" if drills.line else " (by default)"
+        most = (
+            f"at most {counted(profile.drills_a_day, 'drill')} a day" if profile.drills_a_day else "no drills"
+        )
+        found.append(Sentence("Bad days", drills.line, f"It takes part in {most}." + default))
+    return found
 
 
 # Who may change it.

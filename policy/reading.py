@@ -7,6 +7,7 @@ from functools import cache
 from itertools import count
 
 from policy.profile import SCHEMA, ChangeRule, IntentRule, Profile, Written
+from policy.reading_alarms import read_drills, read_freeze, read_rescue
 from policy.reading_cases import read_cases
 from policy.reading_limits import UNLIMITED, read_settings
 from policy.reading_rules import MAX_RULES, read_denies, read_tiers
@@ -37,7 +38,7 @@ from taproot import Network
 
 _TOP = (
     "schema", "name", "network", "extends", "zone", "evil_nodes", "receive_only", "leaves", "lists", "coins",
-    "baseline", "limits", "intents", "deny", "tiers", "change", "tests",
+    "baseline", "limits", "intents", "deny", "tiers", "rescue", "freeze", "drills", "change", "tests",
 )  # fmt: skip
 
 
@@ -77,6 +78,9 @@ def read_profile(tree: Node, readers: Readers, base: Profile | None = None) -> P
         coins={name: coins for name, coins in context.coins.items() if name in written_coins},
         intents=_intents(top.get("intents")),
         change=_change(top.get("change")),
+        rescue=read_rescue(top.get("rescue"), context, base),
+        freeze_ms=read_freeze(top.get("freeze")),
+        drills=read_drills(top.get("drills")),
         lists={name: places for name, places in context.lists.items() if name in written_lists},
         base=base,
         tests=read_cases(top.get("tests"), context, frozenset(tag.name for tag in TAGS)),

@@ -64,7 +64,7 @@ def read_tiers(node: Node | None, context: Context) -> tuple[Tier, ...]:
                 name,
                 _clauses(when, WHEN, context),
                 () if limits is None else _clauses(limits, LIMITS, context),
-                _then(fields.need("then", f"write one of {', '.join(_VERBS)}")),
+                read_action(fields.need("then", f"write one of {', '.join(_VERBS)}")),
                 item.line,
                 _unless(fields, context),
                 None if quorum is None else _quorum(quorum),
@@ -136,7 +136,7 @@ def _freezes(node: Node | None) -> bool:
     return word == "freeze"
 
 
-def _then(node: Node) -> Action:
+def read_action(node: Node) -> Action:
     """`approve`, or another word, or a group: `{ask: {...}, wait: {...}}`."""
     hint = f"write one of {', '.join(_VERBS)}, or a group such as {{ask: {{match: true}}}}"
     if isinstance(node, Mapping):

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from policy.condition import LIMITS, Condition
 from policy.profile import SCHEMA
-from policy.reference_text import ACTIONS, EXAMPLE, HEAD, JUDGEMENT, LATER, PLACES, RULES, UNITS
+from policy.reference_text import ACTIONS, BAD_DAYS, EXAMPLE, HEAD, JUDGEMENT, LATER, PLACES, RULES, UNITS
 from policy.registry import TAGS, Tag
 from policy.setting import SETTINGS, Setting
 from policy.units import COUNT, DURATION, RATE, SATS, SHARE, VSIZE
@@ -47,6 +47,15 @@ _KEYS = (
     ("`intents`", "`required`, or `{from: [DEVICE, ...]}`: every spend needs a signed intent; see below"),
     ("`deny`", "a list of rules, each of which can only refuse"),
     ("`tiers`", "a list of rules in order, of which the first that fits decides"),
+    (
+        "`rescue`",
+        "`{to: ADDRESS, fee: 500_000sat}`: where everything may go even while the wallet is frozen; see below",
+    ),
+    (
+        "`freeze`",
+        "`{by_others_up_to: 72h}`: how long other nodes and people may freeze a wallet here; 72h without it",
+    ),
+    ("`drills`", "`{a_day: 10}`, or `none`: in how many drills a day this node takes part; 10 without it"),
     ("`change`", "who must agree before a looser profile takes this one's place, and how long it waits"),
     ("`tests`", "cases with the verdict that each must get; `assent policy test` runs them"),
 )
@@ -105,6 +114,12 @@ _QUORUM = (
     ("`policies`", "a node of this role, if it signs, goes by one of these policies: `{home: DIGEST}`"),
 )
 
+_RESCUE = (
+    ("`to`", "addresses of another wallet, or lists of them; not `own`, not `anyone`"),
+    ("`fee`", "the highest fee of a rescue"),
+    ("`then`", "what it takes: `ask` without it, and never without the owner's yes"),
+)
+
 _CHANGE = (
     ("`nodes`", "the owners of the nodes with these roles must agree"),
     ("`people`", "so many people of each role must agree"),
@@ -151,6 +166,8 @@ def reference() -> str:
         "## Settings\n\nThe baseline can only be made stricter than its defaults.\n\n",
         _table(("setting", "meaning", "default", "stricter"), (_setting(setting) for setting in SETTINGS)),
         LATER,
+        BAD_DAYS,
+        _table(("in `rescue`", "meaning"), _RESCUE),
         "## Changing a profile\n\nA tighter profile holds at once; a looser one waits, as the one in force says.\n\n",
         _table(("in `change`", "meaning"), _CHANGE),
         "## Tags\n\nA reason cites one of these; only the tag is told to others, never the words.\n\n",

@@ -165,3 +165,21 @@ After a recovery every window counts as full until its length has passed.
 A window that says `unlimited` is not limited on such a node either.
 
 """
+
+BAD_DAYS = """\
+## Bad days
+
+Any node or person of the roster can freeze a wallet at every node (`assent freeze --everywhere`).
+Each node decides by its own profile for how long that holds here: as long as was asked for, and never longer than
+`freeze: {by_others_up_to: 72h}`.
+Each of them can do it once in 30 days, counted at each node, and nobody can end it earlier, the node's owner included.
+To let others freeze for less long is a looser policy, and waits like any other.
+
+A spend all of whose outputs go to `rescue.to` is judged twice, as any other and by the rescue alone.
+The milder counts.
+By the rescue alone count the baseline, the deny rules, its own `fee`, and the yes of the owner, whom it always asks.
+Budgets, amounts, other fees, tiers, grants, intents and a freeze are nothing to it.
+So it works on the worst day, and on a node that was just rebuilt from its words.
+Where one file lies over another the rescue goes only where both say, and never where the base says nothing of one.
+
+"""

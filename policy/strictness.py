@@ -12,81 +12,13 @@ from dataclasses import dataclass, replace
 
 from policy.demands import at_least_the_action, at_least_the_quorum
 from policy.effort import Effort
-from policy.implying import Fit, Ground, Held, Known, clash, covers, denied, fits, ground_of, implies, may_fit
-from policy.profile import ChangeRule, Clause, Deny, IntentRule, Profile, Tier
+from policy.implying import Fit, Ground, Held, Known, clash, covers, denied, fits, implies, may_fit
+from policy.layers import Layer, Layers, rescue_ways
+from policy.profile import ChangeRule, Deny, IntentRule
 from policy.quorum import MAX_TOLD_SETS
 from policy.setting import SETTINGS, Stricter
 from policy.values import CoinSet, People
 from policy.windows import Velocity
-from taproot import Network
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One profile without its base, and without lines, so that what is equal means the same.
-
-    `tiers` is None where an overlay leaves them to its base. `settings` are in the order of SETTINGS.
-    """
-
-    name: str
-    network: Network
-    ground: Ground
-    settings: tuple[int | None, ...]
-    velocity: tuple[Velocity, ...]
-    deny: tuple[Deny, ...]
-    tiers: tuple[Tier, ...] | None
-    receive_only: bool
-    leaves: frozenset[str] | None
-    frozen: CoinSet
-    intents: IntentRule | None
-    change: ChangeRule
-
-
-Layers = tuple[Layer, ...]
-"""A profile and its bases, top first."""
-
-
-def layers_of(profile: Profile) -> Layers:
-    """The layers that judge together."""
-    found: list[Layer] = []
-    listed, each = profile.listed_scripts, profile
-    while True:
-        found.append(_layer(each, listed))
-        if each.base is None:
-            return tuple(found)
-        each = each.base
-
-
-def _layer(profile: Profile, listed: frozenset[bytes]) -> Layer:
-    left_to_base = not profile.tiers and profile.base is not None
-    intents = profile.intents
-    return Layer(
-        profile.name,
-        profile.network,
-        ground_of(profile, listed),
-        tuple(profile.value(setting) for setting in SETTINGS),
-        profile.velocity or (),
-        tuple(
-            replace(rule, line=0, clauses=_bare(rule.clauses), unless=_bare(rule.unless))
-            for rule in profile.deny
-        ),
-        None if left_to_base else tuple(_bare_tier(tier) for tier in profile.tiers),
-        profile.receive_only.value,
-        profile.allowed_leaves,
-        profile.frozen_coins,
-        None if intents is None else replace(intents, line=0),
-        replace(profile.change, line=0),
-    )
-
-
-def _bare(clauses: tuple[Clause, ...]) -> tuple[Clause, ...]:
-    return tuple(sorted((replace(clause, line=0) for clause in clauses), key=lambda clause: clause.key))
-
-
-def _bare_tier(tier: Tier) -> Tier:
-    return replace(
-        tier, line=0, clauses=_bare(tier.clauses), limits=_bare(tier.limits), unless=_bare(tier.unless)
-    )
 
 
 def at_least_as_strict(new: Layers, old: Layers, effort: Effort) -> bool:
@@ -181,6 +113,25 @@ def _intents(new: Layers, old: Layers) -> bool:
 def _intent(new: IntentRule | None, old: IntentRule) -> bool:
     """No device named means any."""
     return new is not None and (not old.devices or (bool(new.devices) and new.devices <= old.devices))
+
+
+# What is for bad days.
+
+
+def _alarms(new: Layers, old: Layers) -> bool:
+    """Others may freeze for as long as before, of all layers the longest; of the drills the smallest number holds."""
+    longest = [max((layer.freeze_ms or 0 for layer in layers), default=0) for layers in (new, old)]
+    fewest = [
+        min((layer.drills for layer in layers if layer.drills is not None), default=0)
+        for layers in (new, old)
+    ]
+    return longest[0] >= longest[1] and fewest[0] <= fewest[1]
+
+
+def _rescue(new: Layers, old: Layers, effort: Effort) -> bool:
+    """The rescue goes nowhere new, costs no more, and asks no less; its own rules are compared like any others."""
+    mine, theirs = rescue_ways(new), rescue_ways(old)
+    return mine is None or (theirs is not None and at_least_as_strict(mine, theirs, effort))
 
 
 # How the profile itself may be changed.
@@ -403,9 +354,9 @@ class _Pair:
 
 
 PARTS: tuple[Callable[[Layers, Layers], bool], ...] = (
-    _network, _evil, _settings, _receive_only, _leaves, _frozen, _intents, _change, _told,
+    _network, _evil, _settings, _receive_only, _leaves, _frozen, _intents, _change, _told, _alarms,
 )  # fmt: skip
 """What is compared first: is the new at least as strict in this?"""
 
-COSTLY: tuple[Callable[[Layers, Layers, Effort], bool], ...] = (_velocity, _deny, _tiers)
+COSTLY: tuple[Callable[[Layers, Layers, Effort], bool], ...] = (_velocity, _deny, _tiers, _rescue)
 """The same of what grows with the square of a profile's size, or faster."""

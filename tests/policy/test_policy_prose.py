@@ -85,7 +85,7 @@ def test_every_tag_has_advice_and_it_never_fails() -> None:
 
 def test_a_tier_is_a_sentence_for_each_action() -> None:
     def tier(when: str, then: str) -> str:
-        return said(f"{OPEN}tiers: [{{name: t, when: {{{when}}}, {then}}}]\n")[-4].partition("`t`: ")[2]
+        return said(f"{OPEN}tiers: [{{name: t, when: {{{when}}}, {then}}}]\n")[-6].partition("`t`: ")[2]
 
     cold = "policies: {cold: " + "ab" * 32 + "}"
     to = "pays_only: friends, sent_up_to: 1_000_000sat"

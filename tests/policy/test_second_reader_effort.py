@@ -8,7 +8,8 @@ from cluster.settings import profile_of_text
 from policy import Profile
 from policy.diff import Direction, compare
 from policy.effort import Effort, TooHard
-from policy.strictness import at_least_as_strict, layers_of
+from policy.layers import layers_of
+from policy.strictness import at_least_as_strict
 
 HEAD = "schema: 1\nname: big\nnetwork: regtest\nzone: UTC\n"
 LIMITS = "limits:\n  amount: {sent: 50_000sat}\n  velocity: unlimited\n"
