@@ -191,3 +191,7 @@ class Keys:
     def sealing_key(self, index: int = 0) -> bytes:
         """The 32-byte key under which small things are sealed in storage (`sealed.seal_with_key`)."""
         return self._seed._derive("storage sealing key", self._network, index)
+
+    def state_store_key(self, purpose: str, index: int = 0) -> bytes:
+        """A 32-byte key of the external state store: for `sealing`, `naming` or `login`, each by its own label."""
+        return self._seed._derive(f"state store {purpose} key", self._network, index)

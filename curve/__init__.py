@@ -7,6 +7,7 @@ thresholds, transactions or people, and never draws randomness: entropy is alway
 from curve.bip32 import bip32_tweak
 from curve.bip340 import schnorr_sign, schnorr_verify
 from curve.context import IllegalCall, InternalFault, blind
+from curve.ecdsa import ecdsa_sign
 from curve.hash import tagged_hash
 from curve.musig import (
     KeyAggregate,
@@ -31,6 +32,7 @@ __all__ = [
     "tagged_hash",
     "schnorr_sign",
     "schnorr_verify",
+    "ecdsa_sign",
     "Tweak",
     "TweakContext",
     "tweaked_secret",
