@@ -1,0 +1,212 @@
+"""A store of state in a directory: on another disk, a stick, or a share that another machine backs up.
+
+One SQLite file with a rollback journal, because a write-ahead log does not work on a share. Several nodes may use one
+directory, each in a keyspace of its own. It follows the same rules as a server; what is in it is sealed.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cluster.state_store.protocol import (
+    ANY_VERSION,
+    FIRST_VERSION,
+    GLOBAL_VERSION_KEY,
+    MAX_PAGE,
+    MAX_VALUE_BYTES,
+    KeyValue,
+    KeyVersion,
+    NoSuchKey,
+    Page,
+    StoreDamaged,
+    StoreUnavailable,
+    VersionConflict,
+    check_put,
+)
+
+__all__ = ["FILE_NAME", "DirectoryStore"]
+
+FILE_NAME = "state-store.sqlite3"
+
+APPLICATION_ID = 0x41535353
+"""Marks the file as ours in its SQLite header (`ASSS`)."""
+
+BUSY_MS = 5_000
+"""How long another node that writes into the same directory is waited for."""
+
+_LAYOUT = (
+    """CREATE TABLE object (
+    sort_order INTEGER PRIMARY KEY AUTOINCREMENT,
+    store_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    value BLOB NOT NULL,
+    UNIQUE (store_id, key)
+)""",
+)
+
+
+class DirectoryStore:
+    """The objects of one keyspace in a directory; used by one thread at a time."""
+
+    def __init__(self, directory: Path, store_id: str) -> None:
+        """Open the store, making an empty one if the directory has none; StoreUnavailable if there is no directory."""
+        self._store_id = store_id
+        self.path = directory / FILE_NAME
+        if not directory.is_dir():
+            raise StoreUnavailable(f"{directory}: there is no such directory; is the disk mounted?")
+        with self._understood():
+            self._connection = self._connected()
+        with self._understood():
+            self._prepare()
+
+    @property
+    def where(self) -> str:
+        """Where the store is, for people."""
+        return str(self.path.parent)
+
+    def get_object(self, key: str) -> KeyValue:
+        """The object under a key."""
+        with self._understood():
+            found = self._version_and_value(key)
+        if found is not None:
+            return KeyValue(key, *found)
+        if key == GLOBAL_VERSION_KEY:
+            return KeyValue(key, 0, b"")
+        raise NoSuchKey(f"{self.where}: no object {key}")
+
+    def put_objects(
+        self,
+        transaction_items: Sequence[KeyValue],
+        delete_items: Sequence[KeyVersion] = (),
+        global_version: int | None = None,
+    ) -> None:
+        """Write and remove objects, all or none."""
+        check_put(transaction_items, delete_items)
+        items = list(transaction_items)
+        if global_version is not None:
+            items.append(KeyValue(GLOBAL_VERSION_KEY, global_version, b""))
+        with self._understood(), self._transaction():
+            fits = [self._write(item) for item in items] + [self._remove(item) for item in delete_items]
+            if not all(fits):
+                raise VersionConflict(f"{self.where}: an object has another version than expected")
+
+    def delete_object(self, item: KeyVersion) -> None:
+        """Remove an object of this version, if there is one."""
+        with self._understood(), self._transaction():
+            self._remove(item)
+
+    def list_key_versions(
+        self, key_prefix: str = "", page_size: int = MAX_PAGE, page_token: str = ""
+    ) -> Page:
+        """One page of keys, the newest first."""
+        below = int(page_token) if page_token else 2**62
+        limit = min(max(page_size, 0), MAX_PAGE)
+        with self._understood():
+            rows = self._connection.execute(
+                "SELECT sort_order, key, version FROM object WHERE store_id = ? AND sort_order < ? AND key <> ?"
+                " AND substr(key, 1, ?) = ? ORDER BY sort_order DESC LIMIT ?",
+                (self._store_id, below, GLOBAL_VERSION_KEY, len(key_prefix), key_prefix, limit + 1),
+            ).fetchall()
+            first = None if page_token else self.get_object(GLOBAL_VERSION_KEY).version
+        more = 0 < limit < len(rows)
+        keys = tuple(KeyVersion(key, version) for _, key, version in rows[:limit])
+        return Page(keys, str(rows[limit - 1][0]) if more else "", first)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    # Inside.
+
+    def _connected(self) -> sqlite3.Connection:
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path}: {(error.strerror or '').lower()}") from None
+        uri = f"{self.path.absolute().as_uri()}?mode=rw"
+        # The mirror opens it in one thread and works in another, never in both at once.
+        connection = sqlite3.connect(
+            uri, uri=True, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False
+        )
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES + 64 * 1024)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        return connection
+
+    def _prepare(self) -> None:
+        try:
+            for statement in ("trusted_schema = OFF", "cell_size_check = ON", "synchronous = FULL"):
+                self._connection.execute(f"PRAGMA {statement}")
+            with self._transaction():
+                if not self._connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                    for statement in _LAYOUT:
+                        self._connection.execute(statement)
+                    self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            stated = self._connection.execute("PRAGMA application_id").fetchone()[0]
+            layout = self._connection.execute(
+                "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' LIMIT 8"
+            )
+            if stated != APPLICATION_ID or tuple(row[0] for row in layout) != _LAYOUT:
+                raise StoreDamaged(f"{self.path}: this is not a state store")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _version_and_value(self, key: str) -> tuple[int, bytes] | None:
+        row = self._connection.execute(
+            "SELECT version, value FROM object WHERE store_id = ? AND key = ?", (self._store_id, key)
+        ).fetchone()
+        if row is None:
+            return None
+        if not (isinstance(row[0], int) and isinstance(row[1], bytes)):
+            raise StoreDamaged(f"{self.path}: an object is not as it was written")
+        return row[0], row[1]
+
+    def _write(self, item: KeyValue) -> bool:
+        """Whether the version fits, and it was written."""
+        place = (self._store_id, item.key)
+        if item.version == ANY_VERSION:
+            query = (
+                "INSERT INTO object (store_id, key, version, value) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+            )
+            query += " SET version = excluded.version, value = excluded.value"
+            done = self._connection.execute(query, (*place, FIRST_VERSION, item.value))
+        elif item.version == 0:
+            query = "INSERT INTO object (store_id, key, version, value) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            done = self._connection.execute(query, (*place, FIRST_VERSION, item.value))
+        else:
+            query = "UPDATE object SET version = version + 1, value = ? WHERE store_id = ? AND key = ? AND version = ?"
+            done = self._connection.execute(query, (item.value, *place, item.version))
+        return done.rowcount == 1
+
+    def _remove(self, item: KeyVersion) -> bool:
+        """Whether there was such an object, and it was removed."""
+        query = "DELETE FROM object WHERE store_id = ? AND key = ? AND (? = -1 OR version = ?)"
+        done = self._connection.execute(query, (self._store_id, item.key, item.version, item.version))
+        return done.rowcount == 1
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """SQLite's errors in our words: damage is told from a disk that is gone, full, or busy."""
+        try:
+            yield
+        except (sqlite3.Error, UnicodeError) as error:
+            code = getattr(error, "sqlite_errorname", "") or ""
+            if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")) or not code:
+                raise StoreDamaged(f"{self.path}: the state store is damaged") from None
+            raise StoreUnavailable(f"{self.path}: the disk does not let it be used ({code})") from None
