@@ -88,11 +88,22 @@ def member_consent_fault(
     return None
 
 
-def read_verdict(signed: SignedLetter, charter: Charter, request_id: bytes, wall_ms: int) -> Letter:
-    """A member's verdict on this request, in force now; BadLetter says what is wrong with any other."""
+def read_verdict(
+    signed: SignedLetter,
+    charter: Charter,
+    request_id: bytes,
+    wall_ms: int,
+    *,
+    skew_ms: int = 2 * CLOCK_SKEW_MS,
+) -> Letter:
+    """A member's verdict on this request, in force now; BadLetter says what is wrong with any other.
+
+    Args:
+        skew_ms: how far our clock may be behind its maker's; that of whoever passes it on lies between.
+    """
     letter = _about(open_inner(signed, Kind.VERDICT), charter, request_id)
     assert isinstance(letter.body, Verdict)
-    if letter.body.expires_at_ms > wall_ms + VERDICT_LIFE_MS + CLOCK_SKEW_MS:
+    if letter.body.expires_at_ms > wall_ms + VERDICT_LIFE_MS + skew_ms:
         raise BadLetter("approval-life", "a verdict that claims to count for more than 15 minutes")
     return letter
 

@@ -46,7 +46,8 @@ class Coordinator:
         self._ear = Ear.of(roster.cluster_id, identity.public)
         self._presence = Presence(SCHEMES)
         self.keygen = KeygenDesk(roster, self._presence)
-        self.signing = SigningDesk(roster, self._presence, self.keygen.wallets)
+        places = [entry.identity for entry in roster.coordinators]
+        self.signing = SigningDesk(roster, places.index(identity.public), self._presence, self.keygen.wallets)
         self.policies = PolicyCarrier(roster)
         self._clocks = ClockCarrier(roster)
         self.people = PeopleDesk(

@@ -1,22 +1,20 @@
 """How the coordinator orders sessions and puts partial signatures into one.
 
-Sessions follow ROAST: whoever answers wrongly is out, whoever is silent is passed over until it speaks again, and
-every try uses fresh nonces, so n-t+1 sessions are enough while t honest nodes can be reached.
+Sessions follow ROAST: whoever answers wrongly is out, whoever leaves a session without its answer is set aside until
+it gives it (`cluster.coordinator_choice`), and every try uses fresh nonces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from cluster.approvals import conditions_of
 from cluster.codec import BadLetter, Letter
+from cluster.coordinator_choice import Choice
 from cluster.coordinator_telling import Telling
-from cluster.effects import Now
 from cluster.jobs import Job, Jobs, Session
 from cluster.journal import ClosedKept, ComplaintKept, CosigningKept, FinalKept
 from cluster.messages import (
     Cosigned,
-    Decision,
     Final,
     Kind,
     NonceRequest,
@@ -26,23 +24,10 @@ from cluster.messages import (
     SignedLetter,
     SignerPart,
 )
-from cluster.presence import Presence
-from cluster.quorum import Candidate, choose, choose_exact
-from cluster.requests import FAILED_WINDOW_MS
-from cluster.roster import Roster
+from cluster.requests import FAILED_WINDOW_MS, most_sessions
 from cluster.schemes import Blame, Signer
 from cluster.subjects import BadRequest, Signed, ended
 from cluster.turn import Turn
-from policy import Seat
-
-MAX_SESSIONS = 32
-"""How many sessions are tried for one request; robust signing needs n-t+1 when nobody restarts."""
-
-PATIENCE_MS = 4_000
-"""How long those who have failed fewer sessions are waited for, after a session failed."""
-
-PREFERENCE_MS = 1_000
-"""How long a quorum that could sign waits for one that is preferred, whose nodes may still answer."""
 
 SESSION_LIFE_MS = 8_000
 """How long the signers of an order have before a silent one is passed over."""
@@ -51,9 +36,10 @@ SESSION_LIFE_MS = 8_000
 class Sessions:
     """Who signs together, and what comes of it."""
 
-    def __init__(self, roster: Roster, presence: Presence, jobs: Jobs, voice: Telling) -> None:
-        self._roster = roster
-        self._presence = presence
+    def __init__(self, choice: Choice, place: int, jobs: Jobs, voice: Telling) -> None:
+        """`place` is this coordinator's among those of the roster, counted from 0: the later ones give way."""
+        self._choice = choice
+        self._place = place
         self._jobs = jobs
         self._voice = voice
 
@@ -61,77 +47,28 @@ class Sessions:
         """Order a session if one is possible now; ask for the nonces that one would need."""
         if job.state != "open" or job.current is not None:
             return
+        for nodes in self._choice.tiers(job, turn.now):
+            if self._choice.quorum(job, nodes) is not None:
+                self._gather(job, nodes, turn)
+                return
+
+    def _gather(self, job: Job, nodes: list[bytes], turn: Turn) -> None:
+        """A quorum is among these: order it once it has nonces."""
         now = turn.now
-        approving = self._preferred(job, now)
-        ready = [node for node in job.arrivals if node in approving and job.has_nonces(node, now)]
-        chosen = self._chosen(job, ready)
-        if chosen is not None and len(job.sessions) >= MAX_SESSIONS:
+        ready = [node for node in job.arrivals if node in nodes and job.has_nonces(node, now)]
+        chosen = self._choice.quorum(job, ready)
+        if chosen is not None and len(job.sessions) >= most_sessions(job.subject.wallet.charter):
             self.close(job, "closed", "sessions-exhausted", turn)
             self._voice.tell_client(job, job.subject.client, turn)
             return
         if chosen is not None:
-            if not self._awaits_better(job, chosen, now):
+            if not self._choice.awaits_better(job, chosen, now):
                 self._order(job, chosen, turn)
             return
-        if self._chosen(job, approving) is not None:
-            for node in approving:
-                if node not in ready and not job.nonces_follow(node, now):
-                    self._voice.say_again(
-                        Kind.NONCE_REQUEST, node, NonceRequest(len(job.sessions)), job, turn
-                    )
-
-    def _chosen(self, job: Job, nodes: list[bytes]) -> frozenset[int] | None:
-        """A quorum (participants) whose nodes are among these, the preferred first; None when there is none."""
-        subject = job.subject
-        charter, quorums = subject.wallet.charter, subject.quorums
-        if quorums is None:
-            fastest = choose([self._candidate(job, node) for node in nodes], subject.route.least)
-            return None if fastest is None else charter.participants(fastest)
-        candidates = {charter.participant(node): self._candidate(job, node) for node in nodes}
-        known = {participant: one for participant, one in candidates.items() if participant is not None}
-        return choose_exact(known, quorums, subject.route.nodes)
-
-    def _awaits_better(self, job: Job, chosen: frozenset[int], now: Now) -> bool:
-        """Whether to wait a moment because a quorum that is preferred to this one may still come about."""
-        quorums = job.subject.quorums
-        if quorums is None or quorums[0] == chosen:
-            return False
-        if job.possible_since_ms is None:
-            job.possible_since_ms = now.monotonic_ms
-        if now.monotonic_ms - job.possible_since_ms >= PREFERENCE_MS:
-            return False
-        better = quorums[: quorums.index(chosen)]
-        return any(
-            all(self._may_still_sign(job, i, now) for i in q & job.subject.route.nodes) for q in better
-        )
-
-    def _may_still_sign(self, job: Job, participant: int, now: Now) -> bool:
-        node = job.subject.wallet.charter.members[participant].identity
-        if node in job.culprits or node in job.stalled or job.losses.get(node):
-            return False
-        verdict = job.verdicts.get(node)
-        there = self._presence.online(node, now.monotonic_ms) and not self._presence.mismatched(node)
-        return there and (verdict is None or verdict[0].decision is Decision.APPROVE)
-
-    def _preferred(self, job: Job, now: Now) -> list[bytes]:
-        """Who may be ordered now: for a while after a failure, the fewest-failed who make a quorum between them.
-
-        Else one node that is always first and never signs would be in every session.
-        """
-        approving = [node for node in job.approving(now) if not self._presence.mismatched(node)]
-        if job.lost_at_ms is None or now.monotonic_ms - job.lost_at_ms >= PATIENCE_MS:
-            return approving
-        for most in sorted({job.losses.get(node, 0) for node in approving}):
-            few = [node for node in approving if job.losses.get(node, 0) <= most]
-            if self._chosen(job, few) is not None:
-                return few
-        return approving
-
-    def _candidate(self, job: Job, node: bytes) -> Candidate:
-        verdict, _ = job.verdicts[node]
-        entry = self._roster.node(node)
-        role = entry.role if entry is not None else ""
-        return Candidate(node, Seat(role, verdict.policy_digest), conditions_of(verdict))
+        for node in nodes:
+            if node not in ready and not job.nonces_follow(node, now):
+                job.asked_at_ms.setdefault(node, now.monotonic_ms)
+                self._voice.say_again(Kind.NONCE_REQUEST, node, NonceRequest(len(job.sessions)), job, turn)
 
     def _order(self, job: Job, chosen: frozenset[int], turn: Turn) -> None:
         subject = job.subject
@@ -167,12 +104,40 @@ class Sessions:
         if node in job.culprits or session.is_complete:
             return  # a proof for each repetition would fill the disk
         if len(body.psigs) != job.subject.count:
-            job.culprits[node] = "psig-count"
-            self._convict(job, session, {node: letter.signed}, turn)
+            self._convict(job, session, {node: ("psig-count", letter.signed)}, turn)
             return
-        session.psigs[node] = (body.psigs, letter.signed)
+        first = session.psigs.setdefault(node, (body.psigs, letter.signed))
+        if first[0] != body.psigs and job.subject.route.group.gives_nonces:
+            job.culprits[node] = "psig-twice"
+            self._write_down(job, node, (first[1], letter.signed), turn)
         if session.is_complete:
             self._finish(job, session, turn)
+        elif not session.open:  # passed over, and here at last
+            self._look_through(job, session, turn)
+
+    def _look_through(self, job: Job, session: Session, turn: Turn) -> None:
+        """Of a session that will hardly end: who lied is out, and who answered owes nothing."""
+        guilty = self._liars(job, session)
+        for node in session.psigs.keys() - guilty:
+            job.settle(node, session.session_id)
+        lies = {node: ("psig-invalid", session.psigs[node][1]) for node in guilty - job.culprits.keys()}
+        if lies:
+            self._convict(job, session, lies, turn)
+
+    def _liars(self, job: Job, session: Session) -> set[bytes]:
+        """Whose partial signatures, of those that are here, are invalid."""
+        charter = job.subject.wallet.charter
+        given = {
+            i: session.psigs[m.identity][0]
+            for i, m in enumerate(charter.members)
+            if m.identity in session.psigs
+        }
+        tasks = job.subject.tasks(frozenset(signer.participant for signer in session.signers))
+        try:
+            job.subject.route.group.check(session.signers, given, tasks)
+        except Blame as blame:
+            return {charter.members[index].identity for index in blame.culprits if index < charter.n}
+        return set()
 
     def _finish(self, job: Job, session: Session, turn: Turn) -> None:
         """All nodes of a session answered: put the parts into signatures, or keep them for whoever signs last."""
@@ -197,9 +162,8 @@ class Sessions:
             signatures = subject.route.group.aggregate(session.signers, parts, tasks)
         except Blame as blame:
             guilty = {charter.members[index].identity for index in blame.culprits if index < charter.n}
-            for identity in guilty:
-                job.culprits[identity] = "psig-invalid"
-            self._convict(job, session, {identity: session.psigs[identity][1] for identity in guilty}, turn)
+            lies = {identity: ("psig-invalid", session.psigs[identity][1]) for identity in guilty}
+            self._convict(job, session, lies, turn)
             return
         session.open = False
         self._finalise(job, Signed(signatures, tuple(s.participant for s in session.signers)), turn)
@@ -260,31 +224,38 @@ class Sessions:
         for member in wallet.charter.members:
             self._voice.tell(Kind.FINAL, member.identity, final, job, turn)
 
-    def _convict(self, job: Job, session: Session, letters: dict[bytes, SignedLetter], turn: Turn) -> None:
+    def _convict(
+        self, job: Job, session: Session, lies: Mapping[bytes, tuple[str, SignedLetter]], turn: Turn
+    ) -> None:
         """Remember who cheated, with the letters that prove it: the order's entries and the signed answer."""
         session.open = False
         proof = tuple(part for entry in session.order.entries for part in (entry.verdict, entry.nonces))
-        for identity, answer in letters.items():
-            job.nonces.pop(identity, None)
-            turn.note(
-                ComplaintKept(turn.now.wall_ms, identity, job.culprits[identity], (*proof, answer)),
-                job.subject.wallet.wallet_id,
-            )
+        for identity, (code, answer) in lies.items():
+            if identity not in job.culprits:
+                job.culprits[identity] = code
+                self._write_down(job, identity, (*proof, answer), turn)
+        for node in session.psigs.keys() - job.culprits.keys():
+            job.settle(node, session.session_id)
         self._voice.tell_client(job, job.subject.client, turn)
 
+    def _write_down(self, job: Job, node: bytes, proof: tuple[SignedLetter, ...], turn: Turn) -> None:
+        job.nonces.pop(node, None)
+        kept = ComplaintKept(turn.now.wall_ms, node, job.culprits[node], proof)
+        turn.note(kept, job.subject.wallet.wallet_id)
+
     def lost(self, job: Job, node: bytes, turn: Turn) -> None:
-        """A signer's nonces are gone: that session cannot end, nobody is to blame, but others come first now."""
+        """A node cannot end what it was ordered: nobody is to blame, but others come first now."""
         job.nonces.pop(node, None)
         session = job.current
         if session is not None and node in session.members and node not in session.psigs:
-            session.open = False
-            self.count_loss(job, [node], turn)
+            self.pass_over(job, session, [node], turn)
 
-    def count_loss(self, job: Job, nodes: Iterable[bytes], turn: Turn) -> None:
-        """A session was lost with these nodes: others come first for a while."""
+    def pass_over(self, job: Job, session: Session, nodes: Iterable[bytes], turn: Turn) -> None:
+        """A session is given up for these nodes' sake: they owe their answer from now on."""
+        session.open = False
         for node in nodes:
-            job.losses[node] = job.losses.get(node, 0) + 1
-        job.lost_at_ms = turn.now.monotonic_ms
+            job.lose(node, session.session_id, turn.now, self._place)
+        self._look_through(job, session, turn)
 
     def close(self, job: Job, state: str, code: str, turn: Turn) -> None:
         """End a request without a signature, and remember why."""

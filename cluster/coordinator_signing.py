@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cluster.approvals import read_verdict
+from cluster.approvals import CLOCK_SKEW_MS, read_verdict
 from cluster.codec import BadLetter, Letter
+from cluster.coordinator_choice import Choice
 from cluster.coordinator_sessions import Sessions
 from cluster.coordinator_telling import REPEAT_MS, Telling
 from cluster.jobs import Job, Jobs
@@ -56,12 +57,13 @@ def _is_too_large(subject: Subject) -> bool:
 class SigningDesk:
     """The signing half of a coordinator."""
 
-    def __init__(self, roster: Roster, presence: Presence, wallets: dict[bytes, Wallet]) -> None:
+    def __init__(self, roster: Roster, place: int, presence: Presence, wallets: dict[bytes, Wallet]) -> None:
+        """`place` is this coordinator's among those of the roster, counted from 0."""
         self._presence = presence
         self._wallets = wallets
         self.jobs = Jobs(wallets)
         self._voice = Telling(presence)
-        self._sessions = Sessions(roster, presence, self.jobs, self._voice)
+        self._sessions = Sessions(Choice(roster, presence), place, self.jobs, self._voice)
         self._looked_at_ms: int | None = None
 
     # What clients ask.
@@ -136,6 +138,10 @@ class SigningDesk:
         job = self.jobs.whole.get(letter.header.request_id)
         if job is None or job.subject.wallet.charter.participant(node) is None:
             raise BadLetter("request-unknown", "no such request, or not this node's")
+        if letter.header.wallet_id != job.subject.wallet.wallet_id:
+            raise BadLetter(
+                "letter-wallet", "it names another wallet, and no node would take an order with it"
+            )
         if job.state != "open":
             if isinstance(letter.body, PartialSignatures):  # a late signature still counts
                 self._sessions.psigs(job, letter, letter.body, turn)
@@ -155,7 +161,7 @@ class SigningDesk:
                 self._nonces(job, letter, letter.body, turn)
             case Withdraw():
                 job.verdicts.pop(node, None)
-                job.nonces.pop(node, None)
+                self._sessions.lost(job, node, turn)
                 self._voice.tell_client(job, job.subject.client, turn)
             case Gone():
                 self._sessions.lost(job, node, turn)
@@ -177,7 +183,8 @@ class SigningDesk:
 
     def _verdict(self, job: Job, letter: Letter, verdict: Verdict, turn: Turn) -> None:
         charter = job.subject.wallet.charter
-        read_verdict(letter.signed, charter, job.subject.request_id, turn.now.wall_ms)
+        # Stricter than its signers are: else one whose clock is behind ours would find fault with our order.
+        read_verdict(letter.signed, charter, job.subject.request_id, turn.now.wall_ms, skew_ms=CLOCK_SKEW_MS)
         node = letter.header.sender
         if verdict.decision is Decision.APPROVE and verdict.spend_id != job.subject.spend_id:
             raise BadLetter(
@@ -188,7 +195,7 @@ class SigningDesk:
         if verdict.decision is Decision.APPROVE:
             job.approved_at_ms[node] = turn.now.monotonic_ms
         else:
-            job.nonces.pop(node, None)
+            self._sessions.lost(job, node, turn)
         if before is None or (before[0].decision, before[0].codes) != (verdict.decision, verdict.codes):
             self._judge_refusals(job, turn)
             job.untold = True
@@ -221,6 +228,7 @@ class SigningDesk:
         used = {s.pubnonces for session in job.sessions for s in session.signers}
         if body.pubnonces and body.pubnonces in used:
             return
+        job.asked_at_ms.pop(node, None)
         job.nonces[node] = (body, letter.signed)
         if node in job.arrivals:
             job.arrivals.remove(node)
@@ -245,10 +253,9 @@ class SigningDesk:
                 continue
             session = job.current
             if session is not None and session.ends_at_ms <= turn.now.monotonic_ms:
-                session.open = False
                 silent = set(session.members) - set(session.psigs)
                 job.stalled.update(silent)
-                self._sessions.count_loss(job, silent, turn)
+                self._sessions.pass_over(job, session, silent, turn)
                 self._voice.tell_client(job, job.subject.client, turn)
             self._repeat(job, turn)
             self._sessions.advance(job, turn)

@@ -24,6 +24,15 @@ MAX_OPEN = 256
 NONCE_MARGIN_MS = 15_000
 """Nonces with less than this left are not worth an order."""
 
+RETRY_MS = 2_000
+"""How long a node rests that failed two sessions before it is tried again; each further one doubles it."""
+
+LONGEST_REST_MS = 10 * 60_000
+"""It never rests longer than this."""
+
+GIVE_WAY_MS = 1_500
+"""How much longer each coordinator waits than those before it in the roster: else two could thwart each other."""
+
 NONCES_FOLLOW_MS = 1_000
 """A node says its nonces right after an approval: so long they are not asked for."""
 
@@ -48,6 +57,14 @@ class Session:
         return len(self.psigs) == len(self.members)
 
 
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """A node left this session without its answer; from when on, in need, it may be ordered again all the same."""
+
+    session_id: bytes
+    rests_until_ms: int
+
+
 @dataclass(slots=True)
 class Job:
     """One request as the coordinator sees it."""
@@ -64,8 +81,10 @@ class Job:
     sessions: list[Session] = field(default_factory=list)
     culprits: dict[bytes, str] = field(default_factory=dict)
     stalled: set[bytes] = field(default_factory=set)
+    debts: dict[bytes, Debt] = field(default_factory=dict)
     losses: dict[bytes, int] = field(default_factory=dict)
     lost_at_ms: int | None = None
+    asked_at_ms: dict[bytes, int] = field(default_factory=dict)
     said_at_ms: dict[tuple[Kind, bytes], int] = field(default_factory=dict)
     approved_at_ms: dict[bytes, int] = field(default_factory=dict)
     untold: bool = False
@@ -98,6 +117,32 @@ class Job:
             and verdict.decision is Decision.APPROVE
             and not self.stale(node, now)
         ]
+
+    # Who owes an answer.
+
+    def owes(self, node: bytes) -> bool:
+        """Whether a node left a session without its answer, and has not given it since."""
+        return node in self.debts
+
+    def rested(self, node: bytes, now: Now) -> bool:
+        """Whether a node may be tried again although it owes an answer."""
+        debt = self.debts.get(node)
+        return debt is None or debt.rests_until_ms <= now.monotonic_ms
+
+    def lose(self, node: bytes, session_id: bytes, now: Now, place: int) -> None:
+        """A session was given up because of this node, at the coordinator of this place in the roster."""
+        count = self.losses[node] = self.losses.get(node, 0) + 1
+        rest_ms = place * GIVE_WAY_MS * 2**count + (RETRY_MS * 2 ** (count - 2) if count > 1 else 0)
+        until_ms = now.monotonic_ms + min(rest_ms, LONGEST_REST_MS)
+        self.debts[node] = Debt(session_id, until_ms)
+        self.lost_at_ms = now.monotonic_ms
+
+    def settle(self, node: bytes, session_id: bytes) -> None:
+        """A node gave the answer that it owed."""
+        if node in self.debts and self.debts[node].session_id == session_id:
+            del self.debts[node]
+
+    # Who may sign now.
 
     def has_nonces(self, node: bytes, now: Now) -> bool:
         """Whether a node gave nonces that are worth an order."""

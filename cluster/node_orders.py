@@ -16,7 +16,7 @@ from cluster.node_verdicts import Verdicts
 from cluster.roster import Roster, digest
 from cluster.schemes import Signer
 from cluster.subjects import BadRequest, Signed, Subject
-from cluster.tickets import MAX_SESSIONS, Ticket, Tickets, TicketTrace, gone, tell
+from cluster.tickets import Ticket, Tickets, TicketTrace, gone, tell
 from cluster.turn import Turn
 from cluster.vault import NoncesGone, Vault
 from policy import Seat, tags
@@ -115,7 +115,7 @@ class Orders:
 
     def _fault_of(self, ticket: Ticket, approvals: tuple[Approval, ...], turn: Turn) -> str | None:
         """Why this node has no unused nonces for such an order; None when it has."""
-        if not ticket.live or len(ticket.signed) >= MAX_SESSIONS:
+        if not ticket.live or ticket.exhausted:
             return "nonces-closed"
         mine = next(approval for approval in approvals if approval.identity == self._me)
         batch = ticket.batch

@@ -36,7 +36,7 @@ from cluster.requests import FAILED_WINDOW_MS
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.subjects import BadRequest, request_number, understand
-from cluster.tickets import MAX_SESSIONS, Batch, Ticket, Tickets, gone, new_ticket, tell
+from cluster.tickets import Batch, Ticket, Tickets, gone, new_ticket, tell
 from cluster.turn import Turn
 from cluster.vault import Vault
 
@@ -252,7 +252,7 @@ class Verdicts:
     def nonces(self, letter: Letter, turn: Turn) -> None:
         """Fresh nonces under a standing approval, or the same live ones; else a verdict, or that they are gone."""
         ticket = self._tickets.of(letter)
-        if not ticket.live or len(ticket.signed) >= MAX_SESSIONS:
+        if not ticket.live or ticket.exhausted:
             gone(letter, "nonces-closed", turn)
             return
         self.judge_again(ticket, turn)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
+from cluster.charter import Charter
 from cluster.codec import Letter
 from cluster.messages import SignedLetter
 from cluster.schemes import Wallet
@@ -23,6 +24,14 @@ FAILED_WINDOW_MS = 3_600_000
 
 HALFWAY = frozenset({"may-be-signed", "cosigning"})
 """The states of what some have signed and others have not: it never expires, so it is kept whole until it ends."""
+
+SPARE_SESSIONS = 30
+"""How many sessions of one request there may be beyond the n-t+1 that robust signing needs: nodes restart."""
+
+
+def most_sessions(charter: Charter) -> int:
+    """How many sessions of one request are ordered, and how many a node signs in."""
+    return SPARE_SESSIONS + max(charter.n - charter.t, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from cluster.messages import (
 )
 from cluster.people_words import PeopleWords
 from cluster.record_body import Body
-from cluster.requests import FAILED_WINDOW_MS, Shelf, Trace
+from cluster.requests import FAILED_WINDOW_MS, Shelf, Trace, most_sessions
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
 from cluster.turn import Turn
@@ -49,9 +49,6 @@ MAX_REQUEST_LIFE_MS = 7 * 24 * 3_600_000
 
 MAX_NOTICES = 20
 """How many notices are shown."""
-
-MAX_SESSIONS = 32
-"""How many sessions of one request a node signs in; robust signing needs at most n-t+1."""
 
 
 @dataclass(slots=True)
@@ -97,6 +94,11 @@ class Ticket:
     def live(self) -> bool:
         """Whether it can still be signed."""
         return self.state in {"open", "may-be-signed"}
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether this node has signed in as many sessions of it as it ever will."""
+        return len(self.signed) >= most_sessions(self.subject.wallet.charter)
 
 
 @dataclass(slots=True)

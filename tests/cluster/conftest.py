@@ -27,6 +27,7 @@ EVERY_SCHEME = {
     "test_story_limits",
     "test_story_network",
     "test_story_policy_actions",
+    "test_story_robust",
     "test_story_second_locks",
 }
 """The modules whose tests run once for each scheme."""
