@@ -8,7 +8,6 @@ written is unknown, and is read again at the next start.
 from __future__ import annotations
 
 import os
-import resource
 import select
 import signal
 import socket
@@ -32,7 +31,6 @@ __all__ = [
     "Driver",
     "Machine",
     "Memory",
-    "harden_process",
     "system_clock",
 ]
 
@@ -318,15 +316,3 @@ class Driver:
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._signal = number
         self._stopped = True
-
-
-def harden_process(memory_bytes: int = 0) -> None:
-    """Let a crash leave no image of memory on the disk, and bound the memory of this process (0: no bound).
-
-    After this a flood of letters ends the process instead of the machine.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory_bytes:
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        bound = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (bound, hard))

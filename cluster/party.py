@@ -18,7 +18,7 @@ from cluster.records import NO_WALLET, Record
 from cluster.roster import NAME, Roster, RosterError, check_roster, digest
 from cluster.sealed import NONCE_BYTES, SALT_BYTES, KdfCost, seal, unseal
 from cluster.settings import SettingsError, load_settings
-from cluster.storage import DataDir, Store, read_file, read_private
+from cluster.storage import DataDir, Store, check_private_file, read_file, read_private
 from policy.tree import Fields, Node, ProfileError, Scalar, need_text
 
 __all__ = [
@@ -75,8 +75,10 @@ def write_config(config: Config) -> bytes:
 
 
 def read_config(place: DataDir) -> Config:
-    """Read config.yaml; ConfigError names the line."""
+    """Read config.yaml; ConfigError names the line, StateError says that others may open it."""
     path = place.config_file
+    if path.exists():
+        check_private_file(path)  # it says whom we talk to, and may hold the token of a store
     try:
         config = _config(load_settings(path))
     except ProfileError as wrong:

@@ -15,6 +15,7 @@ import click
 
 from cluster.cli.output import Output
 from cluster.errors import StateError, UsageError, WrongPassphrase
+from cluster.hardening import conceal_process
 from cluster.keys import Seed
 from cluster.party import unseal_seed
 from cluster.sealed import passphrase_bytes
@@ -137,6 +138,8 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
         assert output is not None  # the group was given one
         output.as_json = options.pop("as_json")
         options.pop("debug")  # read from the arguments, so that it holds for whatever fails before
+        if "passphrase_file" in options:
+            conceal_process()
         source = PassphraseSource(options.pop("passphrase_file", None), options.pop("passphrase_fd", None))
         command(Call(output, options.pop("datadir"), options.pop("network"), source), **options)
 

@@ -11,6 +11,7 @@ import click
 
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.effects import Notice, Question
+from cluster.hardening import MEMORY_BYTES, bound_memory, lock_memory, raise_descriptors
 from cluster.keys import Keys
 from cluster.party import Party, opened
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from cluster.runtime import Ready
 
 __all__ = ["coordinator", "node"]
-
-MEMORY_BYTES = 2 * 1024**3
-"""The most address space a running node or coordinator may take, once the passphrase is checked."""
 
 
 @click.group()
@@ -45,7 +43,7 @@ def coordinator_run(call: Call) -> None:
     check_backend()
     log = _logger("coordinator")
     with opened(call.place(), "coordinator") as party:
-        keys = _unlocked(call, party)
+        keys = _unlocked(call, party, log)
         number = serve_coordinator(
             party, keys, lambda facts: _ready(call, facts, log), on_record=lambda kinds: _record(log, kinds)
         )
@@ -69,7 +67,7 @@ def node_run(call: Call) -> None:
         log.warning("a notice of the policy", id=notice.subject.hex()[:16], see="assent status")
 
     with opened(call.place(), "node") as party:
-        keys = _unlocked(call, party)
+        keys = _unlocked(call, party, log)
         number = serve_node(
             party,
             keys,
@@ -88,12 +86,15 @@ def _stopped(log: FilteringBoundLogger, number: int) -> None:
         raise KeyboardInterrupt
 
 
-def _unlocked(call: Call, party: Party) -> Keys:
-    from cluster.driver import harden_process
-
+def _unlocked(call: Call, party: Party, log: FilteringBoundLogger) -> Keys:
+    """The party's keys, in a process that keeps them to itself as far as the system lets it."""
     party.need_roster()
+    raise_descriptors()
+    fault = lock_memory(MEMORY_BYTES)
+    if fault:
+        log.warning("secrets may reach the swap", why=fault)
     seed = call.unlock(party.place)
-    harden_process(MEMORY_BYTES)
+    bound_memory(MEMORY_BYTES)  # not before: checking the passphrase takes much memory, once
     return party.keys(seed)
 
 

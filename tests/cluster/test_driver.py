@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +16,6 @@ from cluster.driver import (
     HELD_LETTERS,
     HELD_MS,
     Driver,
-    harden_process,
 )
 from cluster.effects import Now, Outgoing, Question, Step
 from cluster.errors import StateError, StorageFault
@@ -299,30 +296,6 @@ def test_the_owner_speaks_through_the_control_socket(tmp_path: Path) -> None:
     assert log == ["commit yes", "send verdict", "reply"]
     with pytest.raises(StateError):
         control_call(path, {})
-
-
-def test_hardened(tmp_path: Path) -> None:
-    code = """
-import resource
-from cluster.driver import harden_process
-harden_process(2 << 30)
-assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
-assert resource.getrlimit(resource.RLIMIT_AS)[0] == 2 << 30
-try:
-    bytearray(3 << 30)
-except MemoryError:
-    print("bounded")
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
-        check=True,
-    )
-    assert done.stdout == "bounded\n"
-    assert callable(harden_process)
 
 
 def test_works_ahead_only_while_nothing_comes() -> None:

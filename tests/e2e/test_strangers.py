@@ -210,7 +210,7 @@ def test_an_owner_with_a_wrong_passphrase_approves_nothing(cluster: CrashCluster
         process.communicate()
 
 
-@pytest.mark.parametrize("file", ["seed", "passphrase", "directory", "database"])
+@pytest.mark.parametrize("file", ["seed", "passphrase", "directory", "database", "config", "note"])
 def test_what_others_could_read_is_refused(cluster: CrashCluster, file: str) -> None:
     place = place_of(cluster, "home")
     path, mode = {
@@ -218,6 +218,8 @@ def test_what_others_could_read_is_refused(cluster: CrashCluster, file: str) -> 
         "passphrase": (cluster.root / "home.passphrase", 0o644),
         "directory": (place.path, 0o750),
         "database": (place.database, 0o660),
+        "config": (place.config_file, 0o604),
+        "note": (place.database.with_name(f"{place.database.name}.head"), 0o606),
     }[file]
     os.chmod(path, mode)
     done = cluster.run("home", "node", "run", passphrase=True)
