@@ -83,7 +83,7 @@ def secrets_of(cluster: CrashCluster, name: str) -> dict[str, bytes]:
 
 
 def test_no_secret_is_in_any_file_or_word(cluster: CrashCluster) -> None:
-    """After keygen, a spend, a refusal, wrong calls and a crash of a request: all files but the passphrases are read."""
+    """After keygen, a spend and wrong calls: every file but the passphrases, and all that was printed, is read."""
     names = (*cluster.nodes, COORDINATOR, CLIENT)
     said = []
     cluster.start(COORDINATOR, *cluster.nodes)
