@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
 from cluster.coordinator_clocks import ClockCarrier
+from cluster.coordinator_freezes import FreezeCarrier
 from cluster.coordinator_keygen import KeygenDesk
 from cluster.coordinator_people import PeopleDesk
 from cluster.coordinator_policies import PolicyCarrier
@@ -50,6 +51,7 @@ class Coordinator:
         self.signing = SigningDesk(roster, places.index(identity.public), self._presence, self.keygen.wallets)
         self.policies = PolicyCarrier(roster)
         self._clocks = ClockCarrier(roster)
+        self._freezes = FreezeCarrier(roster)
         self.people = PeopleDesk(
             roster, self._presence, self.signing.jobs, self.keygen.wallets, self.keygen.makings
         )
@@ -111,6 +113,7 @@ class Coordinator:
             self.keygen.greeted(sender, turn)
             self.signing.greeted(sender, turn)
             self.people.greeted(sender)
+            self._freezes.greeted(sender, turn)
         self._handle(opened, role, turn)
 
     def _handle(self, letter: Letter, role: str, turn: Turn) -> None:
@@ -131,6 +134,8 @@ class Coordinator:
             self.people.receipt(letter, turn)
         elif kind in {Kind.POLICY_CHANGE, Kind.POLICY_CONSENT, Kind.POLICY_ENDED, Kind.POLICY_RECEIPT}:
             self.policies.carry(letter, turn)
+        elif kind in {Kind.FREEZE, Kind.FREEZE_RECEIPT}:
+            self._freezes.carry(letter, turn)
         elif kind in {Kind.CLOCK_ASK, Kind.CLOCK_SAID}:
             self._clocks.carry(letter, turn)
         elif role == "node" and kind in _KEYGEN_KINDS:

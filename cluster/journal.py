@@ -19,6 +19,7 @@ from cluster.change_records import (
     ConsentKept,
 )
 from cluster.codec import decode, encode
+from cluster.freeze_records import FreezeDelayed, FreezeHeard, FreezeIssued
 from cluster.messages import (
     Ack,
     Bytes16,
@@ -341,6 +342,9 @@ KINDS: dict[str, type[Body]] = {
     "notice": NoticeKept,
     "frozen": FrozenKept,
     "thawed": ThawedKept,
+    "freeze-issued": FreezeIssued,
+    "freeze-heard": FreezeHeard,
+    "freeze-delayed": FreezeDelayed,
     "shadow": ShadowKept,
     "shadow-ended": ShadowEnded,
     "shadow-said": ShadowSaid,

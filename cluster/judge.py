@@ -10,17 +10,16 @@ from dataclasses import replace
 
 from cluster.effects import Now
 from cluster.grants import Grants
+from cluster.holds import Holds
 from cluster.intents import intended
 from cluster.journal import (
     BootKept,
     ClockKept,
-    FrozenKept,
     GrantKept,
     GrantRevoked,
     PolicyKept,
     RecoveredKept,
     SignedKept,
-    ThawedKept,
 )
 from cluster.judging import Judgement, Words
 from cluster.messages import NO_ID, Decision
@@ -61,7 +60,7 @@ class PolicyJudge:
         self._books: dict[bytes, Book] = {}
         self.grants = Grants(me)
         self.shadow = Shadow(read)
-        self._frozen: dict[bytes, str] = {}
+        self.holds = Holds(roster)
         self._exhausted_ms: int | None = None
         self._recovery_open = False
         self._clock: PolicyClock | None = None
@@ -73,6 +72,7 @@ class PolicyJudge:
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one of the node's records into account; they come in the order in which they were written."""
         self.shadow.restore(entry, wallet_id)
+        self.holds.restore(entry, wallet_id)
         match entry:
             case PolicyKept():
                 self.profiles.restore(entry, wallet_id)
@@ -86,10 +86,6 @@ class PolicyJudge:
                 self._last_ms = max(self._last_ms or 0, budget_ms)
             case GrantKept() | GrantRevoked():
                 self.grants.restore(entry, wallet_id)
-            case FrozenKept(why=why):
-                self._frozen[wallet_id] = why
-            case ThawedKept():
-                self._frozen.pop(wallet_id, None)
             case BootKept(at_ms=at_ms):
                 self._last_ms = self._last_ms if self._last_ms is not None else at_ms
             case _:
@@ -154,11 +150,11 @@ class PolicyJudge:
 
     def frozen(self, wallet_id: bytes) -> str:
         """Why a wallet is frozen at this node; "" where it is not."""
-        return self._frozen.get(wallet_id, "")
+        return self.holds.why(wallet_id, None if self._clock is None else self._clock.now_ms)
 
     def freeze(self, wallet_id: bytes, why: str) -> None:
-        """Refuse everything of this wallet from now on; an empty `why` ends that."""
-        self._frozen[wallet_id] = why
+        """Refuse everything of this wallet from now on; an empty `why` ends that, and nothing that others froze."""
+        self.holds.freeze(wallet_id, why)
 
     def judge(self, subject: Subject, words: Words, now: Now) -> Judgement:
         """Judge with the policy, budget and clock of this moment; a node without a profile refuses."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from cluster.effects import Now
 from cluster.grants import Grants
+from cluster.holds import Holds
 from cluster.journal import ClockKept, RecoveredKept, SignedKept
 from cluster.messages import NO_ID, Decision
 from cluster.profiles import Profiles
@@ -138,7 +139,11 @@ class Judge(Protocol):
         """Why a wallet is frozen at this node; "" where it is not."""
 
     def freeze(self, wallet_id: bytes, why: str) -> None:
-        """Refuse everything of this wallet from now on; an empty `why` ends that."""
+        """Refuse everything of this wallet from now on; an empty `why` ends that, and nothing that others froze."""
+
+    @property
+    def holds(self) -> Holds:
+        """Who froze what, and until when."""
 
     @property
     def grants(self) -> Grants:

@@ -14,6 +14,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from cluster.clock_letters import ClockAsk, ClockRelay, ClockSaid
+from cluster.freeze_letters import FreezeReceipt, FreezeRelay, FreezeSaid
 from cluster.intent_letter import Intent
 from cluster.keygen_letters import (
     KeygenCertificate,
@@ -89,7 +90,7 @@ __all__ = [
     "KeygenMessage", "KeygenCertificate", "KeygenFault", "RecoveryAck", "KeygenFinal", "PolicyChange",
     "PolicyConsent", "PolicyEnded", "PolicyReceipt", "PolicyRelay", "ChangeList",
     "PersonSays", "PersonRelay", "PersonReceipt", "OpenRequest", "OpenList", "WalletShown",
-    "ClockAsk", "ClockSaid", "ClockRelay",
+    "ClockAsk", "ClockSaid", "ClockRelay", "FreezeSaid", "FreezeReceipt", "FreezeRelay",
 ]  # fmt: skip
 
 PROTOCOL_VERSION = 1
@@ -145,6 +146,9 @@ class Kind(IntEnum):
     CLOCK_ASK = 60
     CLOCK_SAID = 61
     CLOCK_RELAY = 62
+    FREEZE = 80
+    FREEZE_RELAY = 81
+    FREEZE_RECEIPT = 82
 
 
 class Header(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -225,6 +229,9 @@ Body = (
     | ClockAsk
     | ClockSaid
     | ClockRelay
+    | FreezeSaid
+    | FreezeReceipt
+    | FreezeRelay
 )
 """Any body."""
 
@@ -298,6 +305,9 @@ KINDS: dict[Kind, KindRule] = {
     Kind.CLOCK_ASK: _rule(ClockAsk, _SMALL, "node", "nothing", "another answer, not too often"),
     Kind.CLOCK_SAID: _rule(ClockSaid, _SMALL, "node", "nothing", "is ignored"),
     Kind.CLOCK_RELAY: _rule(ClockRelay, _SMALL, "coordinator", "nothing", "as the letter inside"),
+    Kind.FREEZE: _rule(FreezeSaid, 1024, "node person", "a node's own freeze", "the stored receipt"),
+    Kind.FREEZE_RELAY: _rule(FreezeRelay, 2 * 1024, "coordinator", "nothing", "as the letter inside"),
+    Kind.FREEZE_RECEIPT: _rule(FreezeReceipt, 1024, "node", "the freeze", "replaces the older one"),
     Kind.POLICY_RELAY: _rule(PolicyRelay, 513 * 1024, "coordinator", "nothing", "as the letter inside"),
     Kind.POLICY_RECEIPT: _rule(PolicyReceipt, 1024, "node", "the person's consent", "is ignored"),
     Kind.CHANGE_LIST: _rule(ChangeList, 128 * 1024, "coordinator", "nothing", "replaces the older one"),

@@ -13,12 +13,11 @@ from cluster.clocks import ClockDesk
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
 from cluster.effects import Now, Question, Step
+from cluster.freezes import FreezeDesk
 from cluster.journal import (
     BootKept,
-    FrozenKept,
     GrantKept,
     GrantRevoked,
-    ThawedKept,
     WalletComplete,
     read,
 )
@@ -85,6 +84,7 @@ class Node:
         self.signing = SigningDesk(roster, self.me, vault, judge, self.keygen.wallets)
         self.policies = PolicyDesk(roster, self.me, judge, self.keygen.wallets)
         self._clocks = ClockDesk(roster, self.me, boot_id, judge, self.keygen.wallets)
+        self.freezes = FreezeDesk(roster, self.me, judge, self.keygen.wallets)
         self.complaints = Complaints(roster)
         self.head = Head()
         self._hello_at_ms: int | None = None
@@ -126,7 +126,8 @@ class Node:
             elif isinstance(answer, ClockConfirmed):
                 self._hear_of_clock(turn)
             elif isinstance(answer, Freeze | Thaw):
-                self._freeze(answer, turn)
+                self.freezes.say(answer, turn)
+                self.signing.verdicts.judge_all(self._coordinators, turn)
             elif isinstance(answer, GrantGiven | GrantEnded):
                 self._grant(answer, turn)
             elif isinstance(answer, Drafting):
@@ -170,19 +171,6 @@ class Node:
 
     # Inside.
 
-    def _freeze(self, said: Freeze | Thaw, turn: Turn) -> None:
-        """Freeze or thaw; what was approved is withdrawn in the same step."""
-        wallet_id = said.wallet_id
-        if wallet_id not in self.keygen.wallets:
-            raise ValueError("no such wallet exists here")
-        frozen = self._judge.frozen(wallet_id)
-        if isinstance(said, Freeze) is bool(frozen):
-            raise ValueError("the wallet is frozen already" if frozen else "the wallet is not frozen")
-        why = "its owner froze it" if isinstance(said, Freeze) else ""
-        self._judge.freeze(wallet_id, why)
-        turn.note(FrozenKept(turn.now.wall_ms, why) if why else ThawedKept(turn.now.wall_ms), wallet_id)
-        self.signing.verdicts.judge_all(self._coordinators, turn)
-
     def _grant(self, said: GrantGiven | GrantEnded, turn: Turn) -> None:
         """Take a grant or end one; what is open is judged again in the same step."""
         grants, now_ms = self._judge.grants, turn.now.wall_ms
@@ -215,8 +203,10 @@ class Node:
         return tuple(node.role for node in nodes if node is not None)
 
     def _hear_of_clock(self, turn: Turn) -> None:
-        """The owner's word sets the clock, and shortens no cooldown."""
-        self.policies.own.clock_set(self._confirm_clock(turn), turn)
+        """The owner's word sets the clock, and shortens no cooldown and no freeze."""
+        gained_ms = self._confirm_clock(turn)
+        self.policies.own.clock_set(gained_ms, turn)
+        self.freezes.clock_set(gained_ms, turn)
 
     def _confirm_clock(self, turn: Turn) -> int:
         """The wall clock is right; how far, in ms, the policy's time went forwards by that."""
@@ -235,6 +225,7 @@ class Node:
         self.signing.tickets.restore(entry, record.wallet_id)
         self._judge.restore(entry, record.wallet_id)
         self.policies.restore(entry, record.wallet_id)
+        self.freezes.restore(entry, record.wallet_id)
         if isinstance(entry, WalletComplete):
             self._complete(record.wallet_id)
         self.head = self.head.after([record])
@@ -255,7 +246,10 @@ class Node:
     def _end(self, turn: Turn) -> Step:
         now = turn.now
         if self._clocks.tick(self._coordinators, turn):
-            self.policies.own.clock_vouched(self._confirm_clock(turn), turn)
+            gained_ms = self._confirm_clock(turn)
+            self.policies.own.clock_vouched(gained_ms, turn)
+            self.freezes.clock_vouched(gained_ms, turn)
+        self.freezes.tick(self._coordinators, turn)
         clock = self._judge.clock_entry(now)
         if clock is not None:
             turn.note(clock)
@@ -269,7 +263,8 @@ class Node:
             self._hello_at_ms = now.monotonic_ms + HELLO_EVERY_MS
         wakes.append(self._hello_at_ms)
         change_due = self.policies.due(turn)
-        wakes += [when for when in (change_due, self._clocks.due()) if when is not None]
+        others = (change_due, self._clocks.due(), self.freezes.due(turn))
+        wakes += [when for when in others if when is not None]
         self.head = turn.head
         return turn.step(min(wakes))
 
@@ -310,6 +305,9 @@ class Node:
             self.policies.greeted(letter, turn)
         elif kind is Kind.CLOCK_RELAY:
             self._clocks.receive(letter, self._coordinators, turn)
+        elif kind is Kind.FREEZE_RELAY:
+            if self.freezes.receive(letter, self._coordinators, turn):
+                self.signing.verdicts.judge_all(self._coordinators, turn)
         elif kind is Kind.POLICY_RELAY:
             self.policies.receive(letter, turn)
         elif kind in _KEYGEN_KINDS:

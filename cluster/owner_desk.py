@@ -21,6 +21,7 @@ from cluster.errors import AuthenticationError, StateError, UsageError
 from cluster.judging import Judge
 from cluster.messages import Decision
 from cluster.node import Node
+from cluster.owner_freezes import freeze_facts
 from cluster.owner_grants import grants_facts
 from cluster.owner_policies import (
     changes_shown,
@@ -51,6 +52,7 @@ from cluster.shadow import Drafting
 from cluster.tickets import Ticket, TicketTrace
 from curve import tagged_hash
 from policy import describe
+from policy.reading_alarms import MAX_FREEZE_MS
 
 __all__ = ["Desk", "NodeDesk", "proof_of"]
 
@@ -163,7 +165,7 @@ class NodeDesk:
             case "changes":
                 return {"changes": changes_shown(self._node, self._judge.budget_time(now))}
             case "wallets":
-                return {"wallets": [self._wallet(plan) for plan in self._made()]}
+                return {"wallets": [self._wallet(plan, now) for plan in self._made()]}
             case "grants":
                 return {"grants": grants_facts(self._node, self._judge, now)}
             case "backup":
@@ -187,7 +189,7 @@ class NodeDesk:
             "clock_in_doubt": self._judge.clock_in_doubt,
             "policies": policy_shown(self._node),
             "policy_changes": changes_shown(self._node, self._judge.budget_time(now)),
-            "wallets": [self._wallet(plan) for plan in self._made()],
+            "wallets": [self._wallet(plan, now) for plan in self._made()],
             "pending": len(self._node.questions(now)),
             "notices": list(self._node.signing.tickets.notices),
             "requests": {
@@ -201,9 +203,10 @@ class NodeDesk:
         stages = {"made", "copied", "complete"}
         return [plan for plan in self._node.keygen.plans.values() if plan.stage in stages]
 
-    def _wallet(self, plan: Plan) -> Facts:
-        wallet = self._node.keygen.wallets[plan.charter.wallet_id]
-        return {**wallet_facts(wallet, plan.stage), "frozen": self._judge.frozen(plan.charter.wallet_id)}
+    def _wallet(self, plan: Plan, now: Now) -> Facts:
+        wallet_id = plan.charter.wallet_id
+        facts = wallet_facts(self._node.keygen.wallets[wallet_id], plan.stage)
+        return {**facts, **freeze_facts(self._node, self._judge, wallet_id, now)}
 
     def _pending(self, question: Question) -> Facts:
         plan = self._node.plan(question.subject)
@@ -311,8 +314,13 @@ class NodeDesk:
             self._challenges.check(request, now)
         plan = self._plan_of(_text(request, "wallet"))
         wallet_id = plan.charter.wallet_id
-        step = self._say(Freeze(wallet_id) if freezes else Thaw(wallet_id), now, entropy)
-        return {"wallet": plan.charter.name, "frozen": freezes}, step
+        everywhere_ms = request.get("everywhere_ms", 0)
+        if not isinstance(everywhere_ms, int) or not 0 <= everywhere_ms <= MAX_FREEZE_MS:
+            raise UsageError("everywhere_ms must be a length of time, at most 30 days")
+        said = Freeze(wallet_id, everywhere_ms) if freezes else Thaw(wallet_id)
+        step = self._say(said, now, entropy)
+        facts = freeze_facts(self._node, self._judge, wallet_id, now)
+        return {"wallet": plan.charter.name, **facts, "frozen": bool(facts["frozen"])}, step
 
     def _plan_of(self, name: str) -> Plan:
         """The wallet of this name; where there is but one, it need not be named."""

@@ -67,9 +67,13 @@ class ClockConfirmed:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """The owner freezes a wallet at this node: it refuses every spend of it until it is thawed."""
+    """The owner freezes a wallet at this node: it refuses every spend of it until it is thawed.
+
+    `everywhere_ms` is how long the other nodes are asked to; 0 asks none of them.
+    """
 
     wallet_id: bytes
+    everywhere_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from cluster.messages import (
     PROTOCOL_VERSION,
     Busy,
     ChangeList,
+    FreezeRelay,
     Hello,
     Kind,
     OpenList,
@@ -37,11 +38,12 @@ from cluster.messages import (
     WalletShown,
 )
 from cluster.people_changes import ChangesSeen
+from cluster.people_freezes import FreezesSaid, FreezeView
 from cluster.people_records import known_wallets, last_said
 from cluster.profiles import ReadTexts
 from cluster.records import Head, Record
 from cluster.roster import Roster, RosterError
-from cluster.schemes import SCHEMES, KeygenTrouble, known_keys, read_wallet
+from cluster.schemes import SCHEMES, KeygenTrouble, Wallet, known_keys, read_wallet
 from cluster.subjects import BadRequest, Subject, understand
 from cluster.turn import Turn
 
@@ -130,6 +132,7 @@ class Person:
         self.wallets = known_wallets(kept)
         self._last_said = last_said(kept)
         self.changes = ChangesSeen(roster, identity.public, coordinator, read_texts)
+        self.freezes = FreezesSaid(roster, identity.public, coordinator)
         for record in kept:
             self.changes.restore(read(record))
 
@@ -189,6 +192,11 @@ class Person:
         self.changes.says(change_id, yes, turn)
         return self._end(turn)
 
+    def freeze(self, wallet: Wallet, wanted_ms: int, now: Now, entropy: bytes) -> tuple[FreezeView, Step]:
+        """Freeze a wallet at every node, for so long; what comes of it is in the view."""
+        turn = self._turn(now, entropy)
+        return self.freezes.freeze(wallet, wanted_ms, turn), self._end(turn)
+
     def receive(self, sender: bytes, letter: bytes, signature: bytes, now: Now, entropy: bytes) -> Step:
         """A letter arrived; one that proves nothing changes nothing, and `trouble` says what was wrong with it."""
         turn = self._turn(now, entropy)
@@ -234,6 +242,7 @@ class Person:
         """For what is missing, and for how those stand that something was said of."""
         self._fetch(turn)
         self.changes.ask(turn)
+        self.freezes.ask(turn)
         for request_id, view in self.views.items():
             if view.said is not None and view.state != "final":
                 wallet_id = view.subject.wallet.wallet_id
@@ -287,6 +296,8 @@ class Person:
                 self._status(self.views[request_id], status, turn.now)
             case ChangeList() as found:
                 self.changes.hear_list(found)
+            case FreezeRelay() as relay:
+                self.freezes.hear(relay)
             case PolicyRelay() as relay:
                 self.changes.hear(relay, turn.now.wall_ms)
             case Status(state="rejected", codes=codes) if self.changes.asked_for(request_id):

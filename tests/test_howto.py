@@ -178,7 +178,18 @@ def completed(text: str) -> str:
     tree = parse_settings(text, "piece")
     assert isinstance(tree, Mapping)
     keys = {entry.key for entry in tree.entries}
-    assert keys <= {"lists", "tiers", "change", "deny", "intents", "coins", "zone"}, keys
+    assert keys <= {
+        "lists",
+        "tiers",
+        "change",
+        "deny",
+        "intents",
+        "coins",
+        "zone",
+        "rescue",
+        "freeze",
+        "drills",
+    }, keys
     return HEAD + ("" if "lists" in keys else LISTS) + ("" if "tiers" in keys else TIERS) + text
 
 

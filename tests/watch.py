@@ -13,6 +13,7 @@ import wallycore
 from cluster.codec import Letter, open_letter
 from cluster.effects import Now, Step
 from cluster.grants import Grants
+from cluster.holds import Holds
 from cluster.journal import ClockKept, FinalKept, RecoveredKept, RequestKept, SignedKept, read
 from cluster.judging import Judge, Judgement, Words
 from cluster.messages import Kind, Nonces, PartialSignatures
@@ -58,6 +59,11 @@ class WatchedJudge:
     def freeze(self, wallet_id: bytes, why: str) -> None:
         """For the other."""
         self.inner.freeze(wallet_id, why)
+
+    @property
+    def holds(self) -> Holds:
+        """The other's."""
+        return self.inner.holds
 
     def budget_time(self, now: Now) -> int:
         """The other's."""

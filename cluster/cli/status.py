@@ -62,6 +62,11 @@ def _lines(facts: dict[str, object]) -> list[str]:
         rows.append(f"  node {node['name']}: {node['reach']}")
     for wallet in cast("list[dict[str, object]]", facts.get("wallets") or []):
         rows.append(f"  wallet {wallet['name']}: {wallet['stage']}")
+        if wallet.get("frozen"):
+            rows.append(f"    FROZEN: {wallet['frozen']}")
+        everywhere = cast("dict[str, list[str]]", wallet.get("frozen_everywhere") or {})
+        if everywhere.get("not_heard_of"):
+            rows.append(f"    frozen everywhere, but no answer of {', '.join(everywhere['not_heard_of'])}")
     if facts["role"] == "node":
         policies = cast("list[dict[str, object]]", facts["policies"])
         for one in policies:
