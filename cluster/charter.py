@@ -25,6 +25,15 @@ MAX_RECOVERY_LEAVES = 8
 MAX_QUORUMS = 64
 """The most quorums of one tree or leaf: 3-of-7, 5-of-8 and 2-of-11 fit; 4-of-8 has 70."""
 
+MAX_RECOVERY_BYTES = 64 * 1024
+"""The longest recovery data that letters and backups hold."""
+
+_ORIGIN_CHARS, _NODE_KEY_CHARS = 10, 122  # `[01234567]`; that, 111 of xpub, and a comma
+_STEPS_CHARS, _SCRIPT_CHARS = (
+    10,
+    64,
+)  # `/<0;1>/*`; a leaf around its keys, braces and a frost leaf's own key apart
+
 
 class CharterMember(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """One member of a wallet; its place in the charter is its participant index.
@@ -135,6 +144,22 @@ def check_charter(charter: Charter, roster: Roster) -> None:
     distinct("leaf", (leaf.name for leaf in charter.leaves))
     for leaf in charter.leaves:
         _check_leaf(charter, leaf)
+    if charter.scheme == MUSIG2_SCHEME and _descriptor_chars(charter) > MAX_RECOVERY_BYTES:
+        raise RosterError(
+            "its descriptor would be too long to back up: fewer quorums, or shorter key origins"
+        )
+
+
+def _descriptor_chars(charter: Charter) -> int:
+    """How long the descriptor is at most, which is a MuSig2 wallet's recovery data: each quorum names all its keys."""
+    outside = (
+        len(out.key) + 1 + (0 if out.key.startswith("[") else _ORIGIN_CHARS) for out in charter.outsiders
+    )
+    keys = [*[_NODE_KEY_CHARS] * charter.n, *outside]
+    quorums = comb(len(charter.cosigners), charter.t)
+    times = quorums * charter.t // len(charter.cosigners)  # in so many quorums each of them stands
+    leaves = sum(_SCRIPT_CHARS + sum(keys[i] + _STEPS_CHARS for i in leaf.keys) for leaf in charter.leaves)
+    return quorums * _SCRIPT_CHARS + times * sum(keys[i] for i in charter.cosigners) + leaves
 
 
 def outsider_keys(charter: Charter) -> tuple[ExtendedKey, ...]:

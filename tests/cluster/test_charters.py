@@ -11,14 +11,17 @@ from msgspec.structs import replace
 from outside import Outsiderly
 from world import World
 
-from cluster.charter import Charter, LeafPlan, Outsider, check_charter
+from cluster.charter import MAX_RECOVERY_BYTES, Charter, LeafPlan, Outsider, check_charter
 from cluster.charter_text import Parts, Shape, Template
 from cluster.charter_words import charter_lines, lock_words, participant_names
+from cluster.codec import decode, encode
 from cluster.errors import UsageError
-from cluster.outputs import quorums
+from cluster.keygen_letters import KeygenCertificate
+from cluster.outputs import public_wallet, quorums
 from cluster.roster import RosterError
+from cluster.scheme_musig2 import main_key
 from cluster.schemes import SCHEMES
-from taproot import OLDER_IS_TIME
+from taproot import OLDER_IS_TIME, ExtendedKey, Network
 
 KEYS = [Outsiderly(name).entry().key for name in ("a", "b", "c")]
 ID = bytes(31) + b"\x01"
@@ -120,6 +123,30 @@ def test_a_senseless_charter_is_refused(
     made, world = charter(scheme, t, n, **parts)
     with pytest.raises(RosterError, match=what):
         check_charter(made, world.roster)
+
+
+@pytest.mark.parametrize(
+    ("origin", "fits"), [("", True), ("/48h/1h/0h/2h", False), ("/2147483647h" * 16, False)]
+)
+def test_no_charter_is_agreed_to_whose_recovery_data_no_letter_holds(origin: str, fits: bool) -> None:
+    """55 quorums of nine: with long key origins the certificate could not be read, or not even be sent."""
+    outsiders = []
+    for i in range(8):
+        one = Outsiderly(f"outsider-{i}").key
+        depth = origin.count("/")
+        key = ExtendedKey(one.public_key, one.chain_code, depth=depth).xpub(Network.REGTEST)
+        outsiders.append(Outsider(f"outsider-{i}", f"[0102030{i}{origin}]{key}", cosigns=True))
+    made, world = charter("musig2", 9, 3, outsiders=tuple(outsiders))
+    made = replace(made, favourite=tuple(range(9)))
+    recovery_data = public_wallet(made, main_key(made), {}).descriptor().encode()
+    assert (len(recovery_data) <= MAX_RECOVERY_BYTES) is fits
+    if fits:
+        check_charter(made, world.roster)
+        certificate = KeygenCertificate(b"", recovery_data)
+        assert decode(encode(certificate), KeygenCertificate) == certificate
+    else:
+        with pytest.raises(RosterError, match="too long to back up"):
+            check_charter(made, world.roster)
 
 
 def test_a_leaf_may_not_name_its_own_wallet() -> None:
