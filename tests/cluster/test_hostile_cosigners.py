@@ -184,6 +184,9 @@ def test_parts_cut_short_are_no_crash() -> None:
     view = partly(world, wallet, ONE.commit(wallet, payment(wallet, coins=2), (0, 1, 2)))
     good = ONE.sign(view.subject, view.parts)
     check_parts(view.subject, (*view.parts[:2], good))
+    others = msgspec.structs.replace(good, pubnonces=view.parts[0].pubnonces, psigs=())
+    with pytest.raises(BadRequest, match="not those of the PSBT"):  # else honest nodes would be blamed
+        check_parts(view.subject, (*view.parts[:2], others))
     with pytest.raises(BadRequest, match="per input"):
         check_parts(view.subject, (*view.parts[:2], msgspec.structs.replace(good, psigs=good.psigs[:1])))
 

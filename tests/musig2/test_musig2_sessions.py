@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curve import N, SecretNonce, SecretScalar, Tweak, tagged_hash
+from curve import MusigSession, N, SecretNonce, SecretScalar, Tweak, tagged_hash
 from curve.context import ffi
 from musig2 import (
     AggregateKey,
@@ -48,6 +48,22 @@ def test_what_was_bound_signs_nothing_else(what: str) -> None:
             key, nonces, tweaks=() if what == "tweaks" else tweak, msg=bytes(32) if what == "message" else MSG
         )
     assert session.is_spent
+
+
+def test_a_faulty_partial_signature_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two different ones under one nonce give the key away, so each is verified by its maker first."""
+    sign = MusigSession.sign
+
+    def faulty(session: MusigSession, secnonce: SecretNonce, secret: SecretScalar) -> bytes:
+        psig = sign(session, secnonce, secret)
+        return psig[:-1] + bytes([psig[-1] ^ 1])
+
+    monkeypatch.setattr(MusigSession, "sign", faulty)
+    sessions = [SignerSession.open(one, rand=b"\x0a" * 32) for one in SHARES[:2]]
+    nonces = [session.pubnonce for session in sessions]
+    with pytest.raises(RuntimeError, match="faulty"):
+        sessions[0].sign(KEY, nonces, tweaks=(), msg=MSG)
+    assert sessions[0].is_spent
 
 
 @pytest.mark.parametrize("fault", ["used", "wiped", "refused", "wrong key"])

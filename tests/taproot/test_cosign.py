@@ -255,3 +255,72 @@ def test_script_signatures_count_only_when_they_are_valid() -> None:
     swapped = write_script_signatures(filled, tasks, [[row[1], row[0], bytes(64)] for row in rows])
     assert read_script_signatures(swapped, spend, tasks) == ({}, {})
     assert strip(all_three) == strip(filled)
+    document = Psbt.parse(one)
+    for filed in document.inputs:
+        signed = filed.taproot_script_spend_signatures
+        filed.taproot_script_spend_signatures = {key: bytes(sig) + b"\x01" for key, sig in signed.items()}
+    assert read_script_signatures(document.serialize(check_validity=False), spend, tasks) == ({}, {})
+
+
+def _root(document: Psbt) -> None:
+    document.inputs[1].taproot_merkle_root = bytes(32)
+
+
+def _control_parity(document: Psbt) -> None:
+    one = document.inputs[0]
+    [(control, leaf)] = one.taproot_leaf_scripts.items()
+    one.taproot_leaf_scripts = {bytes([control[0] ^ 1]) + control[1:]: leaf}
+
+
+def _control_path(document: Psbt) -> None:
+    one = document.inputs[0]
+    [(control, leaf)] = one.taproot_leaf_scripts.items()
+    one.taproot_leaf_scripts = {control[:-1] + bytes([control[-1] ^ 1]): leaf}
+
+
+def _script(document: Psbt) -> None:
+    one = document.inputs[0]
+    [(control, (script, version))] = one.taproot_leaf_scripts.items()
+    one.taproot_leaf_scripts = {control: (script[:-1] + b"\x51", version)}
+
+
+def _internal(document: Psbt) -> None:
+    document.inputs[0].taproot_internal_key = KEYS[0].public_key[1:]
+
+
+def _leaf_hash(document: Psbt) -> None:
+    one = document.inputs[0]
+    one.taproot_hd_key_paths = {
+        key: ([bytes(32)], origin) for key, (_, origin) in one.taproot_hd_key_paths.items()
+    }
+
+
+def _change_tree(document: Psbt) -> None:
+    change = next(out for out in document.outputs if out.taproot_tree)
+    change.taproot_tree = [(1, 0xC0, b"\x51"), *change.taproot_tree[1:]]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (_root, "unknown-leaf"),
+        (_control_parity, "unknown-leaf"),
+        (_control_path, "unknown-leaf"),
+        (_script, "unknown-leaf"),
+        (_internal, "wrong-derivation"),
+        (_leaf_hash, "wrong-derivation"),
+        (_change_tree, "wrong-derivation"),
+    ],
+)
+def test_what_is_said_of_leaves_must_be_what_the_wallet_registered(
+    spoil: Callable[[Psbt], None], code: str
+) -> None:
+    """Whatever a PSBT tells of roots, proofs, scripts and trees is compared, though nothing is taken from it."""
+    psbt = payment(2)
+    filled = fill(psbt, WALLET, read_spend(psbt, WALLET, leaf=PAIR), PAIR)
+    read_spend(filled, WALLET, leaf=PAIR)
+    document = Psbt.parse(filled)
+    spoil(document)
+    with pytest.raises(PsbtRefused) as refused:
+        read_spend(document.serialize(check_validity=False), WALLET, leaf=PAIR)
+    assert refused.value.code == code
