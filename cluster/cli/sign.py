@@ -91,7 +91,7 @@ def sign(
             view, verdicts = _ask(client, subject, earlier, timeout_s, life_s)
             request_id = view.subject.request_id
             if view.final is None:
-                _give_partly(call, view, target or _beside(file, "cosign"), form, verdicts)
+                _give_partly(call, view, out or _beside(file, "cosign"), form, verdicts)
                 return
             final = view.final
     if target is not None:
@@ -151,9 +151,12 @@ def _give_partly(call: Call, view: SigningView, target: Path, form: str, verdict
     charter = subject.wallet.charter
     names = [outsider.name for outsider in charter.outsiders]
     missing = [names[part.participant - charter.n] for part in view.parts if not part.psigs]
-    write_public(target, formed(with_parts(subject, view.parts), form), replace=False)
+    data = formed(with_parts(subject, view.parts), form)
+    if not (target.is_file() and target.read_bytes() == data):  # the same command again gives the same answer
+        write_public(target, data, replace=False)
+    leaf = f" --leaf {subject.route.name}" if subject.route.name else ""
     call.output.talk(f"the nodes signed; {', '.join(missing)} signs last: {target}")
-    call.output.talk(f"then: assent psbt import {target.name}")
+    call.output.talk(f"and what comes back: assent psbt import FILE --wallet {charter.name}{leaf}")
     call.output.give(
         {
             "request_id": subject.request_id.hex(),

@@ -10,6 +10,7 @@ from pathlib import Path
 import cosigner_process
 import pytest
 from bitcoin_rules import core_accepts, prevouts
+from btclib.tx import Tx
 from crash_cluster import profiles
 
 from cluster.backup import read_backup
@@ -94,36 +95,47 @@ def payment(cluster: LocalCluster, label: str, psbt_version: int) -> Path:
     return file
 
 
-def committed(cluster: LocalCluster, cosigner: Cosigner, file: Path) -> Path:
+def committed(cluster: LocalCluster, cosigner: Cosigner, file: Path, quorum: str = "home,core") -> Path:
     """The outsider's nonces are in the file that comes back."""
     exported, back = (file.with_name(f"{file.stem}.{what}.psbt") for what in ("out", "committed"))
-    cluster.run(CLIENT, "psbt", "export", str(file), "--with", "home,core", "--out", str(exported)).need()
+    cluster.run(CLIENT, "psbt", "export", str(file), "--with", quorum, "--out", str(exported)).need()
     cosigner.does("commit", exported, back)
     return back
 
 
-@pytest.mark.parametrize(("psbt_version", "act"), [(0, "sign"), (2, "sign"), (2, "join")])
+@pytest.mark.parametrize(
+    ("psbt_version", "act", "quorum"),
+    [(0, "sign", "home,core"), (2, "sign", "home,core"), (2, "join", "home,core"), (2, "sign", "phone,core")],
+)
 def test_a_cosigner_signs_by_files_alone(
-    cluster: LocalCluster, cosigner: Cosigner, psbt_version: int, act: str
+    cluster: LocalCluster, cosigner: Cosigner, psbt_version: int, act: str, quorum: str
 ) -> None:
-    file = payment(cluster, f"both-{psbt_version}-{act}", psbt_version)
-    back = committed(cluster, cosigner, file)
+    """By the key path with the favourite node, and by their leaf with another one."""
+    node = quorum.partition(",")[0]
+    away = [] if node == "home" else [name for name in cluster.nodes if name != node]
+    file = payment(cluster, f"both-{psbt_version}-{act}-{node}", psbt_version)
+    spent = prevouts(file.read_bytes(), public_of(cluster))
+    cluster.stop(*away)  # where they can, nodes sign without the co-signer
+    back = committed(cluster, cosigner, file, quorum)
     shown = cluster.run(CLIENT, "psbt", "show", str(back)).need()
     assert [one["nonces"] for one in shown["inputs"]] == [1, 1]  # type: ignore[attr-defined]
     half = cluster.run(CLIENT, "sign", str(back), "--timeout", "60s", passphrase=True).need()
     assert (half["state"], half["waits_for"]) == ("cosigning", ["core"])
-    twice = ("sign", str(back), "--timeout", "60s", "--out", str(file.with_name(f"{file.stem}.twice.psbt")))
-    again = cluster.run(CLIENT, *twice, passphrase=True).need()
-    assert (again["request_id"], again["state"]) == (half["request_id"], "cosigning")
-    assert Path(str(again["psbt"])).read_bytes() == Path(str(half["psbt"])).read_bytes()
+    assert half["psbt"] == str(back.with_name(f"{back.stem}.cosign.psbt"))
+    for more in ((), ("--out", str(file.with_name(f"{file.stem}.twice.psbt")))):
+        again = cluster.run(CLIENT, "sign", str(back), "--timeout", "60s", *more, passphrase=True).need()
+        assert (again["request_id"], again["state"]) == (half["request_id"], "cosigning")
+        assert Path(str(again["psbt"])).read_bytes() == Path(str(half["psbt"])).read_bytes()
     signed = file.with_name(f"{file.stem}.cosigned.psbt")
     cosigner.does(act, Path(str(half["psbt"])), signed)
     words = ("psbt", "import", str(signed), "--out", str(file.with_name(f"{file.stem}.final.psbt")))
     final = cluster.run(CLIENT, *words, passphrase=True).need()
     transaction = bytes.fromhex(str(final["transaction"]))
-    assert core_accepts(transaction, prevouts(file.read_bytes(), public_of(cluster)))
-    pending = cluster.ask("home", {"do": "pending"})["pending"]
-    assert pending == []
+    assert core_accepts(transaction, spent)
+    witness = Tx.parse(transaction).vin[0].script_witness.stack
+    assert len(witness) == (1 if quorum == "home,core" else 3)
+    assert cluster.ask(node, {"do": "pending"})["pending"] == []
+    cluster.start(*away)
 
 
 def test_without_it_the_nodes_alone_still_sign(cluster: LocalCluster) -> None:
