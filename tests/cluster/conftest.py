@@ -14,6 +14,8 @@ EVERY_SCHEME = {
     "test_property_budget",
     "test_property_keygen",
     "test_property_letters",
+    "test_property_psbt",
+    "test_property_signing",
     "test_quorums_on_chain",
     "test_story_away",
     "test_story_clocks",
