@@ -23,6 +23,8 @@ def wallet_facts(wallet: Wallet, stage: str) -> Facts:
         "stage": stage,
         "t": charter.t,
         "n": charter.n,
+        "cosigners": len(charter.cosigners),
+        "leaves": [leaf.name for leaf in charter.leaves],
         "scheme": f"{charter.scheme} {charter.spec}",
         "wallet_key": wallet.public.key.key.public_key.hex(),
         "chain_code": wallet.public.key.key.chain_code.hex(),

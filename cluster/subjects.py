@@ -278,7 +278,8 @@ def describe(wallet: Wallet, body: Request, client: bytes) -> Subject:
         offers = read_offers(body.psbt, spend, wallet, route, tasks)
     if offers.quorums(route) == ():
         raise BadRequest(
-            "cosigner-nonces", "whoever is no node must commit first: the PSBT has no nonces of theirs"
+            "cosigner-nonces",
+            "whoever is no node must commit first: the PSBT has no nonces of theirs (`assent psbt export` prepares it)",
         )
     return replace(subject, offers=offers)
 

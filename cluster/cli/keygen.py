@@ -8,7 +8,7 @@ import click
 
 from cluster.charter import FROST_SCHEME, Charter, CharterMember, check_charter
 from cluster.charter_text import Shape, Template
-from cluster.charter_words import charter_lines
+from cluster.charter_words import charter_lines, participant_names
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import ClientCall, as_client, duration_s
 from cluster.cli.output import words_table
@@ -80,9 +80,10 @@ def propose_wallet(
             return
         charter = earlier.charter if earlier else _charter(roster, book, name, shape, entries, index)
         exact = encode(charter)
+        names = participant_names(charter, roster)
         call.output.talk(
-            f"wallet {name}: {threshold} of {most} ({', '.join(e.name for e in entries)}), {charter.scheme}, "
-            f"id {digest(exact).hex()[:16]}"
+            f"wallet {name}: {threshold} of {most} ({', '.join(names[i] for i in charter.cosigners)}), "
+            f"{charter.scheme}, id {digest(exact).hex()[:16]}"
         )
         for line in charter_lines(charter, roster):
             call.output.talk(f"  {line}")

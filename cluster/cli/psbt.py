@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -10,7 +11,6 @@ import click
 from cluster.charter_words import participant_names
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import ClientCall, as_client, book_of, wallet_of
-from cluster.cli.output import foreign
 from cluster.cli.sign import formed, read_psbt
 from cluster.client import SigningView
 from cluster.client_line import now
@@ -57,23 +57,28 @@ def show(call: Call, *, file: Path, wallet: str) -> None:
     """Show what FILE would do, and who has given what so far. This proves nothing: nodes read for themselves."""
     data, _ = read_psbt(file)
     place = call.place()
-    found = None
+    known: list[Wallet] = []
     if read_config(place).role == "client":
         with opened(place, "client") as party:
             book = book_of(party)
-            found = wallet_of(book, wallet).wallet if wallet or len(book.wallets) == 1 else None
-    network = Network(read_config(place).network)
+            wanted = (wallet_of(book, wallet),) if wallet else book.wallets.values()
+            known = [one.wallet for one in wanted if one.wallet is not None]
     try:
-        facts = inspect_psbt(
-            data,
-            network,
-            None if found is None else found.public,
-            next_receive=0 if found is None else found.next_receive,
-            next_change=0 if found is None else found.next_change,
-        )
+        facts = _inspected(data, Network(read_config(place).network), known)
     except PsbtRefused as refused:
         raise UsageError(f"{file}: {refused}") from None
     call.output.give(_facts(facts), "\n".join(_lines(facts)))
+
+
+def _inspected(data: bytes, network: Network, known: Iterable[Wallet]) -> PsbtFacts:
+    """What the PSBT says, in the eyes of the wallet whose coins it spends; without one, in nobody's."""
+    facts = inspect_psbt(data, network)
+    for one in known:
+        if not any(coin.path for coin in facts.inputs):
+            facts = inspect_psbt(
+                data, network, one.public, next_receive=one.next_receive, next_change=one.next_change
+            )
+    return facts
 
 
 @psbt.command()
@@ -173,7 +178,8 @@ def _quorum(wallet: Wallet, route: Route, names: tuple[str, ...], wanted: str) -
         raise UsageError(f"--with: {unknown[0]} is no participant ({', '.join(names)})")
     quorum = frozenset(names.index(name) for name in chosen)
     if not route.admits(quorum):
-        raise UsageError(f"--with: {', '.join(chosen)} cannot sign this together")
+        known = "; ".join(", ".join(names[i] for i in sorted(one)) for one in quorums)
+        raise UsageError(f"--with: {', '.join(chosen)} cannot sign this together; who can: {known}")
     return quorum
 
 
@@ -308,12 +314,10 @@ def _lines(facts: PsbtFacts) -> list[str]:
         )
         given = [f"{count} {what}" for count, what in counts if count]
         given += ["final"] if one.final else ["signed"] if one.key_signature else []
-        amount = "unknown amount" if one.amount_sats is None else f"{one.amount_sats:_} sat"
+        amount = "unknown amount" if one.amount_sats is None else f"{one.amount_sats:_}sat"
         lines.append(f"input {i}: {amount}, {whose}; {', '.join(given) or 'nothing given'}")
     for i, out in enumerate(facts.outputs):
         whose = "" if out.path is None else f" (ours at {out.path})"
-        lines.append(
-            f"output {i}: {out.amount_sats:_} sat to {foreign(out.address or out.script.hex()[:64])}{whose}"
-        )
-    lines.append("fee unknown" if facts.fee_sats is None else f"fee {facts.fee_sats:_} sat")
+        lines.append(f"output {i}: {out.amount_sats:_}sat to {out.address or out.script.hex()[:64]}{whose}")
+    lines.append("fee unknown" if facts.fee_sats is None else f"fee {facts.fee_sats:_}sat")
     return lines

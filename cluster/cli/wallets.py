@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import cast
 
 import click
@@ -44,8 +45,18 @@ def wallets(call: Call) -> None:
         found = cast("list[dict[str, object]]", ask_node(place, {"do": "wallets"})["wallets"])
     call.output.give(
         {"wallets": found},
-        "\n".join(f"{w['name']}: {w['t']} of {w['n']}, {w['network']}, {w['stage']}" for w in found)
-        or "no wallet here yet",
+        "\n".join(_line(one) for one in found) or "no wallet here yet",
+    )
+
+
+def _line(facts: Mapping[str, object]) -> str:
+    """One wallet: how many sign of how many, node or not, and how."""
+    scheme = str(facts["scheme"]).partition(" ")[0]
+    leaves = cast("list[str]", facts["leaves"])
+    more = f"; leaves: {', '.join(leaves)}" if leaves else ""
+    return (
+        f"{facts['name']}: {facts['t']} of {facts['cosigners']}, {scheme}, {facts['network']}, "
+        f"{facts['stage']}{more}"
     )
 
 
