@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 
 from cluster.errors import StateError, StorageFault
-from cluster.records import Head, Record, record_hash
-from cluster.storage.files import check_private_file, fsync_directory, move
+from cluster.records import GENESIS, Head, Record, record_hash
+from cluster.storage.copying import keep_copy, remove_with_logs
+from cluster.storage.files import check_private_file, move
 from cluster.storage.witness import Witness
 
 __all__ = ["APPLICATION_ID", "MAX_BODY_BYTES", "SCHEMA_VERSION", "Migration", "Store"]
@@ -82,7 +83,7 @@ class Store:
         """Make an empty chain; only `assent init` and `assent recover` do. StateError if the file exists."""
         beside = path.with_name(f".{path.name}.{os.getpid()}.new")
         try:
-            _remove(beside)
+            remove_with_logs(beside)
             os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
             with closing(_connect(beside)) as connection:
                 connection.execute("BEGIN EXCLUSIVE")
@@ -100,7 +101,7 @@ class Store:
         except (OSError, sqlite3.Error) as error:
             raise StateError(f"{path}: cannot be made ({error})") from None
         finally:
-            _remove(beside)
+            remove_with_logs(beside)
         return cls.open(path)
 
     @classmethod
@@ -179,15 +180,28 @@ class Store:
         self._head = head
         return head
 
-    def read(self) -> Iterator[Record]:
-        """All records in order, in bounded pieces; StorageFault if the disk fails."""
+    def read(self, first: int = 0) -> Iterator[Record]:
+        """All records in order from the one at height `first`, in bounded pieces; StorageFault if the disk fails."""
         self._live()
         try:
-            for _, wallet_id, kind, body, _, _ in _stream(self._connection):
+            for _, wallet_id, kind, body, _, _ in _stream(self._connection, first):
                 yield Record(kind, wallet_id, body)
         except (sqlite3.Error, UnicodeError) as error:
             self._poison(error)
             raise StorageFault(f"{self.path}: reading failed ({error}); start again") from None
+
+    def hash_at(self, height: int) -> bytes:
+        """The hash that the chain had when it held so many records; ValueError when it never did."""
+        self._live()
+        if not 0 <= height <= self.height:
+            raise ValueError(f"this chain never held {height} records")
+        query = "SELECT hash FROM record WHERE height = ?"
+        try:
+            found = self._connection.execute(query, (height - 1,)).fetchone()
+        except sqlite3.Error as error:
+            self._poison(error)
+            raise StorageFault(f"{self.path}: reading failed ({error}); start again") from None
+        return bytes(found[0]) if found else GENESIS
 
     def close(self) -> None:
         """Let go of the database; harmless twice."""
@@ -284,7 +298,7 @@ def _migrate(
     path: Path, connection: sqlite3.Connection, found: int, migrations: Mapping[int, Migration]
 ) -> None:
     """Copy, then bring up to date in one transaction."""
-    _copy(path, connection, found)
+    keep_copy(path, connection, found)
     connection.execute("BEGIN EXCLUSIVE")
     try:
         for version in range(found, SCHEMA_VERSION):
@@ -294,28 +308,6 @@ def _migrate(
     except BaseException:
         connection.rollback()
         raise
-
-
-def _copy(path: Path, connection: sqlite3.Connection, version: int) -> None:
-    """Keep the database as it was beside the one about to be migrated; an earlier copy is not overwritten."""
-    kept = path.with_name(f"{path.name}.schema-{version}")
-    beside = path.with_name(f".{kept.name}.{os.getpid()}.new")
-    try:
-        if kept.exists():
-            return
-        _remove(beside)
-        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        with closing(sqlite3.connect(beside)) as target:
-            connection.backup(target)
-        descriptor = os.open(beside, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-        move(beside, kept, replace=False)
-        fsync_directory(path.parent)
-    except OSError as error:
-        raise StateError(f"{kept}: cannot keep a copy before migrating ({error.strerror})") from None
-    finally:
-        _remove(beside)
 
 
 def _check_layout(path: Path, connection: sqlite3.Connection) -> None:
@@ -356,10 +348,13 @@ def _next_hash(head: Head, wallet_id: object, kind: object, body: object) -> byt
     return record_hash(head.hash, head.height, Record(kind, wallet_id, body))
 
 
-def _stream(connection: sqlite3.Connection) -> Iterator[_Row]:
+def _stream(connection: sqlite3.Connection, first: int = 0) -> Iterator[_Row]:
     cursor = connection.cursor()
     try:
-        cursor.execute("SELECT height, wallet_id, kind, body, prev, hash FROM record ORDER BY height")
+        query = (
+            "SELECT height, wallet_id, kind, body, prev, hash FROM record WHERE height >= ? ORDER BY height"
+        )
+        cursor.execute(query, (first,))
         while rows := cursor.fetchmany(64):
             yield from rows
     finally:
@@ -377,19 +372,4 @@ def _unreadable(path: Path, error: Exception) -> StateError:
     reason = "its text is unreadable" if isinstance(error, UnicodeError) else error
     return StateError(
         f"{path}: the database is damaged ({reason}); restore a copy or start anew with `assent recover`"
-    )
-
-
-def _remove(path: Path) -> None:
-    """Clear away what an interrupted attempt left."""
-    for leftover in _with_logs(path):
-        leftover.unlink(missing_ok=True)
-
-
-def _with_logs(path: Path) -> Iterable[Path]:
-    return (
-        path,
-        path.with_name(path.name + "-wal"),
-        path.with_name(path.name + "-shm"),
-        path.with_name(path.name + "-journal"),
     )

@@ -458,3 +458,13 @@ def test_many_records_open_in_reasonable_time(path: Path) -> None:
     with Store.open(path) as store:
         assert store.height == 20_000
     assert time.perf_counter() - started < 5  # it takes about 0.2 s; this only finds a quadratic slip
+
+
+def test_a_chain_is_read_from_any_height_and_knows_where_it_stood(filled: Path) -> None:
+    with Store.open(filled) as store:
+        for height in (0, 1, 63, 64, 99, 100):
+            assert list(store.read(height)) == records(100)[height:]
+            assert store.hash_at(height) == Head().after(records(height)).hash
+        for height in (-1, 101):
+            with pytest.raises(ValueError, match="never held"):
+                store.hash_at(height)
