@@ -18,6 +18,7 @@ from cluster.records import NO_WALLET, Record
 from cluster.roster import NAME, Roster, RosterError, check_roster, digest
 from cluster.sealed import NONCE_BYTES, SALT_BYTES, KdfCost, seal, unseal
 from cluster.settings import SettingsError, load_settings
+from cluster.state_store.config import StorePlace, read_place, write_place
 from cluster.storage import DataDir, Store, check_private_file, read_file, read_private
 from policy.tree import Fields, Node, ProfileError, Scalar, need_text
 
@@ -43,13 +44,17 @@ _SEED_PURPOSE = "seed"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the owner set in config.yaml; `bind` is where a coordinator listens, if not at its endpoint."""
+    """What the owner set in config.yaml; `bind` is where a coordinator listens, if not at its endpoint.
+
+    `state_store` is where a node's records follow to; None: nowhere.
+    """
 
     role: str
     name: str
     network: str
     allow_mainnet: bool = False
     bind: str = ""
+    state_store: StorePlace | None = None
 
 
 def write_config(config: Config) -> bytes:
@@ -71,6 +76,8 @@ def write_config(config: Config) -> bytes:
             "# Where to listen, if others reach us under another address (NAT).",
             f"bind: {config.bind}",
         ]
+    if config.state_store is not None:
+        lines += ["# Where this node's records follow to, sealed.", *write_place(config.state_store)]
     return "\n".join([*lines, ""]).encode()
 
 
@@ -91,7 +98,7 @@ def read_config(place: DataDir) -> Config:
 
 
 def _config(tree: Node) -> Config:
-    fields = Fields(tree, ("version", "role", "name", "network", "allow_mainnet", "bind"))
+    fields = Fields(tree, ("version", "role", "name", "network", "allow_mainnet", "bind", "state_store"))
     version = fields.need("version", "write `version: 1`")
     if not isinstance(version, Scalar) or version.value != CONFIG_VERSION or isinstance(version.value, bool):
         raise ProfileError(version.line, version.path, f"this program reads version {CONFIG_VERSION}")
@@ -105,12 +112,16 @@ def _config(tree: Node) -> Config:
     if allow is not None and not (isinstance(allow, Scalar) and isinstance(allow.value, bool)):
         raise ProfileError(allow.line, allow.path, "write true or false")
     bind = fields.get("bind")
+    store = fields.get("state_store")
+    if store is not None and need_text(role, "") != "node":
+        raise ProfileError(store.line, store.path, "is for a node: nobody else keeps what must not be lost")
     return Config(
         role=need_text(role, ""),
         name=need_text(name, ""),
         network=need_text(fields.need("network", "the network from `assent init`"), "write a network"),
         allow_mainnet=isinstance(allow, Scalar) and allow.value is True,
         bind="" if bind is None else need_text(bind, "write tcp://ADDRESS:PORT"),
+        state_store=None if store is None else read_place(store),
     )
 
 

@@ -19,6 +19,7 @@ from cluster.judge import PolicyJudge
 from cluster.judging import Judge
 from cluster.keys import Keys
 from cluster.messages import NO_ID
+from cluster.mirroring import begin_mirror
 from cluster.node import Node
 from cluster.owner_desk import Desk, NodeDesk
 from cluster.party import Party
@@ -26,6 +27,7 @@ from cluster.records import Record
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.settings import profile_of_texts
+from cluster.state_store.mirror import Mirror, NoMirror
 from cluster.storage import Store
 from cluster.transport import CoordinatorEndpoint, CoordinatorLinks, NodeEndpoint, NodeLinks
 from cluster.vault import Vault
@@ -81,6 +83,7 @@ def serve_node(
     on_question: Callable[[Question], None] = lambda question: None,
     on_notice: Callable[[Notice], None] = lambda notice: None,
     on_record: Callable[[Sequence[str]], None] = lambda kinds: None,
+    on_store: Callable[[str], None] = lambda text: None,
 ) -> int:
     """Run a node until it is told to stop; the number of the signal that did, or 0."""
     blind(os.urandom(32))
@@ -100,7 +103,8 @@ def serve_node(
     with ExitStack() as stack:
         endpoints = _dialled(roster, keys, stack)
         links = NodeLinks(endpoints)
-        memory = _Telling(party.store, on_record)
+        mirror = begin_mirror(party, keys, stack, on_store)
+        memory = _Telling(party.store, on_record, mirror)
         driver = Driver(
             node,
             memory,
@@ -108,12 +112,12 @@ def serve_node(
             on_question=on_question,
             on_notice=on_notice,
             on_carried=memory.tell,
-            idle=_looking_ahead(node.keygen.wallets),
+            idle=_first_of(lambda: mirror.fill(party.store), _looking_ahead(node.keygen.wallets)),
         )
 
         def connections() -> dict[str, object]:
             states = {roster.name_of(identity): end.state.value for identity, end in endpoints.items()}
-            return {"links": states}
+            return {"links": states, "state_store": mirror.facts(party.store.height)}
 
         control = ControlServer(party.place.control_socket, _handler(driver, desk, connections))
         stack.callback(control.close)
@@ -212,21 +216,35 @@ def _looking_ahead(wallets: Mapping[bytes, Wallet]) -> Callable[[], bool]:
     return look
 
 
-class _Telling:
-    """The store, with a line to the log for each step: the kinds of its records, and never what is in them."""
+def _first_of(*acts: Callable[[], bool]) -> Callable[[], bool]:
+    """Does the first of these that has anything to do."""
+    return lambda: any(act() for act in acts)
 
-    def __init__(self, store: Store, tell: Callable[[Sequence[str]], None]) -> None:
+
+class _Telling:
+    """The store, with a line to the log for each step: the kinds of its records, and never what is in them.
+
+    What was committed also goes on its way to the state store, if there is one.
+    """
+
+    def __init__(
+        self, store: Store, tell: Callable[[Sequence[str]], None], mirror: Mirror | NoMirror | None = None
+    ) -> None:
         self._store = store
+        self._mirror = mirror or NoMirror()
         self._tell = tell
         self._untold: list[str] = []
 
     def append(self, records: Sequence[Record]) -> None:
         """Commit; the log is told later."""
+        height = self._store.height
         self._store.append(records)
+        self._mirror.offer(records, height)
         self._untold += [record.kind for record in records]
 
     def tell(self) -> None:
         """Tell of what was committed: once the letters have left, as others wait for those."""
+        self._mirror.attend(self._store)
         if self._untold:
             told, self._untold = self._untold, []
             self._tell(told)

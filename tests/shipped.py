@@ -12,7 +12,11 @@ from policy.reading import extends
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 NAMES = tuple(
-    sorted(path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.yaml"))
+    sorted(
+        path.relative_to(CONFIGS).with_suffix("").as_posix()
+        for path in CONFIGS.rglob("*.yaml")
+        if path.parent.name != "settings"  # files that are no profiles
+    )
 )
 PERSONAL = ("home", "phone", "offline")
 """One profile per node of a 2-of-3."""

@@ -66,6 +66,9 @@ def node_run(call: Call) -> None:
     def told(notice: Notice) -> None:
         log.warning("a notice of the policy", id=notice.subject.hex()[:16], see="assent status")
 
+    def store_news(text: str) -> None:
+        log.warning("the state store", says=text, see="assent status")
+
     with opened(call.place(), "node") as party:
         keys = _unlocked(call, party, log)
         number = serve_node(
@@ -75,6 +78,7 @@ def node_run(call: Call) -> None:
             on_question=asked,
             on_notice=told,
             on_record=lambda kinds: _record(log, kinds),
+            on_store=store_news,
         )
     _stopped(log, number)
 

@@ -53,6 +53,8 @@ def _lines(facts: dict[str, object]) -> list[str]:
     rows = [f"{facts['role']} {facts['name']} on {facts['network']}"]
     if "records" in facts:
         rows.append(f"  records: {facts['records']}, head {str(facts['record_head'])[:16]}")
+    store = cast("dict[str, object] | None", facts.get("state_store"))
+    rows += [] if store is None else [f"  state store {store['where']}: {_store_state(store)}"]
     for name, state in cast("dict[str, object]", facts.get("links") or {}).items():
         rows.append(f"  link {name}: {state}")
     traffic = cast("dict[str, int]", facts.get("traffic") or {})
@@ -87,3 +89,14 @@ def _lines(facts: dict[str, object]) -> list[str]:
     for one in cast("list[dict[str, object]]", facts.get("complaints") or []):
         rows.append(f"  complaint about {one['about']}: {one['code']} ({one['count']} times)")
     return rows
+
+
+def _store_state(store: dict[str, object]) -> str:
+    """How the state store stands, in a few words."""
+    finding = cast("dict[str, str] | None", store["finding"])
+    if finding is not None:
+        return f"NOT FOLLOWED: {finding['text']}"
+    lag = f"{store['behind']} records behind" if store["behind"] else "holds everything"
+    if store["trouble"]:
+        return f"UNREACHABLE, {lag}: {store['trouble']}"
+    return "is being looked at" if store["state"] == "looking" else lag

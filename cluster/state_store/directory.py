@@ -51,7 +51,7 @@ _LAYOUT = (
 
 
 class DirectoryStore:
-    """The objects of one keyspace in a directory; used by one thread at a time."""
+    """The objects of one keyspace in a directory; used by the thread that opened it."""
 
     def __init__(self, directory: Path, store_id: str) -> None:
         """Open the store, making an empty one if the directory has none; StoreUnavailable if there is no directory."""
@@ -129,10 +129,7 @@ class DirectoryStore:
         except OSError as error:
             raise StoreUnavailable(f"{self.path}: {(error.strerror or '').lower()}") from None
         uri = f"{self.path.absolute().as_uri()}?mode=rw"
-        # The mirror opens it in one thread and works in another, never in both at once.
-        connection = sqlite3.connect(
-            uri, uri=True, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False
-        )
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_MS / 1000)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES + 64 * 1024)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         return connection

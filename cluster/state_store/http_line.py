@@ -52,7 +52,7 @@ def address_of(url: str) -> Address:
     except ValueError:
         raise ValueError("is no URL") from None
     if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise ValueError("write https://HOST/vss")
+        raise ValueError("write https://store.example/vss")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must have no user, password, query or fragment")
     if not url.isascii() or not url.isprintable() or " " in url:

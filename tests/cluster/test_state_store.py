@@ -194,13 +194,13 @@ def test_two_nodes_share_a_directory_and_see_nothing_of_each_other(tmp_path: Pat
 
 
 def test_two_processes_on_one_keyspace_conflict(tmp_path: Path) -> None:
-    stores = [DirectoryStore(tmp_path, "one") for _ in range(2)]
     won = []
 
     def write(at: int) -> None:
+        store = DirectoryStore(tmp_path, "one")
         for version in range(50):
             try:
-                put(stores[at], ("head", f"{at}", version))
+                put(store, ("head", f"{at}", version))
                 won.append(version)
             except VersionConflict:
                 pass
@@ -210,7 +210,7 @@ def test_two_processes_on_one_keyspace_conflict(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(won) == list(range(got(stores[0], "head")[0]))
+    assert sorted(won) == list(range(got(DirectoryStore(tmp_path, "one"), "head")[0]))
 
 
 def test_a_directory_that_is_not_there_is_no_empty_store(tmp_path: Path) -> None:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mirrored import CLUSTER, KEYS, SEALER, WALLET, WRITER, Disk, copied, put_back, records, write
 from state_stores import KINDS, made_store
 
 from cluster.keys import Seed
 from cluster.records import Head, Record
 from cluster.state_store import (
-    ANY_VERSION,
     DirectoryStore,
     KeyValue,
-    KeyVersion,
     StateStore,
     VersionConflict,
-    list_all,
 )
 from cluster.state_store.batches import BATCH_BYTES, Batch, Position
 from cluster.state_store.findings import Code, Finding, StoreFault, judge
@@ -29,45 +27,6 @@ from cluster.state_store.protocol import MAX_VALUE_BYTES
 from cluster.state_store.reading import look, read_chain
 from cluster.state_store.sealing import HEAD_ROLE, Sealer, batch_role, default_store_id, padded_size
 from cluster.state_store.writing import Writer
-
-CLUSTER = b"c" * 32
-WALLET = b"w" * 32
-KEYS = Seed(b"\x01" * 32).keys("regtest")
-SEALER = Sealer.of(KEYS, "store")
-WRITER = Writer(SEALER, CLUSTER, 1, os.urandom)
-
-
-def records(count: int, start: int = 0, size: int = 9000, mind: str = "a") -> list[Record]:
-    return [
-        Record("verdict", WALLET, f"{mind}{i}".encode().ljust(size, b"."))
-        for i in range(start, start + count)
-    ]
-
-
-class Disk:
-    """A chain as a disk would hold it."""
-
-    def __init__(self, of: Sequence[Record]) -> None:
-        self.heads = [Head()]
-        for record in of:
-            self.heads.append(self.heads[-1].after([record]))
-
-    @property
-    def head(self) -> Head:
-        return self.heads[-1]
-
-    def hash_at(self, height: int) -> bytes:
-        return self.heads[height].hash
-
-
-def write(store: StateStore, of: Sequence[Record], step: int = 4, writer: Writer = WRITER) -> Mark:
-    """Mirror these records, some at a time, after what the store holds already."""
-    position = look(store, writer.sealer, Head())[1]
-    for at in range(position.end.height, len(of), step):
-        attempt = writer.attempt(position, of[at : at + step], 1)
-        store.put_objects(attempt.items)
-        position = attempt.position
-    return Mark(position.head_version, position.end)
 
 
 def found(store: StateStore, disk: Disk, mark: Mark) -> Finding | None:
@@ -86,20 +45,6 @@ def code(store: StateStore, disk: Disk, mark: Mark) -> Code:
     assert store.where in line
     assert line.isprintable()
     return finding.code
-
-
-def copied(store: StateStore) -> dict[str, KeyValue]:
-    return {item.key: store.get_object(item.key) for item in list_all(store)}
-
-
-def put_back(store: StateStore, objects: dict[str, KeyValue], *keys: str) -> None:
-    """An earlier state of some objects (all by default), with their earlier versions."""
-    for key in keys or (*{item.key for item in list_all(store)}, *objects):
-        store.delete_object(KeyVersion(key, ANY_VERSION))
-        if key in objects:
-            kept = objects[key]
-            for version in range(kept.version):
-                store.put_objects([KeyValue(key, version, kept.value)])
 
 
 @pytest.fixture(params=KINDS)

@@ -273,7 +273,7 @@ def shared() -> Iterator[Said]:
     ("url", "says"),
     [
         ("http://store.example/vss", "https"),
-        ("http://10.0.0.1:8080/vss", "https"),
+        ("http://other.example:8080/vss", "https"),
         ("ftp://store.example", "write https"),
         ("https://", "write https"),
         ("https://user:pass@store.example/vss", "no user"),
