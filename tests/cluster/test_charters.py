@@ -149,6 +149,16 @@ def test_no_charter_is_agreed_to_whose_recovery_data_no_letter_holds(origin: str
             check_charter(made, world.roster)
 
 
+@pytest.mark.parametrize("key", ["host_pubkey", "signing_pubkey"])
+def test_a_member_has_the_keys_that_the_roster_says(key: str) -> None:
+    """Else whoever proposes a wallet could put its own key in the place of a node's."""
+    made, world = charter("musig2", 2)
+    first, *others = made.members
+    forged = replace(first, **{key: Outsiderly("thief").key.public_key})
+    with pytest.raises(RosterError, match="is not the one in the roster"):
+        check_charter(replace(made, members=(forged, *others)), world.roster)
+
+
 def test_a_leaf_may_not_name_its_own_wallet() -> None:
     made, world = charter()
     own = LeafPlan("a", "frost", (), 0, wallet=made.wallet_id, thresh_pk=POINT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -324,3 +325,23 @@ def test_what_is_said_of_leaves_must_be_what_the_wallet_registered(
     with pytest.raises(PsbtRefused) as refused:
         read_spend(document.serialize(check_validity=False), WALLET, leaf=PAIR)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize("part", ["parity", "internal key", "path", "script", "keys"])
+def test_a_leaf_that_proves_nothing_is_not_signed(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """Should the wallet's own derivation go wrong, the signing task is checked as the chain would check it."""
+    psbt = payment(2, inputs=1)
+    spend = read_spend(psbt, WALLET, leaf=PAIR)
+    good = WALLET.leaf_at(WalletPath(0, 0), PAIR)
+    control = good.control_block
+    wrong = {
+        "parity": replace(good, control_block=bytes([control[0] ^ 1]) + control[1:]),
+        "internal key": replace(good, control_block=control[:1] + KEYS[0].public_key[1:] + control[33:]),
+        "path": replace(good, control_block=control[:-32] + bytes(32)),
+        "script": replace(good, script=good.script[:-1] + b"\xad"),
+        "keys": replace(good, keys=(KEYS[0].public_key[1:],)),
+    }[part]
+    monkeypatch.setattr(PublicWallet, "leaf_at", lambda wallet, path, leaf: wrong)
+    with pytest.raises(PsbtRefused) as refused:
+        signing_tasks(psbt, spend, WALLET, PAIR)
+    assert refused.value.code == "output-key"
