@@ -109,6 +109,8 @@ EDITS = {
     "evil nodes by the rule": ("evil_nodes: 1\n", "", LOOSER),
     "a frozen coin more": ("[own/0/5]", "[own/0/5, own/0/6]", TIGHTER),
     "receive only": ("evil_nodes: 1", "evil_nodes: 1\nreceive_only: true", TIGHTER),
+    "a leaf to spend by": ("evil_nodes: 1", "evil_nodes: 1\nleaves: [heirs]", LOOSER),
+    "no leaf, in words": ("evil_nodes: 1", "evil_nodes: 1\nleaves: none", SAME),
     "intents of any device": ("intents: {from: [app]}", "intents: required", LOOSER),
     "no intents": ("intents: {from: [app]}\n", "", LOOSER),
     "another name": ("name: home", "name: house", SAME),
