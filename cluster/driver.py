@@ -31,6 +31,8 @@ __all__ = [
     "Driver",
     "Machine",
     "Memory",
+    "NoTranscript",
+    "Transcript",
     "system_clock",
 ]
 
@@ -69,6 +71,26 @@ class Memory(Protocol):
 
     def append(self, records: Sequence[Record]) -> object:
         """Commit these records, all or none, before it returns."""
+
+
+class Transcript(Protocol):
+    """Where the letters that pass are written down, if anywhere (`cluster.storage.TranscriptFile`)."""
+
+    def heard(self, sender: bytes, letter: bytes, signature: bytes, at_ms: int) -> None:
+        """A letter came from the holder of this identity key."""
+
+    def said(self, addressee: bytes, letter: bytes, signature: bytes, at_ms: int) -> None:
+        """A letter is about to leave."""
+
+
+class NoTranscript:
+    """What becomes of letters by default: nobody writes them down."""
+
+    def heard(self, sender: bytes, letter: bytes, signature: bytes, at_ms: int) -> None:
+        """Nothing."""
+
+    def said(self, addressee: bytes, letter: bytes, signature: bytes, at_ms: int) -> None:
+        """Nothing."""
 
 
 Clock = Callable[[], Now]
@@ -140,6 +162,7 @@ class Driver:
         on_notice: Callable[[Notice], None] = _tell_nobody,
         on_carried: Callable[[], None] = _nothing,
         idle: Callable[[], bool] = _no_work,
+        transcript: Transcript = NoTranscript(),  # noqa: B008
     ) -> None:
         """Nothing happens before `run`.
 
@@ -153,6 +176,7 @@ class Driver:
             on_carried: called once a step's records are committed and its letters have left, for the log.
             idle: does a little work ahead while nothing else is to be done; whether there was any. It is asked
                 again once something has come.
+            transcript: is told of each letter before it is acted upon, and before it leaves.
         """
         self._machine = machine
         self._memory = memory
@@ -162,6 +186,7 @@ class Driver:
         self._on_notice = on_notice
         self._on_carried = on_carried
         self._idle = idle
+        self._transcript = transcript
         self._idle_in_ms: int | None = 0
         self._held: dict[bytes, _Held] = {}
         self._wake_at_ms: int | None = None
@@ -212,10 +237,12 @@ class Driver:
         self._flush()
 
     def _received(self, arrived: Iterable[Arrived]) -> list[Step]:
-        return [
-            self._machine.receive(a.sender, a.letter, a.signature, self._clock(), os.urandom(ENTROPY_BYTES))
-            for a in arrived
-        ]
+        return [self._receive(one) for one in arrived]
+
+    def _receive(self, one: Arrived) -> Step:
+        now = self._clock()
+        self._transcript.heard(one.sender, one.letter, one.signature, now.wall_ms)
+        return self._machine.receive(one.sender, one.letter, one.signature, now, os.urandom(ENTROPY_BYTES))
 
     def _carry_out(self, steps: Sequence[Step]) -> None:
         """Commit first, then speak: the order on which every promise of a machine rests."""
@@ -239,6 +266,7 @@ class Driver:
         except Oversize:
             self.oversize += 1
             return
+        self._transcript.said(outgoing.addressee, outgoing.letter, outgoing.signature, self._clock().wall_ms)
         held = self._held.get(outgoing.addressee)
         if not held and self._links.send(outgoing.addressee, outgoing.letter, outgoing.signature):
             return

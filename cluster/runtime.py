@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from cluster.control import ControlServer
 from cluster.coordinator import Coordinator
 from cluster.coordinator_desk import CoordinatorDesk
-from cluster.driver import Driver, system_clock
+from cluster.driver import Driver, NoTranscript, Transcript, system_clock
 from cluster.effects import Notice, Question
 from cluster.errors import ConfigError, StateError
 from cluster.journal import PolicyKept, read
@@ -28,7 +29,7 @@ from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.settings import profile_of_texts
 from cluster.state_store.mirror import Mirror, NoMirror
-from cluster.storage import Store
+from cluster.storage import Store, TranscriptFile
 from cluster.transport import CoordinatorEndpoint, CoordinatorLinks, NodeEndpoint, NodeLinks
 from cluster.vault import Vault
 from curve import blind
@@ -84,8 +85,12 @@ def serve_node(
     on_notice: Callable[[Notice], None] = lambda notice: None,
     on_record: Callable[[Sequence[str]], None] = lambda kinds: None,
     on_store: Callable[[str], None] = lambda text: None,
+    transcript: Path | None = None,
 ) -> int:
-    """Run a node until it is told to stop; the number of the signal that did, or 0."""
+    """Run a node until it is told to stop; the number of the signal that did, or 0.
+
+    With a `transcript` every letter it hears and says is appended to that file.
+    """
     blind(os.urandom(32))
     roster = party.need_roster()
     judge = judge_of(roster, party.part.identity)
@@ -113,6 +118,7 @@ def serve_node(
             on_notice=on_notice,
             on_carried=memory.tell,
             idle=_first_of(lambda: mirror.fill(party.store), _looking_ahead(node.keygen.wallets)),
+            transcript=_transcript(transcript, node.me, stack),
         )
 
         def connections() -> dict[str, object]:
@@ -133,8 +139,12 @@ def serve_coordinator(
     ready: Serving,
     *,
     on_record: Callable[[Sequence[str]], None] = lambda kinds: None,
+    transcript: Path | None = None,
 ) -> int:
-    """Run a coordinator until it is told to stop; the number of the signal that did, or 0."""
+    """Run a coordinator until it is told to stop; the number of the signal that did, or 0.
+
+    With a `transcript` every letter it hears and says is appended to that file.
+    """
     roster = party.need_roster()
     entry = roster.coordinator(party.part.identity)
     assert entry is not None  # own_entry() found it when the roster was accepted
@@ -163,6 +173,7 @@ def serve_coordinator(
             links,
             on_carried=memory.tell,
             idle=_looking_ahead(coordinator.keygen.wallets),
+            transcript=_transcript(transcript, entry.identity, stack),
         )
 
         def counters() -> dict[str, object]:
@@ -194,6 +205,15 @@ def _dialled(roster: Roster, keys: Keys, stack: ExitStack) -> dict[bytes, NodeEn
         stack.callback(endpoint.close)
         endpoints[entry.identity] = endpoint
     return endpoints
+
+
+def _transcript(path: Path | None, me: bytes, stack: ExitStack) -> Transcript:
+    """Where the letters go, if anywhere."""
+    if path is None:
+        return NoTranscript()
+    file = TranscriptFile(path, me)
+    stack.callback(file.close)
+    return file
 
 
 def _settle() -> None:

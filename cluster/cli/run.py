@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -33,10 +34,18 @@ def node() -> None:
     """Run a node."""
 
 
+_with_transcript = click.option(
+    "--transcript",
+    type=click.Path(path_type=Path),
+    help="Append every letter that is heard and said to this private file, for `assent audit`.",
+)
+
+
 @coordinator.command("run")
 @common
 @passphrase_options
-def coordinator_run(call: Call) -> None:
+@_with_transcript
+def coordinator_run(call: Call, transcript: Path | None) -> None:
     """Carry letters between clients and nodes, until told to stop (Ctrl-C or SIGTERM)."""
     from cluster.runtime import check_backend, serve_coordinator
 
@@ -45,7 +54,11 @@ def coordinator_run(call: Call) -> None:
     with opened(call.place(), "coordinator") as party:
         keys = _unlocked(call, party, log)
         number = serve_coordinator(
-            party, keys, lambda facts: _ready(call, facts, log), on_record=lambda kinds: _record(log, kinds)
+            party,
+            keys,
+            lambda facts: _ready(call, facts, log),
+            on_record=lambda kinds: _record(log, kinds),
+            transcript=transcript,
         )
     _stopped(log, number)
 
@@ -53,7 +66,8 @@ def coordinator_run(call: Call) -> None:
 @node.command("run")
 @common
 @passphrase_options
-def node_run(call: Call) -> None:
+@_with_transcript
+def node_run(call: Call, transcript: Path | None) -> None:
     """Judge and sign by this node's policy, until told to stop (Ctrl-C or SIGTERM)."""
     from cluster.runtime import check_backend, serve_node
 
@@ -79,6 +93,7 @@ def node_run(call: Call) -> None:
             on_notice=told,
             on_record=lambda kinds: _record(log, kinds),
             on_store=store_news,
+            transcript=transcript,
         )
     _stopped(log, number)
 

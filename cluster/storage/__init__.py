@@ -14,6 +14,7 @@ from cluster.storage.files import (
     write_public,
 )
 from cluster.storage.store import APPLICATION_ID, MAX_BODY_BYTES, SCHEMA_VERSION, Store
+from cluster.storage.transcript_file import MAX_TRANSCRIPT_BYTES, TranscriptFile
 
 __all__ = [
     "DataDir",
@@ -23,6 +24,8 @@ __all__ = [
     "APPLICATION_ID",
     "MAX_BODY_BYTES",
     "MAX_FILE_BYTES",
+    "MAX_TRANSCRIPT_BYTES",
+    "TranscriptFile",
     "read_private",
     "write_private",
     "read_file",

@@ -316,3 +316,20 @@ def test_works_ahead_only_while_nothing_comes() -> None:
 
     driver.run(until=enough)
     assert log == ["idle", "idle", "idle"]
+
+
+def test_heard_before_it_is_acted_upon_and_said_before_it_leaves() -> None:
+    log: list[str] = []
+
+    class Listener:
+        def heard(self, sender: bytes, letter: bytes, signature: bytes, at_ms: int) -> None:
+            log.append(f"heard {letter.decode()}")
+
+        def said(self, addressee: bytes, letter: bytes, signature: bytes, at_ms: int) -> None:
+            log.append(f"said {letter.decode()}")
+
+    wire = Wire(log, [Arrived(YOU, b"one", SIGNATURE)])
+    machine, hands = Script(), Hands()
+    driver = Driver(machine, Notes(log), wire, clock=hands, transcript=Listener())
+    once(driver)
+    assert log == ["heard one", "commit one", "said re: one", "send re: one"]
