@@ -140,6 +140,16 @@ def open_letter(letter: bytes, signature: bytes, sender: bytes) -> Letter:
     return opened
 
 
+def header_of(letter: bytes) -> Header:
+    """What a letter claims of itself; BadLetter when it is none. Nothing is checked but its form."""
+    if len(letter) > MAX_LETTER_BYTES:
+        raise BadLetter("letter-oversize", f"{len(letter)} bytes")
+    try:
+        return _frames.decode(letter).header
+    except _MALFORMED:
+        raise BadLetter("letter-form", "not a letter") from None
+
+
 def open_inner(inner: SignedLetter, kind: Kind) -> Letter:
     """Open a letter found inside another; the caller checks that the sender it names is whom it should be."""
     if len(inner.letter) > KINDS[kind].cap:

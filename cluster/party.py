@@ -27,6 +27,7 @@ __all__ = [
     "Config",
     "Party",
     "opened",
+    "own_identity_beside",
     "public_file",
     "read_config",
     "seal_seed",
@@ -232,6 +233,15 @@ def read_own_part(place: DataDir, config: Config) -> PublicPart:
     if (part.role, part.name, part.network) != (config.role, config.name, config.network):
         raise StateError(f"{path}: says role, name or network other than {place.config_file}")
     return part
+
+
+def own_identity_beside(database: Path) -> bytes:
+    """The identity key in the public part beside a database; empty where there is none that can be read."""
+    path = database.with_name("public.json")
+    try:
+        return read_public_part(read_file(path)).identity if path.exists() else b""
+    except (RosterError, StateError):
+        return b""
 
 
 def _find_roster(party: Party) -> None:

@@ -43,6 +43,7 @@ _COMMANDS = {
     "sign": ("sign:sign", "Ask the nodes to sign a PSBT, and wait (client)."),
     "psbt": ("psbt:psbt", "Show a PSBT, and exchange it with cosigners that are no nodes."),
     "status": ("status:status", "How this node, the coordinator or the cluster stands."),
+    "audit": ("audit:audit_command", "Judge a whole run from its databases and transcripts."),
     "recover": ("recovery:recover", "Rebuild a node from its 24 words and a backup."),
     "demo": ("demo:demo", "Three nodes, a coordinator and a chain on this machine: see it work."),
 }

@@ -13,6 +13,7 @@ from cluster.storage.files import (
     write_private,
     write_public,
 )
+from cluster.storage.reading import StoredChain, StoredRow, read_chain
 from cluster.storage.store import APPLICATION_ID, MAX_BODY_BYTES, SCHEMA_VERSION, Store
 from cluster.storage.transcript_file import MAX_TRANSCRIPT_BYTES, TranscriptFile
 
@@ -20,6 +21,9 @@ __all__ = [
     "DataDir",
     "DataDirLock",
     "Store",
+    "StoredChain",
+    "StoredRow",
+    "read_chain",
     "SCHEMA_VERSION",
     "APPLICATION_ID",
     "MAX_BODY_BYTES",

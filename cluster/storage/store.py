@@ -85,7 +85,7 @@ class Store:
         try:
             remove_with_logs(beside)
             os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            with closing(_connect(beside)) as connection:
+            with closing(connect(beside)) as connection:
                 connection.execute("BEGIN EXCLUSIVE")
                 for statement in _LAYOUT:
                     connection.execute(statement)
@@ -117,9 +117,9 @@ class Store:
                 f"{path}: the database is missing; restore it, or start anew with `assent recover`"
             )
         check_private_file(path)
-        connection = _connect(path)
+        connection = connect(path)
         try:
-            _prepare(connection)
+            prepare(connection)
             found = _checked_version(path, connection, migrations)
             _claim(path, connection)
             if found < SCHEMA_VERSION:
@@ -241,7 +241,7 @@ class Store:
         return head, rows
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
     """Open the file as it must be used; never makes one."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0
@@ -251,7 +251,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def prepare(connection: sqlite3.Connection) -> None:
     """Set what must be set before the first read: trust nothing in the file, share it with nobody, sync all."""
     for statement in (
         "PRAGMA trusted_schema = OFF",
@@ -312,9 +312,13 @@ def _migrate(
 
 def _check_layout(path: Path, connection: sqlite3.Connection) -> None:
     """A table, trigger or view that we did not make could change what a query means."""
-    found = {row[0] for row in connection.execute("SELECT sql FROM sqlite_master LIMIT 64")}
-    if found != set(_LAYOUT):
+    if not layout_is_ours(connection):
         raise StateError(f"{path}: its tables are not those of schema {SCHEMA_VERSION}; it was altered")
+
+
+def layout_is_ours(connection: sqlite3.Connection) -> bool:
+    """Whether the tables and triggers are those of this schema, and nothing else is there."""
+    return {row[0] for row in connection.execute("SELECT sql FROM sqlite_master LIMIT 64")} == set(_LAYOUT)
 
 
 def _verified(path: Path, connection: sqlite3.Connection, seen: Head) -> Head:

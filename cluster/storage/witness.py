@@ -14,10 +14,13 @@ from cluster.records import Head
 from cluster.storage.files import check_private_file
 from curve import tagged_hash
 
-__all__ = ["Witness"]
+__all__ = ["NOTE_BYTES", "Witness"]
 
 _BODY = 8 + 32
 _CHECK = 8
+
+NOTE_BYTES = _BODY + _CHECK
+"""The size of a whole note."""
 
 
 class Witness:
@@ -47,7 +50,11 @@ class Witness:
 
     def read(self) -> Head:
         """How far the chain was seen to come; the start of it if there is no whole note."""
-        raw = os.pread(self._descriptor, _BODY + _CHECK + 1, 0)
+        return self.head_in(os.pread(self._descriptor, NOTE_BYTES + 1, 0))
+
+    @staticmethod
+    def head_in(raw: bytes) -> Head:
+        """The head that a note says; the start of a chain if it is no whole note."""
         body, check = raw[:_BODY], raw[_BODY:]
         if len(body) != _BODY or check != _checksum(body):
             return Head()

@@ -1,0 +1,114 @@
+"""The letters of a run that prove something, each once, opened and with its signature checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cluster.codec import BadLetter, Letter, encode, header_of, open_letter
+from cluster.messages import Hello, Kind, Order, SignedLetter, Status, Verdict
+from cluster.roster import Roster, digest
+from cluster.transcripts import Frame
+
+WANTED = frozenset(
+    {
+        Kind.HELLO,
+        Kind.VERDICT,
+        Kind.ORDER,
+        Kind.PARTIAL_SIGNATURES,
+        Kind.STATUS,
+        Kind.FINAL,
+        Kind.PARTLY_SIGNED,
+        Kind.KEYGEN_FINAL,
+    }
+)
+"""The kinds that an audit opens; the others prove nothing that these do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A letter that its sender signed, and where it was found first."""
+
+    letter: Letter
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A head that a machine stated of its own chain, under its signature; the height where it said one."""
+
+    sender: bytes
+    hash: bytes
+    height: int | None
+    where: str
+    letter: Letter
+
+
+@dataclass(slots=True)
+class Letters:
+    """All of them, by kind; the orders by their digest, as a `signed` record names them."""
+
+    roster: Roster
+    spoken: dict[Kind, list[Spoken]] = field(default_factory=dict)
+    orders: dict[bytes, tuple[Order, Spoken]] = field(default_factory=dict)
+    heads: list[Stated] = field(default_factory=list)
+    boots: dict[bytes, set[bytes]] = field(default_factory=dict)
+    boot_letters: dict[tuple[bytes, bytes], str] = field(default_factory=dict)
+    last_said_ms: dict[bytes, int] = field(default_factory=dict)
+    frames: int = 0
+    worthless: int = 0
+    _seen: set[tuple[bytes, bytes]] = field(default_factory=set)
+
+    def hear(self, file: str, frames: Iterable[Frame]) -> None:
+        """Take a transcript in."""
+        for number, frame in enumerate(frames):
+            self.frames += 1
+            if not frame.heard:
+                self.last_said_ms[frame.sender] = frame.at_ms
+            self.take(SignedLetter(frame.letter, frame.signature), f"{file} frame {number}")
+
+    def take(self, signed: SignedLetter, where: str) -> None:
+        """Take one letter in, if it proves something; what was altered on its way proves nothing."""
+        key = (signed.letter, signed.signature)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        try:
+            header = header_of(signed.letter)
+            if header.kind not in WANTED:
+                return
+            if header.cluster_id != self.roster.cluster_id or not self.roster.role_of(header.sender):
+                raise BadLetter(
+                    "letter-stranger", "nobody of this cluster said it, or not about this cluster"
+                )
+            letter = open_letter(signed.letter, signed.signature, header.sender)
+        except BadLetter:
+            self.worthless += 1
+            return
+        self._keep(Spoken(letter, where))
+
+    def of(self, kind: Kind) -> list[Spoken]:
+        """All letters of one kind, in the order in which they were found."""
+        return self.spoken.get(kind, [])
+
+    def _keep(self, spoken: Spoken) -> None:
+        letter, where = spoken.letter, spoken.where
+        header = letter.header
+        self.spoken.setdefault(header.kind, []).append(spoken)
+        self.boots.setdefault(header.boot_id, set()).add(header.sender)
+        self.boot_letters.setdefault((header.sender, header.boot_id), where)
+        match letter.body:
+            case Hello(chain_height=height, chain_head=head):
+                self.heads.append(Stated(header.sender, head, height, where, letter))
+            case Verdict(chain_head=head):
+                self.heads.append(Stated(header.sender, head, None, where, letter))
+            case Order() as order:
+                if self.orders.setdefault(digest(encode(order)), (order, spoken))[1] is spoken:
+                    for entry in order.entries:
+                        self.take(entry.verdict, where)
+            case Status(nodes=nodes):
+                for node in nodes:
+                    if node.verdict is not None:
+                        self.take(node.verdict, where)
+            case _:
+                pass
