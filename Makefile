@@ -1,12 +1,13 @@
 # The house's front door. `make demo` and `make test` need nothing but Python 3.11-3.13, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check conformance bench lock docs env clean distclean
+.PHONY: help demo test test-fast check conformance simulate bench lock docs env clean distclean
 
 # The environment is named for what it was made from: the lock, and the part of pyproject.toml above the tools' settings.
 ENV_ID := $(shell { cat requirements.lock; sed '/^\# ---- from here on/,$$d' pyproject.toml; } | cksum | tr ' ' '-')
 READY  := .venv/ready-$(ENV_ID)
 PY     := .venv/bin/python
 VECTORS ?= ../shared/vectors
+SEEDS ?= 1-100
 PYTEST_ARGS ?=
 
 help:
@@ -14,6 +15,7 @@ help:
 	@echo "make test         the whole test suite          (make test-fast: without the slow ones)"
 	@echo "make check        ruff, mypy --strict, the floors of the house, the lock"
 	@echo "make conformance  VECTORS=DIR  run a directory of test vectors, one line at the end"
+	@echo "make simulate     SEEDS=1-1000  whole clusters with faults and liars, each audited; SEEDS=7 replays one"
 	@echo "make bench        CPU against the raw C calls, latency against its floor, memory, start"
 	@echo "make lock         resolve the dependencies anew into requirements.lock"
 	@echo "make docs         write what is generated: the list of decisions, the policy reference"
@@ -43,6 +45,9 @@ check: $(READY)
 
 conformance: $(READY)
 	@PYTHONPATH=.:tests $(PY) -m conformance "$(VECTORS)"
+
+simulate: $(READY)
+	@PYTHONPATH=.:tests $(PY) -m simulator "$(SEEDS)"
 
 bench: $(READY)
 	@PYTHONPATH=.:tests $(PY) -m bench

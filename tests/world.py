@@ -177,7 +177,7 @@ class ScriptedJudge:
 
 
 class World:
-    """n nodes, one coordinator, one client (and more on demand) that share a clock and a wire.
+    """n nodes, one coordinator, clients that share a clock and a wire.
 
     `people` are those of the roster, with their roles; `client_of` is whose device the client is. `scheme` is that of
     the wallets made here, `outsiders` and `leaves` stand in their charters.
@@ -186,6 +186,8 @@ class World:
     scheme: str = "frost"
     outsiders: tuple[Outsider, ...] = ()
     leaves: tuple[LeafPlan, ...] = ()
+    clients: tuple[str, ...] = ("client",)
+    start_ms: int = START_MS
 
     def __init__(
         self,
@@ -200,9 +202,9 @@ class World:
         client_of: str = "",
     ) -> None:
         self.crash = crash
-        self.watch = Watch()
+        self.watch = self.new_watch()
         self.random = Random(seed)
-        self.now = Now(START_MS, 1_000)
+        self.now = Now(self.start_ms, 1_000)
         self.t, self.n = t, n
         self.hook = hook
         self._wire: list[tuple[int, int, Envelope]] = []
@@ -210,7 +212,7 @@ class World:
         self._made: dict[bytes, Wallet] = {}
         self.node_names = tuple(f"node{i}" for i in range(n))
         self.people, self.client_of = dict(people or {}), client_of
-        names = (*self.node_names, "coord", "client", *self.people)
+        names = (*self.node_names, "coord", *self.clients, *self.people)
         self.seats = {name: Seat(name, TestIdentity(name)) for name in names}
         self._judges = judges or ScriptedJudge
         self.roster = self._roster()
@@ -246,11 +248,14 @@ class World:
             tagged_hash("test/transport", b"coord"),
             "tcp://127.0.0.1:5555",
         )
-        client = ClientEntry(
-            "client",
-            self.seats["client"].identity.public,
-            tagged_hash("test/transport", b"client"),
-            self.client_of,
+        clients = tuple(
+            ClientEntry(
+                name,
+                self.seats[name].identity.public,
+                tagged_hash("test/transport", name.encode()),
+                self.client_of,
+            )
+            for name in self.clients
         )
         people = tuple(
             PersonEntry(
@@ -258,7 +263,7 @@ class World:
             )
             for name, roles in self.people.items()
         )
-        return Roster(1, "regtest", tagged_hash("test/cluster"), 1, nodes, (coordinator,), (client,), people)
+        return Roster(1, "regtest", tagged_hash("test/cluster"), 1, nodes, (coordinator,), clients, people)
 
     def charter(self, index: int = 0, name: str = "vault") -> Charter:
         """A charter for all nodes, t of n, of this world's scheme; a tree's favourite quorum is the first t."""
@@ -286,6 +291,15 @@ class World:
         return replace(charter, favourite=charter.cosigners[: self.t]) if charter.is_tree else charter
 
     # Living.
+
+    def new_watch(self) -> Watch:
+        """Who looks at every step."""
+        return Watch()
+
+    def clock(self, name: str) -> Now:
+        """What a machine's clocks show: all the same."""
+        del name
+        return self.now
 
     def entropy(self) -> bytes:
         """32 seeded random bytes."""
@@ -319,7 +333,7 @@ class World:
             )
         else:
             seat.machine = Client(coordinator=self.seats["coord"].identity.public, **common)
-        self.perform(name, seat.machine.start(self.now, self.entropy()))
+        self.perform(name, seat.machine.start(self.clock(name), self.entropy()))
 
     def judge(self, name: str) -> Judge:
         """The judge of a node: this world's, or one that approves everything."""
@@ -367,7 +381,7 @@ class World:
             self.advance(max(1, wake_at - self.now.monotonic_ms))
             machine = self.seats[sleeper].machine
             assert machine is not None
-            self.perform(sleeper, machine.tick(self.now, self.entropy()))
+            self.perform(sleeper, machine.tick(self.clock(sleeper), self.entropy()))
         else:
             self.advance(1_000)
 
@@ -377,7 +391,8 @@ class World:
         if machine is None:
             return
         sender = self.seats[envelope.sender].identity.public
-        step = machine.receive(sender, envelope.letter, envelope.signature, self.now, self.entropy())
+        now = self.clock(envelope.addressee)
+        step = machine.receive(sender, envelope.letter, envelope.signature, now, self.entropy())
         self.perform(envelope.addressee, step)
 
     def run(self, until: Callable[[], bool] = lambda: False, *, ms: int = 60_000) -> bool:
@@ -436,7 +451,7 @@ class World:
 
     def answer(self, name: str, answer: OwnerSays) -> None:
         """A node's owner speaks."""
-        self.perform(name, self.node(name).answer(answer, self.now, self.entropy()))
+        self.perform(name, self.node(name).answer(answer, self.clock(name), self.entropy()))
 
     def propose(self, charter: Charter) -> KeygenView:
         """The client proposes a wallet."""

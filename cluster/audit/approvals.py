@@ -14,9 +14,9 @@ from cluster.approvals import check_person_about, conditions_of, read_approval, 
 from cluster.audit.chains import Chain, Entry
 from cluster.audit.report import Finding, Result
 from cluster.audit.run import Run
-from cluster.codec import BadLetter, header_of
+from cluster.codec import BadLetter, header_of, open_inner
 from cluster.journal import FinalKept, JudgedKept, PersonSaidKept, PolicyKept, RequestKept, SignedKept
-from cluster.messages import Decision, Kind, Order, Verdict
+from cluster.messages import Decision, Kind, Order, SignedLetter, Verdict
 from cluster.records import NO_WALLET
 from cluster.subjects import BadRequest, Signed, Subject
 from policy import Seat
@@ -56,10 +56,9 @@ def every_approval(run: Run) -> Result:
 def _take(run: Run, chain: Chain, entry: Entry, state: _State, result: Result) -> None:
     match entry.body:
         case RequestKept(request=request):
-            request_id = header_of(request.letter).request_id
-            subject = run.subject(request_id)
-            if isinstance(subject, str):
-                text = f"keeps a request that no client could have made: {subject}"
+            request_id, fault = _request_fault(run, request)
+            if fault:
+                text = f"keeps a request that no client signed: {fault}"
                 result.findings.append(Finding(chain.name, chain.file, text, entry.height, request_id))
             else:
                 state.requests.add(request_id)
@@ -71,6 +70,19 @@ def _take(run: Run, chain: Chain, entry: Entry, state: _State, result: Result) -
             _person(run, chain, entry, word.letter, at_ms, result)
         case _:
             pass
+
+
+def _request_fault(run: Run, request: SignedLetter) -> tuple[bytes, str]:
+    """The id of a request on record, and what is wrong with its letter, if anything is."""
+    try:
+        letter = open_inner(request, Kind.REQUEST)
+    except BadLetter as bad:
+        return b"", str(bad)
+    subject = run.subject(letter.header.request_id)
+    if isinstance(subject, str):
+        return letter.header.request_id, subject
+    stranger = letter.header.sender != subject.client
+    return subject.request_id, "it is not from the client of that request" if stranger else ""
 
 
 def _person(run: Run, chain: Chain, entry: Entry, letter: bytes, at_ms: int, result: Result) -> None:

@@ -1,0 +1,215 @@
+"""A world whose disks are real databases, whose letters stand in transcripts, and whose clocks may differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+from simulator.policies import PEOPLE
+from watch import Watch
+from wire import Envelope
+from world import START_MS, World
+
+from cluster.client import Client, SigningView
+from cluster.codec import encode
+from cluster.effects import Now, Outgoing
+from cluster.journal import RosterKept, note
+from cluster.judge import PolicyJudge
+from cluster.judging import Judge
+from cluster.node import Node
+from cluster.owner_says import PolicyProposed
+from cluster.records import NO_WALLET, Record
+from cluster.schemes import Wallet, known_keys
+from cluster.settings import profile_of_texts
+from cluster.storage import Store, TranscriptFile
+from taproot import reading, sighash
+
+CLIENTS = ("client", "till")
+KEYGEN_MS = 600_000
+"""So long before a seed begins was its wallet made."""
+
+
+def read_each_psbt_once() -> None:
+    """Let all machines of this process share what a PSBT's bytes say: each would read exactly the same.
+
+    Both are functions of their arguments alone, and five machines that read one PSBT take most of a seed's time.
+    """
+    if not hasattr(reading.read_document, "cache_clear"):
+        reading.read_document = lru_cache(maxsize=256)(reading.read_document)
+        agreed = lru_cache(maxsize=256)(sighash.agreed_sighashes)
+        sighash.agreed_sighashes = lambda psbt, spend, leaves=None: agreed(psbt, spend, tuple(leaves or ()))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What kind of wallet a seed has."""
+
+    scheme: str
+    t: int
+    n: int
+
+
+class Unwatched(Watch):
+    """Looks at nothing: here the audit judges, and only what it can see."""
+
+    def look(self, *_: object) -> None:
+        """Nothing."""
+
+
+class Cluster(World):
+    """Real judges, two clients and two people."""
+
+    clients = CLIENTS
+
+    def __init__(self, kind: Kind, *, seed: int = 1) -> None:
+        self.scheme = kind.scheme
+        super().__init__(kind.t, kind.n, seed=seed, people=PEOPLE)
+
+    def new_watch(self) -> Watch:
+        return Unwatched()
+
+    def judge(self, name: str) -> Judge:
+        return PolicyJudge(self.roster, self.seats[name].identity.public, profile_of_texts)
+
+    def restart(self, name: str) -> None:
+        disk = self.seats[name].disk
+        if not disk and name not in self.clients:
+            disk.append(note(RosterKept(self.now.wall_ms, encode(self.roster))))
+        super().restart(name)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everybody's disk after a key generation, so that a thousand seeds need only one."""
+
+    kind: Kind
+    disks: dict[str, tuple[Record, ...]]
+    wallet: Wallet
+
+
+@cache
+def prepared(kind: Kind) -> Prepared:
+    """The same every time."""
+    world = Cluster(kind)
+    wallet = world.make_wallet()
+    world.run(ms=500)
+    disks = {name: tuple(seat.disk) for name, seat in world.seats.items() if name not in world.clients}
+    return Prepared(kind, disks, wallet)
+
+
+class Disk(list[Record]):
+    """A machine's records as it reads them, and the database in which they stand."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.read())
+        self.store = store
+
+    def extend(self, records: Iterable[Record]) -> None:
+        new = list(records)
+        self.store.append(new)
+        super().extend(new)
+
+
+class Simulated(Cluster):
+    """One run: the cluster of a prepared wallet, on real files below `place`."""
+
+    start_ms = START_MS + KEYGEN_MS
+
+    def __init__(self, made: Prepared, place: Path, seed: int) -> None:
+        read_each_psbt_once()
+        self.made, self.place = made, place
+        self.skew_ms: dict[str, int] = {}
+        self.transcripts: dict[str, TranscriptFile] = {}
+        self.views: list[SigningView] = []
+        super().__init__(made.kind, seed=seed)
+
+    @property
+    def audited(self) -> tuple[str, ...]:
+        """Whose files the audit sees."""
+        return (*self.node_names, "coord")
+
+    def database(self, name: str) -> Path:
+        return self.place / f"{name}.sqlite3"
+
+    def transcript(self, name: str) -> Path:
+        return self.place / f"{name}.transcript"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Everything that the audit is given."""
+        return tuple(f(name) for name in self.audited for f in (self.database, self.transcript))
+
+    # Disks.
+
+    def restart(self, name: str) -> None:
+        seat = self.seats[name]
+        if name in self.audited:
+            self._reopen(name)
+        elif name in self.people and not seat.disk:
+            seat.disk = list(self.made.disks[name])
+        World.restart(self, name)
+
+    def _reopen(self, name: str) -> None:
+        seat, path = self.seats[name], self.database(name)
+        if isinstance(seat.disk, Disk):
+            seat.disk.store.close()
+            seat.disk = Disk(Store.open(path))
+            return
+        store = Store.create(path)
+        store.append(self.made.disks[name])
+        seat.disk = Disk(store)
+        self.transcripts[name] = TranscriptFile(self.transcript(name), seat.identity.public)
+
+    def close(self) -> None:
+        """Let go of all files, so that they can be read."""
+        for name in self.audited:
+            self.stop(name)
+            disk = self.seats[name].disk
+            assert isinstance(disk, Disk)
+            disk.store.close()
+            self.transcripts[name].close()
+
+    # Clocks.
+
+    def clock(self, name: str) -> Now:
+        return Now(self.now.wall_ms + self.skew_ms.get(name, 0), self.now.monotonic_ms)
+
+    # The wire.
+
+    def send(self, name: str, outgoing: Outgoing) -> None:
+        if name in self.transcripts:
+            self.transcripts[name].said(
+                outgoing.addressee, outgoing.letter, outgoing.signature, self.clock(name).wall_ms
+            )
+        super().send(name, outgoing)
+
+    def deliver(self, envelope: Envelope) -> None:
+        name = envelope.addressee
+        if name in self.transcripts and self.seats[name].machine is not None:
+            sender = self.seats[envelope.sender].identity.public
+            at_ms = self.clock(name).wall_ms
+            self.transcripts[name].heard(sender, envelope.letter, envelope.signature, at_ms)
+        super().deliver(envelope)
+
+    # Clients.
+
+    def ask(self, client: str, psbt: bytes, *, life_ms: int, note_text: str = "") -> SigningView:
+        """A client asks for signatures."""
+        machine, wallet = self.seats[client].machine, self.made.wallet
+        assert isinstance(machine, Client)
+        machine.known = known_keys({wallet.wallet_id: wallet})
+        request_id, step = machine.request(wallet, psbt, note_text, self.now, self.entropy(), life_ms=life_ms)
+        self.perform(client, step)
+        self.views.append(machine.signing[request_id])
+        return self.views[-1]
+
+    def running(self, name: str) -> Node | None:
+        """A node, if it runs."""
+        machine = self.seats[name].machine
+        return machine if isinstance(machine, Node) else None
+
+    def propose_policy(self, name: str, text: str) -> None:
+        """A node's owner puts a profile in force."""
+        self.answer(name, PolicyProposed(text, NO_WALLET, ""))
