@@ -1,6 +1,6 @@
 """Judges a whole run of a cluster afterwards, from files alone: six rules, each a function of one `Run`.
 
-Pure: what is read from disks comes in as values (`ChainFile`, `TranscriptFile`), and what was found goes out as a
+Pure: what is read from disks comes in as values (`ChainFile`, `SpokenFile`), and what was found goes out as a
 `Report`. It is no part of signing, and nothing in it is believed because a machine said so: letters count with their
 signatures, wallets with all acknowledgements, signatures with the transaction that they finish.
 """
