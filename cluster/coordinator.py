@@ -47,8 +47,9 @@ class Coordinator:
         self._ear = Ear.of(roster.cluster_id, identity.public)
         self._presence = Presence(SCHEMES)
         self.keygen = KeygenDesk(roster, self._presence)
-        places = [entry.identity for entry in roster.coordinators]
-        self.signing = SigningDesk(roster, places.index(identity.public), self._presence, self.keygen.wallets)
+        places = {entry.identity: place for place, entry in enumerate(roster.coordinators)}
+        place = places.get(identity.public, 0)  # whoever gathers a rescue is none of them
+        self.signing = SigningDesk(roster, place, self._presence, self.keygen.wallets)
         self.policies = PolicyCarrier(roster)
         self._clocks = ClockCarrier(roster)
         self._freezes = FreezeCarrier(roster)

@@ -194,13 +194,13 @@ class LocalCluster:
 
     # Processes.
 
-    def start(self, *names: str) -> None:
-        """Start nodes or the coordinator, and wait until each is ready."""
+    def start(self, *names: str, more: Sequence[str] = ()) -> None:
+        """Start nodes or the coordinator, and wait until each is ready; `more` is what else each is told."""
         for name in names:
             role = COORDINATOR if name == COORDINATOR else "node"
             log = self.root / f"{name}.log"
             with log.open("ab") as sink:
-                typed = [*self.words(name, role, "run", passphrase=True), "--json"]
+                typed = [*self.words(name, role, "run", *more, passphrase=True), "--json"]
                 self.running[name] = subprocess.Popen(
                     typed, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink
                 )

@@ -18,6 +18,7 @@ from cluster.journal import (
     BootKept,
     GrantKept,
     GrantRevoked,
+    RecoveredKept,
     WalletComplete,
     read,
 )
@@ -40,6 +41,7 @@ from cluster.owner_says import (
 from cluster.plans import Plan
 from cluster.profiles import Texts
 from cluster.records import NO_WALLET, Head, Record
+from cluster.rescue_gate import RescueGate
 from cluster.restoring import sense_made_of
 from cluster.roster import Roster
 from cluster.schemes import SCHEMES
@@ -70,18 +72,25 @@ class Node:
         vault: Vault,
         judge: Judge,
         records: Iterable[Record],
+        rescuers: Iterable[bytes] = (),
     ) -> None:
-        """Read the records again, in order; raises ValueError when one of them makes no sense."""
+        """Read the records again, in order; raises ValueError when one of them makes no sense.
+
+        `rescuers` are members of the roster whom the owner lets gather a rescue, and nothing else.
+        """
         self.roster = roster
         self.me = identity.public
         self._roster_digest = roster_digest
-        self._coordinators = tuple(entry.identity for entry in roster.coordinators)
+        coordinators = [entry.identity for entry in roster.coordinators]
+        self._rescuers = frozenset(rescuers) - frozenset(coordinators)
+        self._coordinators = (*coordinators, *sorted(self._rescuers))
         self._mouth = Mouth(identity, roster.cluster_id, boot_id)
         self._ear = Ear.of(roster.cluster_id, identity.public)
         self._vault = vault
         self._judge = judge
         self.keygen = KeygenDesk(roster, self.me, boot_id, vault)
         self.signing = SigningDesk(roster, self.me, vault, judge, self.keygen.wallets)
+        self._rescues = RescueGate(roster, judge, self.keygen.wallets, self.signing.tickets)
         self.policies = PolicyDesk(roster, self.me, judge, self.keygen.wallets)
         self._clocks = ClockDesk(roster, self.me, boot_id, judge, self.keygen.wallets)
         self.freezes = FreezeDesk(roster, self.me, judge, self.keygen.wallets)
@@ -90,9 +99,12 @@ class Node:
         self._hello_at_ms: int | None = None
         self._offset_ms: int | None = None
         newest_ms = 0
+        self._rebuilt = False
         for record in records:
             with sense_made_of(record, self.head.height):
                 newest_ms = max(newest_ms, self._restore(record))
+        if self._rebuilt:
+            self._spend_again()
         self.policies.profiles.settle()
         self.signing.tickets.settle(newest_ms)
 
@@ -228,6 +240,7 @@ class Node:
         self.freezes.restore(entry, record.wallet_id)
         if isinstance(entry, WalletComplete):
             self._complete(record.wallet_id)
+        self._rebuilt = self._rebuilt or isinstance(entry, RecoveredKept)
         self.head = self.head.after([record])
         return entry.at_ms
 
@@ -295,6 +308,8 @@ class Node:
         if "coordinator" not in KINDS[opened.header.kind].senders:
             raise BadLetter("letter-role", f"a coordinator may not send a {opened.header.kind.name}")
         self._ear.check(opened.header, turn.now.wall_ms)
+        if sender in self._rescuers and opened.header.kind is not Kind.CLOCK_RELAY:
+            self._rescues.check(opened)
         self._handle(opened, turn)
 
     def _handle(self, letter: Letter, turn: Turn) -> None:
@@ -322,3 +337,13 @@ class Node:
         plan = next((p for p in self.keygen.plans.values() if p.charter.wallet_id == wallet_id), None)
         if wallet is not None and plan is not None and plan.stage == "complete":
             self.keygen.wallets[wallet_id] = replace(wallet, complete=True)
+
+    def _spend_again(self) -> None:
+        """A node rebuilt from a copy that was made before the last acknowledgement may sign, but shows no address.
+
+        They say that it is safe to receive. Those who gave them may be gone, and the money must not be gone with them.
+        """
+        for plan in self.keygen.plans.values():
+            if plan.stage == "copied":
+                wallet_id = plan.charter.wallet_id
+                self.keygen.wallets[wallet_id] = replace(self.keygen.wallets[wallet_id], complete=True)

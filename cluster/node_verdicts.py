@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cluster.approvals import NONCE_LIFE_MS, VERDICT_LIFE_MS
-from cluster.codec import BadLetter, Letter, open_inner
+from cluster.codec import Letter, open_inner
 from cluster.effects import Notice, Question
 from cluster.journal import (
     AnswerKept,
@@ -33,6 +33,7 @@ from cluster.messages import (
     Withdraw,
 )
 from cluster.requests import FAILED_WINDOW_MS
+from cluster.rescue_gate import check_asker, may_ask
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.subjects import BadRequest, request_number, understand
@@ -69,11 +70,7 @@ class Verdicts:
         """Read and judge a request that is new; say again what was said of a known one."""
         inner = open_inner(request, Kind.REQUEST)
         coordinator = letter.header.sender
-        client = self._roster.client(inner.header.sender)
-        if client is None:
-            raise BadLetter("request-stranger", "the request is not from an enrolled client")
-        if inner.header.cluster_id != self._roster.cluster_id:
-            raise BadLetter("letter-cluster", "the request is about another cluster")
+        check_asker(self._roster, inner)
         wallet = self._wallets.get(inner.header.wallet_id)
         if wallet is None:
             self._say_refusal(inner, coordinator, ("request-wallet",), turn)
@@ -102,6 +99,9 @@ class Verdicts:
             return
         if wallet.charter.participant(self._me) not in subject.route.nodes:
             self._say_refusal(inner, coordinator, ("request-leaf",), turn)
+            return
+        if not may_ask(self._roster, self._judge, subject):
+            self._say_refusal(inner, coordinator, ("request-stranger",), turn)
             return
         self._judge_new(new_ticket(subject, inner, turn.now.wall_ms), coordinator, turn)
 

@@ -43,6 +43,9 @@ ADDRESSES_AT_ONCE = 20
 GC_THRESHOLD = 20_000
 """How many more objects there may be before the garbage collector looks at the young ones."""
 
+NOBODY: Mapping[bytes, str] = {}
+"""No member of the roster gathers a rescue."""
+
 JudgeOf = Callable[[Roster, bytes], Judge]
 """Makes the judge of the node with this identity key; a test may give another."""
 
@@ -81,6 +84,7 @@ def serve_node(
     ready: Serving,
     *,
     judge_of: JudgeOf = policy_judge,
+    rescuers: Mapping[bytes, str] = NOBODY,
     on_question: Callable[[Question], None] = lambda question: None,
     on_notice: Callable[[Notice], None] = lambda notice: None,
     on_record: Callable[[Sequence[str]], None] = lambda kinds: None,
@@ -90,6 +94,7 @@ def serve_node(
     """Run a node until it is told to stop; the number of the signal that did, or 0.
 
     With a `transcript` every letter it hears and says is appended to that file.
+    `rescuers` are members of the roster (identity keys) who gather a rescue, and where each listens.
     """
     blind(os.urandom(32))
     roster = party.need_roster()
@@ -103,10 +108,11 @@ def serve_node(
             vault=Vault(keys.secrets, keys.sealing_key()),
             judge=judge,
             records=party.records,
+            rescuers=rescuers,
         )
     desk = NodeDesk(node, party.roster_exact, judge, lambda: party.records)
     with ExitStack() as stack:
-        endpoints = _dialled(roster, keys, stack)
+        endpoints = _dialled(roster, rescuers, keys, stack)
         links = NodeLinks(endpoints)
         mirror = begin_mirror(party, keys, stack, on_store)
         memory = _Telling(party.store, on_record, mirror)
@@ -127,7 +133,7 @@ def serve_node(
 
         control = ControlServer(party.place.control_socket, _handler(driver, desk, connections))
         stack.callback(control.close)
-        where = tuple(entry.endpoint for entry in roster.coordinators)
+        where = (*(entry.endpoint for entry in roster.coordinators), *rescuers.values())
         ready(Ready("node", party.config.name, roster.network, where, bool(policies_in_force(party))))
         _settle()
         return driver.run(control)
@@ -196,14 +202,16 @@ def _sensible_records(party: Party) -> Iterator[None]:
         raise StateError(f"{party.place.database}: a record makes no sense ({error})") from None
 
 
-def _dialled(roster: Roster, keys: Keys, stack: ExitStack) -> dict[bytes, NodeEndpoint]:
-    """A line to each coordinator of the roster, by its identity key; the stack hangs up on all of them."""
-    secret = keys.transport().secret
+def _dialled(
+    roster: Roster, rescuers: Mapping[bytes, str], keys: Keys, stack: ExitStack
+) -> dict[bytes, NodeEndpoint]:
+    """A line to each coordinator of the roster and to each rescuer, by its identity key; the stack hangs up on all."""
+    secret, transports = keys.transport().secret, {one.identity: one.transport for one in roster.reachable}
+    places = {entry.identity: entry.endpoint for entry in roster.coordinators} | dict(rescuers)
     endpoints = {}
-    for entry in roster.coordinators:
-        endpoint = NodeEndpoint(entry.endpoint, entry.transport, secret)
-        stack.callback(endpoint.close)
-        endpoints[entry.identity] = endpoint
+    for identity, endpoint in places.items():
+        endpoints[identity] = NodeEndpoint(endpoint, transports[identity], secret)
+        stack.callback(endpoints[identity].close)
     return endpoints
 
 

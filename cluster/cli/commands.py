@@ -44,6 +44,7 @@ _COMMANDS = {
     "psbt": ("psbt:psbt", "Show a PSBT, and exchange it with cosigners that are no nodes."),
     "status": ("status:status", "How this node, the coordinator or the cluster stands."),
     "audit": ("audit:audit_command", "Judge a whole run from its databases and transcripts."),
+    "rescue": ("rescue:rescue", "Give a wallet up: everything to where its policies said beforehand."),
     "recover": ("recovery:recover", "Rebuild a node from its 24 words and a backup."),
     "demo": ("demo:demo", "Three nodes, a coordinator and a chain on this machine: see it work."),
 }

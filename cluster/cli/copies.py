@@ -43,7 +43,7 @@ def backup() -> None:
 def backup_show(call: Call, *, wallet: str, out: Path | None, qr: bool) -> None:
     """Show the backup of a wallet. It is not secret, but whoever reads it learns every address."""
     place = call.place()
-    name, stage, file = _backup_file(place, wallet)
+    name, stage, file = backup_file(place, wallet)
     parts = qr_parts(read_backup(file)[0]) if qr else ()
     written: list[str] = []
     if out is not None:
@@ -114,7 +114,8 @@ def read_backup_file(path: Path) -> tuple[Backup, Wallet]:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _backup_file(place: DataDir, name: str) -> tuple[str, str, bytes]:
+def backup_file(place: DataDir, name: str) -> tuple[str, str, bytes]:
+    """The name, stage and backup of a wallet, as a client keeps it or a running node or coordinator gives it."""
     if read_config(place).role == "client":
         with opened(place, "client") as party:
             found = wallet_of(book_of(party), name)
@@ -129,6 +130,6 @@ def _backup_file(place: DataDir, name: str) -> tuple[str, str, bytes]:
 
 def _same_here(place: DataDir, wallet: Wallet) -> None:
     """ConfigError unless the copy is of the wallet that is known here."""
-    _, _, file = _backup_file(place, wallet.charter.name)
+    _, _, file = backup_file(place, wallet.charter.name)
     if read_backup(file)[1].recovery_data != wallet.recovery_data:
         raise ConfigError(f"this is a backup of another wallet called {wallet.charter.name}")

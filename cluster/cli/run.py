@@ -12,9 +12,11 @@ import click
 
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.effects import Notice, Question
+from cluster.errors import UsageError
 from cluster.hardening import MEMORY_BYTES, bound_memory, lock_memory, raise_descriptors
 from cluster.keys import Keys
 from cluster.party import Party, opened
+from cluster.roster import Roster
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -67,7 +69,13 @@ def coordinator_run(call: Call, transcript: Path | None) -> None:
 @common
 @passphrase_options
 @_with_transcript
-def node_run(call: Call, transcript: Path | None) -> None:
+@click.option(
+    "--rescue",
+    "rescuers",
+    multiple=True,
+    help="Let this member of the roster gather a rescue, and nothing else: NAME=tcp://HOST:PORT (assent rescue).",
+)
+def node_run(call: Call, transcript: Path | None, *, rescuers: tuple[str, ...]) -> None:
     """Judge and sign by this node's policy, until told to stop (Ctrl-C or SIGTERM)."""
     from cluster.runtime import check_backend, serve_node
 
@@ -89,6 +97,7 @@ def node_run(call: Call, transcript: Path | None) -> None:
             party,
             keys,
             lambda facts: _ready(call, facts, log),
+            rescuers=dict(_rescuer(party.need_roster(), text) for text in rescuers),
             on_question=asked,
             on_notice=told,
             on_record=lambda kinds: _record(log, kinds),
@@ -96,6 +105,19 @@ def node_run(call: Call, transcript: Path | None) -> None:
             transcript=transcript,
         )
     _stopped(log, number)
+
+
+def _rescuer(roster: Roster, text: str) -> tuple[bytes, str]:
+    """Who gathers a rescue (identity key), and where; UsageError."""
+    from cluster.transport import check_endpoint
+
+    name, _, endpoint = text.partition("=")
+    found = [entry for entry in (*roster.nodes, *roster.clients) if entry.name == name]
+    if not found:
+        raise UsageError(
+            f"--rescue {text[:80]}: write NAME=tcp://HOST:PORT, NAME being a node or client of the roster"
+        )
+    return found[0].identity, check_endpoint(endpoint)
 
 
 def _stopped(log: FilteringBoundLogger, number: int) -> None:

@@ -27,7 +27,7 @@ from policy import describe as describe_spend
 from policy.tags import ASK_NUMBER
 from taproot import MAX_PSBT_BYTES
 
-__all__ = ["formed", "read_psbt", "sign"]
+__all__ = ["ask", "formed", "read_psbt", "sign"]
 
 _MAGIC = b"psbt\xff"
 
@@ -88,7 +88,7 @@ def sign(
             final, verdicts = earlier.subject.finish(earlier.signed), Verdicts(client.party.need_roster())
             request_id = earlier.subject.request_id
         else:
-            view, verdicts = _ask(client, subject, earlier, timeout_s, life_s)
+            view, verdicts = ask(client, subject, earlier, timeout_s, life_s)
             request_id = view.subject.request_id
             if view.final is None:
                 _give_partly(call, view, out or _beside(file, "cosign"), form, verdicts)
@@ -213,7 +213,7 @@ def _earlier(book: WalletBook, subject: Subject) -> Asked | None:
     return next(reversed(signed or same), None)
 
 
-def _ask(
+def ask(
     client: ClientCall,
     subject: Subject,
     earlier: Asked | None,

@@ -1,0 +1,164 @@
+"""The worst day with real processes: a freeze by a person, then every disk burns, and two word sheets are enough."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from bitcoin_rules import core_accepts
+from spends import STRANGER, payment
+
+from cluster.backup import qr_parts, read_backup
+from cluster.local import CLIENT, COORDINATOR, NETWORK, LocalCluster
+from cluster.party import unseal_seed
+from cluster.storage import DataDir
+from taproot import Network, WalletPath, address_to_script
+
+pytestmark = pytest.mark.slow
+
+PLACE = "bcrt1qsf800p6p285u338hc0yzr589mftr5s9m9wknx2"
+POLICY = f"""\
+schema: 1
+name: home
+network: regtest
+lists:
+  payees: ["script:{STRANGER.hex()}"]
+limits:
+  amount: {{sent: 90_000sat}}
+  velocity: [{{window: 24h, sum: 100_000sat}}]
+  fee: {{max: 5_000sat, max_share: unlimited}}
+tiers:
+  - name: small
+    when: {{pays_only: [payees, own]}}
+    then: approve
+rescue: {{to: {PLACE}, fee: 50_000sat}}
+"""
+NODES = ("home", "phone", "offline")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def words_of(cluster: LocalCluster, name: str) -> str:
+    """The sheet that the owner wrote."""
+    place = DataDir(cluster.datadir(name), NETWORK)
+    return " ".join(unseal_seed(place, f"the passphrase of {name}".encode()).words())
+
+
+def scan(wallet_json: Path, file: Path) -> list[tuple[bytes, int]]:
+    """What Bitcoin Core's scantxoutset would print of two coins of the wallet, and what they are."""
+    _, wallet = read_backup(wallet_json.read_bytes())
+    coins = [
+        (wallet.public.script(WalletPath(0, 3)), 250_000),
+        (wallet.public.script(WalletPath(1, 0)), 50_000),
+    ]
+    unspents = [
+        {
+            "txid": bytes([i + 1]).hex() * 32, "vout": i, "scriptPubKey": script.hex(),
+            "amount": sats / 100_000_000, "height": 100 + i, "desc": "tr(...)",
+        }
+        for i, (script, sats) in enumerate(coins)
+    ]  # fmt: skip
+    file.write_text(
+        json.dumps({"success": True, "unspents": unspents, "total_amount": 0.003}), encoding="utf-8"
+    )
+    return coins
+
+
+def frozen(cluster: LocalCluster, name: str) -> str:
+    wallets = cluster.ask(name, {"do": "status"})["wallets"]
+    assert isinstance(wallets, list)
+    return str(wallets[0]["frozen"])
+
+
+def approve_rescue(cluster: LocalCluster, *names: str) -> None:
+    """Each owner looks at what waits, and says yes."""
+    for name in names:
+        for _ in range(200):
+            found = [entry for entry in cluster.pending(name) if entry["kind"] == "request"]
+            if found:
+                break
+            time.sleep(0.1)
+        assert found, (cluster.root / f"{name}.log").read_text(encoding="utf-8")[-2_000:]
+        assert found[0]["sent_sats"] == 300_000 - int(str(found[0]["fee_sats"]))
+        cluster.approve(name, str(found[0]["id"]))
+
+
+def test_a_person_freezes_every_disk_burns_and_two_sheets_rescue_everything(tmp_path: Path) -> None:
+    cluster = LocalCluster(
+        tmp_path / "c", dict.fromkeys(NODES, POLICY), kdf_memory_mib=19, people={"eva": ("security",)}
+    )
+    with cluster:
+        cluster.create()
+        cluster.accept_roster()
+        cluster.start(COORDINATOR, *NODES)
+        cluster.make_wallet("vault", 2)
+        backup_file = tmp_path / "printed.txt"
+        backup, wallet = read_backup((cluster.root / "home.vault.json").read_bytes())
+        backup_file.write_text("\n".join(qr_parts(backup)), encoding="utf-8")
+        coins = scan(cluster.root / "home.vault.json", tmp_path / "scan.json")
+        person_freezes(cluster, tmp_path, payment(wallet, script=STRANGER))
+        sheets = {name: words_of(cluster, name) for name in ("home", "offline")}
+    shutil.rmtree(cluster.root)
+    transaction = rescued(tmp_path, sheets, backup_file)
+    assert core_accepts(transaction, coins)
+    assert address_to_script(PLACE, Network.REGTEST) in transaction
+
+
+def person_freezes(cluster: LocalCluster, tmp_path: Path, psbt: bytes) -> None:
+    done = cluster.run("eva", "freeze", "--for", "2d", passphrase=True)
+    assert done.code == 0, done
+    assert "home: frozen, 48h00min left" in done.talk
+    assert "eva froze it" in frozen(cluster, "phone")
+    file = tmp_path / "wages.psbt"
+    file.write_bytes(psbt)
+    refused = cluster.run(CLIENT, "sign", str(file), "--timeout", "30s", passphrase=True)
+    assert refused.code == 4
+    assert "policy-frozen" in refused.talk
+    thaw = cluster.run("home", "thaw", "--yes", passphrase=True)
+    assert thaw.code == 3
+    assert "nobody can end that" in thaw.talk + str(thaw.facts)
+    everywhere = cluster.run("phone", "freeze", "--everywhere", passphrase=True)
+    assert everywhere.code == 0, everywhere
+    assert "offline: frozen, 72h00min left" in everywhere.talk
+
+
+def rescued(tmp_path: Path, sheets: Mapping[str, str], backup_file: Path) -> bytes:
+    """Two nodes from their sheets and the printed backup, on new machines; the finished transaction."""
+    names = tuple(sheets)
+    new = LocalCluster(tmp_path / "new", dict.fromkeys(names, POLICY), kdf_memory_mib=19)
+    new.root.mkdir()
+    with new:
+        for name in names:
+            (new.root / f"{name}.passphrase").write_text("another\n", encoding="utf-8")
+            sheet = new.root / f"{name}.words"
+            sheet.write_text(sheets[name], encoding="utf-8")
+            for private in (sheet, new.root / f"{name}.passphrase"):
+                private.chmod(0o600)
+            new.run(
+                name, "recover", "--network", NETWORK, "--backup", str(backup_file), "--name", name, "--yes",
+                "--words-file", str(sheet), "--kdf-memory", "19", passphrase=True,
+            ).need()  # fmt: skip
+        where = f"tcp://127.0.0.1:{free_port()}"
+        new.start(*names, more=("--rescue", f"home={where}"))
+        for name in names:
+            profile = new.root / f"{name}.yaml"
+            profile.write_text(POLICY, encoding="utf-8")
+            new.run(name, "policy", "set", str(profile), passphrase=True).need()
+        asking = new.begin(
+            "home", "rescue", "--coins", str(tmp_path / "scan.json"), "--fee-rate", "5sat/vB",
+            "--listen", where, "--timeout", "90s",
+        )  # fmt: skip
+        approve_rescue(new, *names)
+        done = new.finish(asking)
+        assert done.code == 0, done
+        assert (done.facts["coins"], done.facts["left"]) == (2, 0)
+        return bytes.fromhex(str(done.facts["transaction"]))
