@@ -6,6 +6,7 @@ Whatever is wrong with a letter becomes one `BadLetter` with a code; no input ra
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, TypeVar
@@ -227,7 +228,8 @@ class Mouth:
 
 
 IDEMPOTENT = frozenset({Kind.REQUEST, Kind.KEYGEN_REQUEST, Kind.PERSON_SAYS})
-"""Bound by their ids: the very same letter may come again, by another way or after others, and changes nothing."""
+"""Bound by their ids: the very same letter may come again, by another way, after others, or to another coordinator,
+and changes nothing."""
 
 
 @dataclass(slots=True)
@@ -236,24 +238,30 @@ class Ear:
 
     cluster_id: bytes
     public: bytes
+    peers: frozenset[bytes]
     _heard: dict[bytes, dict[bytes, int]]
 
     MAX_BOOTS = 8
 
     @classmethod
-    def of(cls, cluster_id: bytes, public: bytes) -> Ear:
-        """An ear for letters of this cluster to this identity key."""
-        return cls(cluster_id, public, {})
+    def of(cls, cluster_id: bytes, public: bytes, peers: Iterable[bytes] = ()) -> Ear:
+        """An ear for letters of this cluster to this identity key.
+
+        Args:
+            peers: to whom a letter that is bound by its ids may have been written instead.
+        """
+        return cls(cluster_id, public, frozenset(peers), {})
 
     def check(self, header: Header, wall_ms: int) -> None:
         """Raises BadLetter: another cluster, another addressee, expired, or a sequence that was heard before."""
         if header.cluster_id != self.cluster_id:
             raise BadLetter("letter-cluster", "it is about another cluster")
-        if header.addressee != self.public:
+        is_bound = header.kind in IDEMPOTENT
+        if header.addressee != self.public and not (is_bound and header.addressee in self.peers):
             raise BadLetter("letter-addressee", "it is for somebody else")
         if header.expires_at_ms < wall_ms:
             raise BadLetter("letter-expired", "it expired before it arrived; compare the clocks")
-        if header.kind in IDEMPOTENT:
+        if is_bound:
             return
         boots = self._heard.setdefault(header.sender, {})
         if header.sequence <= boots.get(header.boot_id, 0):

@@ -14,8 +14,10 @@ from cluster.coordinator_freezes import FreezeCarrier
 from cluster.coordinator_keygen import KeygenDesk
 from cluster.coordinator_people import PeopleDesk
 from cluster.coordinator_policies import PolicyCarrier
+from cluster.coordinator_rebuilding import RebuildingDesk
 from cluster.coordinator_signing import SigningDesk
 from cluster.effects import Now, Step
+from cluster.held_wallets import HeldWallets
 from cluster.journal import BootKept, read
 from cluster.messages import KINDS, NO_ID, PROTOCOL_VERSION, Cosigned, Hello, Kind, NodeStatus, Status
 from cluster.presence import Presence
@@ -26,6 +28,7 @@ from cluster.schemes import SCHEMES
 from cluster.turn import Turn
 
 _KEYGEN_KINDS = range(Kind.KEYGEN_REQUEST, Kind.KEYGEN_FINAL + 1)
+_HELD_KINDS = range(Kind.HELD_LIST, Kind.HELD_FINAL + 1)
 
 
 class Coordinator:
@@ -44,11 +47,13 @@ class Coordinator:
         self.roster = roster
         self._roster_digest = roster_digest
         self._mouth = Mouth(identity, roster.cluster_id, boot_id)
-        self._ear = Ear.of(roster.cluster_id, identity.public)
+        places = [entry.identity for entry in roster.coordinators]
+        self._ear = Ear.of(roster.cluster_id, identity.public, places)
         self._presence = Presence(SCHEMES)
         self.keygen = KeygenDesk(roster, self._presence)
-        places = {entry.identity: place for place, entry in enumerate(roster.coordinators)}
-        place = places.get(identity.public, 0)  # whoever gathers a rescue is none of them
+        place = (
+            places.index(identity.public) if identity.public in places else 0
+        )  # who gathers a rescue is none
         self.signing = SigningDesk(roster, place, self._presence, self.keygen.wallets)
         self.policies = PolicyCarrier(roster)
         self._clocks = ClockCarrier(roster)
@@ -56,6 +61,7 @@ class Coordinator:
         self.people = PeopleDesk(
             roster, self._presence, self.signing.jobs, self.keygen.wallets, self.keygen.makings
         )
+        self._rebuilding = RebuildingDesk(HeldWallets(roster, self.keygen.kept), self.signing, self.people)
         self.complaints = Complaints(roster)
         self.head = Head()
         for record in records:
@@ -96,7 +102,12 @@ class Coordinator:
         return Turn(now, entropy, self.head, self._mouth)
 
     def _end(self, turn: Turn) -> Step:
-        ticks = (self.keygen.tick(turn), self.signing.tick(turn), self.people.tick(turn))
+        ticks = (
+            self.keygen.tick(turn),
+            self.signing.tick(turn),
+            self.people.tick(turn),
+            self._rebuilding.tick(turn),
+        )
         wakes = [wake for wake in ticks if wake is not None]
         self.head = turn.head
         return turn.step(min(wakes, default=None))
@@ -139,6 +150,8 @@ class Coordinator:
             self._freezes.carry(letter, turn)
         elif kind in {Kind.CLOCK_ASK, Kind.CLOCK_SAID}:
             self._clocks.carry(letter, turn)
+        elif kind in _HELD_KINDS:
+            self._rebuilding.receive(letter, turn)
         elif role == "node" and kind in _KEYGEN_KINDS:
             self.keygen.receive(letter, turn)
         elif role == "node":

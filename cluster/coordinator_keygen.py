@@ -49,6 +49,7 @@ class KeygenDesk:
         self._roster = roster
         self._presence = presence
         self._makings = Makings(roster)
+        self.kept = self._makings
         self.makings = self._makings.all
         self.wallets = self._makings.wallets
 
@@ -95,7 +96,9 @@ class KeygenDesk:
         return True
 
     def tell_client(self, making: Making, client: bytes, turn: Turn) -> None:
-        """Say to the client how its keygen stands."""
+        """Say to the client how its keygen stands; of a wallet that nodes gave back it may be nobody."""
+        if self._roster.client(client) is None:
+            return
         if making.stage == "complete":
             self._say(Kind.KEYGEN_FINAL, client, self._final(making), making, turn)
             return

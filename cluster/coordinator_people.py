@@ -145,12 +145,25 @@ class PeopleDesk:
         if fault:
             self._voice.reject(letter, fault, turn)
             return
-        old = self._words.get(job.subject.request_id, {}).get(person)
+        self._hear(letter, body, job, turn)
+        self._tell(job, person, turn)
+
+    def held(self, word: SignedLetter, turn: Turn) -> None:
+        """A node has a person's word that may not be here: taken as if the person had brought it."""
+        letter = open_inner(word, Kind.PERSON_SAYS)
+        body = letter.body
+        assert isinstance(body, PersonSays)
+        job = self._jobs.whole.get(letter.header.request_id)
+        if job is not None and not self._fault(letter, body, job, turn):
+            self._hear(letter, body, job, turn)
+
+    def _hear(self, letter: Letter, body: PersonSays, job: Job, turn: Turn) -> None:
+        """Keep a word that is newer than what is here, and pass it on."""
+        old = self._words.get(job.subject.request_id, {}).get(letter.header.sender)
         if old is None or (body.said_at_ms, not body.yes) > (old.said_at_ms, not old.yes):
             turn.note(PersonSaidKept(turn.now.wall_ms, letter.signed, 0), job.subject.wallet.wallet_id)
             self._keep(letter)
             self._carry(job, turn)
-        self._tell(job, person, turn)
 
     def _fault(self, letter: Letter, body: PersonSays, job: Job, turn: Turn) -> str:
         """Why no node would take this word, as a code; "" when each should."""

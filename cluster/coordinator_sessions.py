@@ -16,6 +16,8 @@ from cluster.journal import ClosedKept, ComplaintKept, CosigningKept, FinalKept
 from cluster.messages import (
     Cosigned,
     Final,
+    HeldFinal,
+    HeldParts,
     Kind,
     NonceRequest,
     Order,
@@ -28,6 +30,9 @@ from cluster.requests import FAILED_WINDOW_MS, most_sessions
 from cluster.schemes import Blame, Signer
 from cluster.subjects import BadRequest, Signed, ended
 from cluster.turn import Turn
+
+MAX_HELD_SESSIONS = 4
+"""Of how many sessions of one request a node may tell a coordinator that forgot them."""
 
 SESSION_LIFE_MS = 8_000
 """How long the signers of an order have before a silent one is passed over."""
@@ -45,7 +50,7 @@ class Sessions:
 
     def advance(self, job: Job, turn: Turn) -> None:
         """Order a session if one is possible now; ask for the nonces that one would need."""
-        if job.state != "open" or job.current is not None:
+        if job.state != "open" or job.current is not None or job.waits(turn.now):
             return
         for nodes in self._choice.tiers(job, turn.now):
             if self._choice.quorum(job, nodes) is not None:
@@ -166,14 +171,12 @@ class Sessions:
             self._convict(job, session, lies, turn)
             return
         session.open = False
-        self._finalise(job, Signed(signatures, tuple(s.participant for s in session.signers)), turn)
+        signed = Signed(signatures, tuple(s.participant for s in session.signers))
+        self._finalise_or_close(job, signed, turn)
 
     def _finalise(self, job: Job, signed: Signed, turn: Turn) -> None:
-        try:
-            transaction = job.subject.finalise(signed)
-        except BadRequest as bad:
-            self.close(job, "closed", bad.code, turn)
-            return
+        """Finish the transaction and verify it whole; BadRequest when that cannot be."""
+        transaction = job.subject.finalise(signed)
         self._end(job, Final(signed.signatures, signed.signers, transaction), turn)
 
     def _keep_for_cosigners(
@@ -192,6 +195,50 @@ class Sessions:
         )
         self._voice.tell_client(job, job.subject.client, turn)
 
+    def held_parts(self, job: Job, letter: Letter, held: HeldParts, turn: Turn) -> None:
+        """One node's part of a session that this coordinator forgot; with the last node's it stands again."""
+        subject, session_id = job.subject, letter.header.session_id
+        me = subject.wallet.charter.participant(letter.header.sender)
+        signers = tuple(Signer(part.participant, part.pubnonces) for part in held.signers)
+        participants = frozenset(signer.participant for signer in signers)
+        if len(participants) != len(signers) or not subject.route.admits(participants):
+            raise BadLetter("held-parts", "these make no quorum")
+        mine = {part.participant: part.psigs for part in held.signers if part.participant == me}
+        try:
+            fits = subject.session_id(signers) == session_id and subject.route.group.gives_nonces
+            subject.route.group.check(signers, mine if fits else {}, subject.tasks(participants))
+        except (Blame, BadRequest, ValueError):
+            fits = False
+        if not fits or not mine or len(next(iter(mine.values()))) != subject.count:
+            raise BadLetter("held-parts", "it is not this node's part of the session that it names")
+        kept = job.held.setdefault(letter.header.sender, {})
+        kept[session_id] = held
+        while len(kept) > MAX_HELD_SESSIONS:
+            kept.pop(next(iter(kept)))
+        if job.holds_until_ms is None:
+            job.holds_until_ms = turn.now.monotonic_ms + SESSION_LIFE_MS
+        self._stand_again(job, session_id, signers, turn)
+
+    def _stand_again(self, job: Job, session_id: bytes, signers: tuple[Signer, ...], turn: Turn) -> None:
+        charter = job.subject.wallet.charter
+        members = tuple(charter.members[s.participant].identity for s in signers if s.participant < charter.n)
+        if all(session_id in job.held.get(member, {}) for member in members):
+            given = {
+                part.participant: part.psigs
+                for member in members
+                for part in job.held[member][session_id].signers
+                if part.participant == charter.participant(member)
+            }
+            session = Session(session_id, members, signers, Order((), ()), 0)
+            self._keep_for_cosigners(job, session, given, turn)
+
+    def held_final(self, job: Job, held: HeldFinal, turn: Turn) -> None:
+        """How a request ended, as a node has it; BadLetter when that finishes nothing."""
+        try:
+            self._finalise(job, Signed(held.signatures, held.signers), turn)
+        except BadRequest as bad:
+            raise BadLetter("final-invalid", str(bad)) from None
+
     def cosigned(self, job: Job, letter: Letter, body: Cosigned, turn: Turn) -> None:
         """Whoever is no node has signed, as the client says; with the last one the request ends."""
         try:
@@ -202,7 +249,13 @@ class Sessions:
         except BadRequest as bad:
             self._voice.reject(letter, bad.code, turn)
             return
-        self._finalise(job, signed, turn)
+        self._finalise_or_close(job, signed, turn)
+
+    def _finalise_or_close(self, job: Job, signed: Signed, turn: Turn) -> None:
+        try:
+            self._finalise(job, signed, turn)
+        except BadRequest as bad:
+            self.close(job, "closed", bad.code, turn)
 
     def _end(self, job: Job, final: Final, turn: Turn) -> None:
         subject = job.subject

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cluster.approvals import CLOCK_SKEW_MS, read_verdict
-from cluster.codec import BadLetter, Letter
+from cluster.codec import BadLetter, Letter, open_inner
 from cluster.coordinator_choice import Choice
 from cluster.coordinator_sessions import Sessions
 from cluster.coordinator_telling import REPEAT_MS, Telling
@@ -23,10 +23,13 @@ from cluster.messages import (
     Decision,
     Final,
     Gone,
+    HeldFinal,
+    HeldParts,
     Kind,
     Nonces,
     PartialSignatures,
     Propose,
+    SignedLetter,
     Verdict,
     Withdraw,
 )
@@ -59,6 +62,7 @@ class SigningDesk:
 
     def __init__(self, roster: Roster, place: int, presence: Presence, wallets: dict[bytes, Wallet]) -> None:
         """`place` is this coordinator's among those of the roster, counted from 0."""
+        self._roster = roster
         self._presence = presence
         self._wallets = wallets
         self.jobs = Jobs(wallets)
@@ -77,7 +81,8 @@ class SigningDesk:
         if wallet is None or not wallet.complete:
             self._voice.reject(letter, "request-wallet", turn)
             return
-        if not self.jobs.room_for(header.sender, turn.now.wall_ms):
+        code = self._take(wallet, letter, turn)
+        if code == "busy":
             turn.tell(
                 Kind.BUSY,
                 header.sender,
@@ -85,20 +90,66 @@ class SigningDesk:
                 wallet_id=header.wallet_id,
                 request_id=header.request_id,
             )
-            return
+        elif code:
+            self._voice.reject(letter, code, turn)
+        else:
+            self._voice.tell_client(self.jobs.whole[header.request_id], header.sender, turn)
+
+    def _take(self, wallet: Wallet, letter: Letter, turn: Turn) -> str:
+        """Store a request and propose it; why not, as a code."""
+        if not self.jobs.room_for(letter.header.sender, turn.now.wall_ms):
+            return "busy"
         try:
             subject = understand(wallet, letter)
         except BadRequest as bad:
-            self._voice.reject(letter, bad.code, turn)
-            return
+            return bad.code
         if _is_too_large(subject):
-            self._voice.reject(letter, "request-inputs", turn)
-            return
-        job = Job(subject, letter.signed, header.expires_at_ms, turn.now.wall_ms)
+            return "request-inputs"
+        job = Job(subject, letter.signed, letter.header.expires_at_ms, turn.now.wall_ms)
         self.jobs.add(job)
         turn.note(RequestKept(turn.now.wall_ms, letter.signed), wallet.wallet_id)
         self._propose(job, turn)  # first, as every signature waits for it
-        self._voice.tell_client(job, header.sender, turn)
+        return ""
+
+    # What nodes give back.
+
+    def knows(self, request_id: bytes) -> bool:
+        """Whether this request is, or was, here."""
+        return request_id in self.jobs.whole or request_id in self.jobs.ended
+
+    def held(self, request_id: bytes, request: SignedLetter, turn: Turn) -> None:
+        """A node has a request that is not here: taken as if its client had brought it, and answered to nobody."""
+        inner = open_inner(request, Kind.REQUEST)
+        header = inner.header
+        enrolled = self._roster.client(header.sender) is not None
+        if not enrolled or (header.cluster_id, header.request_id) != (self._roster.cluster_id, request_id):
+            raise BadLetter("held-request", "no enrolled client signed a request of this id")
+        wallet = self._wallets.get(header.wallet_id)
+        is_late = header.expires_at_ms < turn.now.wall_ms
+        if wallet is None or not wallet.complete or self.knows(request_id) or is_late:
+            return
+        code = self._take(wallet, inner, turn)
+        if code not in {"", "busy"}:
+            raise BadLetter("held-request", f"it makes no sense ({code})")
+
+    def held_parts(self, letter: Letter, parts: HeldParts, turn: Turn) -> None:
+        """A node signed in a session that outsiders end: when all its nodes say so, that is how the request stands."""
+        job = self._job_of(letter)
+        if job is not None and job.state == "open":
+            self._sessions.held_parts(job, letter, parts, turn)
+
+    def held_final(self, letter: Letter, final: HeldFinal, turn: Turn) -> None:
+        """A node knows how a request ended: believed when it finishes the transaction."""
+        job = self._job_of(letter)
+        if job is not None and job.state != "final":
+            self._sessions.held_final(job, final, turn)
+
+    def _job_of(self, letter: Letter) -> Job | None:
+        """The request that a member's letter is about, if it is kept whole here; BadLetter from anybody else."""
+        job = self.jobs.whole.get(letter.header.request_id)
+        if job is not None and job.subject.wallet.charter.participant(letter.header.sender) is None:
+            raise BadLetter("request-unknown", "not this node's request")
+        return job
 
     def cosigned(self, letter: Letter, body: Cosigned, turn: Turn) -> None:
         """What whoever is no node added to a partly signed request, from its client."""

@@ -11,8 +11,18 @@ from dataclasses import dataclass, field
 
 from cluster.codec import Letter, open_inner
 from cluster.effects import Now
-from cluster.journal import ClosedKept, CosigningKept, FinalKept, RequestKept
-from cluster.messages import Decision, Final, Kind, Nonces, Order, SignedLetter, SignerPart, Verdict
+from cluster.journal import ClosedKept, CosigningKept, FinalKept, RequestKept, UsedKept
+from cluster.messages import (
+    Decision,
+    Final,
+    HeldParts,
+    Kind,
+    Nonces,
+    Order,
+    SignedLetter,
+    SignerPart,
+    Verdict,
+)
 from cluster.record_body import Body
 from cluster.requests import Shelf, Trace
 from cluster.schemes import Signer, Wallet
@@ -91,6 +101,12 @@ class Job:
     final: Final | None = None
     parts: tuple[SignerPart, ...] = ()
     possible_since_ms: int | None = None
+    held: dict[bytes, dict[bytes, HeldParts]] = field(default_factory=dict)
+    holds_until_ms: int | None = None
+
+    def waits(self, now: Now) -> bool:
+        """Whether the rest of an older session may still come, so that none is ordered beside it."""
+        return self.holds_until_ms is not None and now.monotonic_ms < self.holds_until_ms
 
     @property
     def current(self) -> Session | None:
@@ -203,6 +219,8 @@ class Jobs(Shelf[Job, JobTrace]):
                 self.saw(wallet_id, entry.next_receive, entry.next_change)
             case CosigningKept(request_id=request_id, parts=parts):
                 self.ended[request_id].state, self.ended[request_id].parts = "cosigning", parts
+            case UsedKept():
+                self.saw(wallet_id, entry.next_receive, entry.next_change)
             case ClosedKept(request_id=request_id, code=code):
                 trace = self.ended[request_id]
                 size = len(trace.letter.signed.letter) if trace.letter is not None else 0

@@ -20,6 +20,7 @@ from cluster.change_records import (
 )
 from cluster.codec import decode, encode
 from cluster.freeze_records import FreezeDelayed, FreezeHeard, FreezeIssued
+from cluster.held_records import SessionKept, WalletHeld
 from cluster.messages import (
     Ack,
     Bytes16,
@@ -356,6 +357,8 @@ KINDS: dict[str, type[Body]] = {
     "closed": ClosedKept,
     "complaint": ComplaintKept,
     "used": UsedKept,
+    "session": SessionKept,
+    "wallet-held": WalletHeld,
     "recovered": RecoveredKept,
 }
 """The name under which each kind of body is stored."""

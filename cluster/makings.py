@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cluster.charter import Charter, check_charter
 from cluster.codec import Letter, decode, open_inner
+from cluster.held_records import WalletHeld
 from cluster.journal import (
     CharterKept,
     CopyConfirmed,
@@ -33,6 +34,9 @@ from cluster.schemes import (
     read_wallet,
     scheme_of,
 )
+
+NOBODYS_LETTER = SignedLetter(b"", bytes(64))
+"""Stands where it is not known who proposed a wallet."""
 
 MAX_PROPOSED = 16
 """How many wallets may be in the making at once."""
@@ -101,6 +105,8 @@ class Makings:
                 self.all[subject].stage, self.all[subject].code = "failed", code
             case WalletKept(charter=exact, recovery_data=recovery_data):
                 self._restore_wallet(self.all[digest(exact)], recovery_data)
+            case WalletHeld():
+                self._restore_held(entry)
             case CopyConfirmed():
                 pass  # the coordinator asks for acknowledgements again until all are here
             case WalletComplete(acks=acks):
@@ -118,6 +124,16 @@ class Makings:
         self.wallets[making.charter.wallet_id] = read_wallet(
             making.charter, recovery_data, known_keys(self.wallets)
         )
+
+    def _restore_held(self, entry: WalletHeld) -> None:
+        """A wallet that nodes gave back; whoever proposed it may not be known any more."""
+        subject = digest(entry.charter)
+        charter = decode(entry.charter, Charter)
+        making = self.all.get(subject) or Making(charter, entry.charter, NOBODYS_LETTER, NO_ID, 0)
+        for request in entry.request:
+            making.request, making.client = request, open_inner(request, Kind.KEYGEN_REQUEST).header.sender
+        self.all[subject] = making
+        self._restore_wallet(making, entry.recovery_data)
 
     def of_wallet(self, wallet_id: bytes) -> Making:
         """The making of a wallet that exists."""

@@ -15,6 +15,16 @@ from msgspec import Meta, Struct
 
 from cluster.clock_letters import ClockAsk, ClockRelay, ClockSaid
 from cluster.freeze_letters import FreezeReceipt, FreezeRelay, FreezeSaid
+from cluster.held_letters import (
+    HeldAsk,
+    HeldFinal,
+    HeldList,
+    HeldParts,
+    HeldRequest,
+    HeldWallet,
+    HeldWalletId,
+    HeldWord,
+)
 from cluster.intent_letter import Intent
 from cluster.keygen_letters import (
     KeygenCertificate,
@@ -91,6 +101,7 @@ __all__ = [
     "PolicyConsent", "PolicyEnded", "PolicyReceipt", "PolicyRelay", "ChangeList",
     "PersonSays", "PersonRelay", "PersonReceipt", "OpenRequest", "OpenList", "WalletShown",
     "ClockAsk", "ClockSaid", "ClockRelay", "FreezeSaid", "FreezeReceipt", "FreezeRelay",
+    "HeldWalletId", "HeldList", "HeldAsk", "HeldWallet", "HeldRequest", "HeldWord", "HeldParts", "HeldFinal",
 ]  # fmt: skip
 
 PROTOCOL_VERSION = 1
@@ -149,6 +160,13 @@ class Kind(IntEnum):
     FREEZE = 80
     FREEZE_RELAY = 81
     FREEZE_RECEIPT = 82
+    HELD_LIST = 100
+    HELD_ASK = 101
+    HELD_WALLET = 102
+    HELD_REQUEST = 103
+    HELD_WORD = 104
+    HELD_PARTS = 105
+    HELD_FINAL = 106
 
 
 class Header(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -232,6 +250,13 @@ Body = (
     | FreezeSaid
     | FreezeReceipt
     | FreezeRelay
+    | HeldList
+    | HeldAsk
+    | HeldWallet
+    | HeldRequest
+    | HeldWord
+    | HeldParts
+    | HeldFinal
 )
 """Any body."""
 
@@ -308,6 +333,13 @@ KINDS: dict[Kind, KindRule] = {
     Kind.FREEZE: _rule(FreezeSaid, 1024, "node person", "a node's own freeze", "the stored receipt"),
     Kind.FREEZE_RELAY: _rule(FreezeRelay, 2 * 1024, "coordinator", "nothing", "as the letter inside"),
     Kind.FREEZE_RECEIPT: _rule(FreezeReceipt, 1024, "node", "the freeze", "replaces the older one"),
+    Kind.HELD_LIST: _rule(HeldList, _MEDIUM, "node", "nothing", "replaces the older one"),
+    Kind.HELD_ASK: _rule(HeldAsk, _SMALL, "coordinator", "nothing", "the same again"),
+    Kind.HELD_WALLET: _rule(HeldWallet, 120 * 1024, "node", "the wallet", "is ignored"),
+    Kind.HELD_REQUEST: _rule(HeldRequest, 540 * 1024, "node", "the request", "is ignored"),
+    Kind.HELD_WORD: _rule(HeldWord, 2 * 1024, "node", "what the person said", "is ignored"),
+    Kind.HELD_PARTS: _rule(HeldParts, _LARGE, "node", "psigs, budget and used nonces", "is ignored"),
+    Kind.HELD_FINAL: _rule(HeldFinal, 300 * 1024, "node", "the final transaction", "is ignored"),
     Kind.POLICY_RELAY: _rule(PolicyRelay, 513 * 1024, "coordinator", "nothing", "as the letter inside"),
     Kind.POLICY_RECEIPT: _rule(PolicyReceipt, 1024, "node", "the person's consent", "is ignored"),
     Kind.CHANGE_LIST: _rule(ChangeList, 128 * 1024, "coordinator", "nothing", "replaces the older one"),

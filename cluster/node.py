@@ -14,6 +14,7 @@ from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
 from cluster.effects import Now, Question, Step
 from cluster.freezes import FreezeDesk
+from cluster.holding import HoldingDesk
 from cluster.journal import (
     BootKept,
     GrantKept,
@@ -23,7 +24,7 @@ from cluster.journal import (
     read,
 )
 from cluster.judging import Judge
-from cluster.messages import KINDS, PROTOCOL_VERSION, Hello, Kind, WalletState
+from cluster.messages import KINDS, PROTOCOL_VERSION, HeldAsk, Hello, Kind, WalletState
 from cluster.node_keygen import KeygenDesk
 from cluster.node_policies import PolicyDesk
 from cluster.node_signing import SigningDesk
@@ -94,6 +95,7 @@ class Node:
         self.policies = PolicyDesk(roster, self.me, judge, self.keygen.wallets)
         self._clocks = ClockDesk(roster, self.me, boot_id, judge, self.keygen.wallets)
         self.freezes = FreezeDesk(roster, self.me, judge, self.keygen.wallets)
+        self._holding = HoldingDesk(roster, self.keygen.plans, self.keygen.wallets, self.signing.tickets)
         self.complaints = Complaints(roster)
         self.head = Head()
         self._hello_at_ms: int | None = None
@@ -266,6 +268,7 @@ class Node:
         clock = self._judge.clock_entry(now)
         if clock is not None:
             turn.note(clock)
+        self._holding.tick(turn)
         if self.policies.tick(turn):
             self.signing.verdicts.judge_all(self._coordinators, turn)
         due = self.signing.verdicts.tick(self._coordinators, turn)
@@ -310,6 +313,8 @@ class Node:
         self._ear.check(opened.header, turn.now.wall_ms)
         if sender in self._rescuers and opened.header.kind is not Kind.CLOCK_RELAY:
             self._rescues.check(opened)
+        if sender in self._coordinators:
+            self._holding.heard(opened, turn)
         self._handle(opened, turn)
 
     def _handle(self, letter: Letter, turn: Turn) -> None:
@@ -323,6 +328,8 @@ class Node:
         elif kind is Kind.FREEZE_RELAY:
             if self.freezes.receive(letter, self._coordinators, turn):
                 self.signing.verdicts.judge_all(self._coordinators, turn)
+        elif isinstance(letter.body, HeldAsk):
+            self._holding.asked(letter, letter.body, turn)
         elif kind is Kind.POLICY_RELAY:
             self.policies.receive(letter, turn)
         elif kind in _KEYGEN_KINDS:

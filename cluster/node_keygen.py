@@ -101,6 +101,7 @@ class KeygenDesk:
             except BadLetter as bad:
                 self._fault(letter, bad.code, (), turn)  # else the client would wait for this owner in vain
                 raise
+            plan.request = (request,)
             self.plans[subject] = plan
             turn.note(CharterKept(turn.now.wall_ms, request, exact), plan.charter.wallet_id)
             turn.ask(self.question(plan))

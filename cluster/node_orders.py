@@ -9,9 +9,18 @@ from itertools import pairwise
 
 from cluster.approvals import Approval, read_approval
 from cluster.codec import BadLetter, Letter, encode
+from cluster.held_records import SessionKept
 from cluster.journal import FinalKept, SignedKept
 from cluster.judging import Judge
-from cluster.messages import Final, Gone, Kind, NonceRequest, Order, PartialSignatures
+from cluster.messages import (
+    Final,
+    Gone,
+    HeldFinal,
+    Kind,
+    Order,
+    PartialSignatures,
+    SignerPart,
+)
 from cluster.node_verdicts import Verdicts
 from cluster.roster import Roster, digest
 from cluster.schemes import Signer
@@ -172,7 +181,21 @@ class Orders:
         self._judge.book(kept, subject.wallet.wallet_id)
         self._tickets.saw(subject.wallet.wallet_id, next_receive, next_change)
         turn.note(kept, subject.wallet.wallet_id)
+        if subject.route.outsiders:
+            self._keep_session(ticket, signers, kept, turn)
         self._say_psigs(ticket, kept, coordinator, turn)
+
+    def _keep_session(
+        self, ticket: Ticket, signers: tuple[Signer, ...], kept: SignedKept, turn: Turn
+    ) -> None:
+        """Somebody signs it last, perhaps days later, and the coordinator may forget it until then."""
+        me = ticket.subject.wallet.charter.participant(self._me)
+        parts = tuple(
+            SignerPart(s.participant, s.pubnonces, kept.psigs if s.participant == me else ()) for s in signers
+        )
+        ticket.sessions[kept.session_id] = parts
+        entry = SessionKept(kept.at_ms, kept.request_id, kept.session_id, parts)
+        turn.note(entry, ticket.subject.wallet.wallet_id)
 
     def _say_psigs(self, ticket: Ticket, kept: SignedKept, coordinator: bytes, turn: Turn) -> None:
         tell(
@@ -205,20 +228,38 @@ class Orders:
             *subject.next_indexes,
         )
         turn.note(kept, subject.wallet.wallet_id)
-        ticket.state = "final"
+        ticket.state, ticket.final = "final", HeldFinal(final.signatures, final.signers)
         self._tickets.saw(subject.wallet.wallet_id, *subject.next_indexes)
         self._verdicts.drop_nonces(ticket)
         self._tickets.forgive(subject.client, subject.request_id)
         self._tickets.end(ticket)
+        for other in self._roster.coordinators:
+            if other.identity != letter.header.sender:
+                self.tell_final(self._tickets.ended[subject.request_id], other.identity, turn)
+
+    @staticmethod
+    def tell_final(trace: TicketTrace, coordinator: bytes, turn: Turn) -> None:
+        """Say how a request ended to a coordinator that may not know."""
+        assert trace.final is not None  # asked for only where it ended so
+        turn.tell(
+            Kind.HELD_FINAL,
+            coordinator,
+            trace.final,
+            wallet_id=trace.wallet_id,
+            request_id=trace.request_id,
+        )
 
     def after_end(self, trace: TicketTrace, letter: Letter, turn: Turn) -> None:
         """A letter about a request that has ended: an order that was answered gets the stored answer again."""
         if letter.header.wallet_id != trace.wallet_id:
             raise BadLetter("request-unknown", "no such request was proposed here")
-        if not isinstance(letter.body, NonceRequest | Order):
+        if isinstance(letter.body, Final):
             return
         order_digest = digest(encode(letter.body))
         stored = next((kept for kept in trace.signed.values() if kept.order_digest == order_digest), None)
+        if stored is None and trace.final is not None:
+            self.tell_final(trace, letter.header.sender, turn)
+            return
         if stored is None:
             gone(letter, "nonces-closed", turn)
             return

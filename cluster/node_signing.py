@@ -32,6 +32,9 @@ class SigningDesk:
         if ended is not None and isinstance(letter.body, NonceRequest | Order | Final):
             self._orders.after_end(ended, letter, turn)
             return
+        if ended is not None and ended.final is not None and isinstance(letter.body, Propose):
+            self._orders.tell_final(ended, letter.header.sender, turn)
+            return
         match letter.body:
             case Propose(request=request):
                 self.verdicts.propose(letter, request, turn)

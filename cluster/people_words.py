@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cluster.codec import Letter
 from cluster.judging import PersonWord
-from cluster.messages import PersonSays
+from cluster.messages import PersonSays, SignedLetter
 
 MAX_WORDS = 64
 """How often one person may change or renew a word about one spend; then only a no is heard. Each is on the disk."""
@@ -25,6 +25,7 @@ class Stated:
     said_at_ms: int
     until_ms: int
     count: int
+    letter: Letter
 
 
 class PeopleWords:
@@ -58,7 +59,13 @@ class PeopleWords:
             body.said_at_ms,
             min(header.expires_at_ms, request_until_ms),
             1 if old is None else old.count + 1,
+            letter,
         )
+
+    def letters(self, spend_id: bytes, request_id: bytes) -> tuple[SignedLetter, ...]:
+        """The newest words about a spend that were said of this request, as they were signed."""
+        stated = self._stated.get(spend_id, {}).values()
+        return tuple(one.letter.signed for one in stated if one.letter.header.request_id == request_id)
 
     def of(self, spend_id: bytes, wall_ms: int, *, begun: bool) -> tuple[PersonWord, ...]:
         """What counts of a spend now; one that is `begun`, as it may be signed already, ends under the same words."""

@@ -20,7 +20,7 @@ from cluster.journal import (
     WalletComplete,
     WalletKept,
 )
-from cluster.messages import NO_ID, Kind
+from cluster.messages import NO_ID, Kind, SignedLetter
 from cluster.record_body import Body
 from cluster.roster import Roster, RosterError, digest
 from cluster.schemes import Wallet, check_named_wallets, finished, known_keys, scheme_of
@@ -38,7 +38,7 @@ SIGNED = frozenset({"undecided", "made", "copied", "complete"})
 
 @dataclass(slots=True)
 class Plan:
-    """One proposed wallet, and how far it is."""
+    """One proposed wallet, and how far it is; `request` is the letter of the client that proposed it."""
 
     charter: Charter
     exact: bytes
@@ -51,6 +51,7 @@ class Plan:
     sealed: bytes = b""
     ack: bytes = b""
     acks: tuple[bytes, ...] = ()
+    request: tuple[SignedLetter, ...] = ()
 
     @property
     def digest(self) -> bytes:
@@ -73,7 +74,8 @@ class Plans:
         match entry:
             case CharterKept(charter=exact, request=request):
                 expires = open_inner(request, Kind.KEYGEN_REQUEST).header.expires_at_ms
-                self.all[digest(exact)] = Plan(decode(exact, Charter), exact, "proposed", expires)
+                plan = Plan(decode(exact, Charter), exact, "proposed", expires, request=(request,))
+                self.all[digest(exact)] = plan
             case CharterAnswered(charter_digest=subject, yes=yes):
                 self.all[subject].stage = "agreed" if yes else "declined"
             case KeygenSecond(charter_digest=subject, session_id=session_id, message=message):

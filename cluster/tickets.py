@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from cluster.codec import BadLetter, Letter, open_inner
+from cluster.held_records import SessionKept
 from cluster.journal import (
     AnswerKept,
     ClosedKept,
@@ -30,10 +31,12 @@ from cluster.messages import (
     NO_ID,
     Decision,
     Gone,
+    HeldFinal,
     Kind,
     Nonces,
     PartialSignatures,
     SignedLetter,
+    SignerPart,
     Verdict,
     Withdraw,
 )
@@ -89,6 +92,8 @@ class Ticket:
     batch: Batch | None = None
     signed: dict[bytes, SignedKept] = field(default_factory=dict)
     said_no: bool = False
+    sessions: dict[bytes, tuple[SignerPart, ...]] = field(default_factory=dict)
+    final: HeldFinal | None = None
 
     @property
     def live(self) -> bool:
@@ -111,6 +116,8 @@ class TicketTrace(Trace):
     policy_digest: bytes = NO_ID
     signed: dict[bytes, SignedKept] = field(default_factory=dict)
     said_no: bool = False
+    sessions: dict[bytes, tuple[SignerPart, ...]] = field(default_factory=dict)
+    final: HeldFinal | None = None
 
 
 class Tickets(Shelf[Ticket, TicketTrace]):
@@ -238,8 +245,12 @@ class Tickets(Shelf[Ticket, TicketTrace]):
                 trace.state, trace.signed[entry.session_id] = "may-be-signed", entry
                 self._judge.book(entry, wallet_id)
                 self.saw(wallet_id, entry.next_receive, entry.next_change)
+            case SessionKept(request_id=request_id):
+                trace = self.ended[request_id]
+                trace.sessions[entry.session_id] = entry.signers
             case FinalKept(request_id=request_id):
                 self._restore_end(self.ended[request_id], "final", "request-final")
+                self.ended[request_id].final = HeldFinal(entry.signatures, entry.signers)
                 self.forgive(self.ended[request_id].client, request_id)
                 self.saw(wallet_id, entry.next_receive, entry.next_change)
             case ClosedKept(request_id=request_id, code=code):
@@ -304,7 +315,7 @@ class Tickets(Shelf[Ticket, TicketTrace]):
                 continue
             del self.ended[trace.request_id]
             ticket = new_ticket(self.read_again(trace, letter), letter, trace.made_at_ms)
-            ticket.state, ticket.signed = trace.state, trace.signed
+            ticket.state, ticket.signed, ticket.sessions = trace.state, trace.signed, trace.sessions
             if trace.codes:
                 ticket.judgement = Judgement.refusal(trace.codes, trace.policy_digest)
             self.add(ticket)
@@ -327,6 +338,7 @@ def _trace(ticket: Ticket) -> TicketTrace:
         spend_id=subject.spend_id,
         policy_digest=ticket.judgement.policy_digest,
         signed=_repeatable(ticket.signed),
+        final=ticket.final,
     )
 
 
