@@ -7,6 +7,7 @@ data and every member's acknowledgement.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from cluster.approvals import read_verdict
@@ -38,10 +39,17 @@ from cluster.scheme import Known
 from cluster.schemes import SCHEMES, Blame, KeygenTrouble, Wallet, read_wallet
 from cluster.subjects import BadRequest, Signed, Subject, check_parts, describe
 from cluster.turn import Turn
+from cluster.turning import Turning
 from taproot import FinalTransaction
 
 REPEAT_MS = 2_000
 """How long to wait for an answer before asking again."""
+
+FALSEHOODS = frozenset({"final-invalid", "parts-invalid", "keygen-acks", "status-verdict"})
+"""What no honest coordinator says: whoever hears it turns to another."""
+
+ENDED = frozenset({"refused", "rejected", "expired", "closed", "failed"})
+"""The states in which nothing more is said of a request or a proposed wallet."""
 
 REQUEST_LIFE_MS = 24 * 3_600_000
 """How long a request may wait for its quorum unless the client says otherwise."""
@@ -92,7 +100,7 @@ class ClusterView:
 
 
 class Client:
-    """One client of one cluster, over one coordinator at a time."""
+    """One client of one cluster, over one coordinator at a time; what it asks of several is one request."""
 
     def __init__(
         self,
@@ -101,11 +109,12 @@ class Client:
         roster_digest: bytes,
         identity: Identity,
         boot_id: bytes,
-        coordinator: bytes,
+        coordinators: Sequence[bytes],
     ) -> None:
+        """Speak to the first of these coordinators (identity keys), and turn to the others in need."""
         self.roster = roster
         self._roster_digest = roster_digest
-        self._coordinator = coordinator
+        self._turning = Turning(coordinators)
         self._identity = identity
         self._mouth = Mouth(identity, roster.cluster_id, boot_id)
         self._ear = Ear.of(roster.cluster_id, identity.public)
@@ -119,8 +128,7 @@ class Client:
     def start(self, now: Now, entropy: bytes) -> Step:
         """Say Hello."""
         turn = self._turn(now, entropy)
-        hello = Hello(PROTOCOL_VERSION, SCHEMES, self._roster_digest, 0, NO_ID, now.wall_ms, ())
-        turn.tell(Kind.HELLO, self._coordinator, hello)
+        self._greet(turn)
         return turn.step(now.monotonic_ms + REPEAT_MS)
 
     def request(
@@ -141,7 +149,7 @@ class Client:
         subject = describe(wallet, body, self._identity.public)
         outgoing = turn.tell(
             Kind.REQUEST,
-            self._coordinator,
+            self.coordinator,
             body,
             wallet_id=wallet.wallet_id,
             request_id=subject.request_id,
@@ -162,7 +170,7 @@ class Client:
         subject = digest(exact)
         outgoing = turn.tell(
             Kind.KEYGEN_REQUEST,
-            self._coordinator,
+            self.coordinator,
             KeygenRequest(exact),
             wallet_id=charter.wallet_id,
             request_id=subject,
@@ -176,7 +184,7 @@ class Client:
         """Hand in what participants that are no nodes added to a partly signed request."""
         turn = self._turn(now, entropy)
         wallet_id = self.signing[request_id].subject.wallet.wallet_id
-        turn.tell(Kind.COSIGNED, self._coordinator, said, wallet_id=wallet_id, request_id=request_id)
+        turn.tell(Kind.COSIGNED, self.coordinator, said, wallet_id=wallet_id, request_id=request_id)
         self._said_at_ms = now.monotonic_ms
         return turn.step(now.monotonic_ms + REPEAT_MS)
 
@@ -184,13 +192,16 @@ class Client:
         """A letter arrived; one that proves nothing changes nothing, and `trouble` says what was wrong with it."""
         turn = self._turn(now, entropy)
         try:
-            if sender != self._coordinator:
-                raise BadLetter("letter-stranger", "a client listens only to its coordinator")
+            if sender not in self._turning.all:
+                raise BadLetter("letter-stranger", "a client listens only to its coordinators")
             opened = open_letter(letter, signature, sender)
             self._ear.check(opened.header, now.wall_ms)
             self._handle(opened, now)
+            self._turning.heard(sender, now.monotonic_ms)
         except BadLetter as bad:
             self.trouble = one_line(str(bad))
+            if bad.code in FALSEHOODS:
+                self._turning.doubt(sender)
         return self._end(turn)
 
     def tick(self, now: Now, entropy: bytes) -> Step:
@@ -202,8 +213,35 @@ class Client:
     def _turn(self, now: Now, entropy: bytes) -> Turn:
         return Turn(now, entropy, Head(), self._mouth)
 
+    @property
+    def coordinator(self) -> bytes:
+        """The coordinator (identity key) to which it speaks now."""
+        return self._turning.current
+
+    def _greet(self, turn: Turn) -> None:
+        hello = Hello(PROTOCOL_VERSION, SCHEMES, self._roster_digest, 0, NO_ID, turn.now.wall_ms, ())
+        turn.tell(Kind.HELLO, self.coordinator, hello)
+
+    def _stalls(self) -> bool:
+        """Whether something is open of which no owner is being asked."""
+        views = self.signing.values()
+        return any(view.final is None and view.state in {"unsent", "gathering", "signing"} for view in views)
+
+    def _turn_away(self, turn: Turn) -> None:
+        """Speak to the next coordinator: what has not ended goes to it as the very same letter."""
+        self._greet(turn)
+        self._said_at_ms = None
+        for view in self.signing.values():
+            if view.final is None and not view.parts and view.state not in ENDED:
+                view.state = "unsent"
+        for plan in self.keygen.values():
+            if plan.wallet is None and plan.state not in ENDED:
+                plan.state = "unsent"
+
     def _end(self, turn: Turn) -> Step:
         now_ms = turn.now.monotonic_ms
+        if self._turning.turns(now_ms, stalls=self._stalls()):
+            self._turn_away(turn)
         if self._said_at_ms is None or now_ms - self._said_at_ms >= REPEAT_MS:
             self._said_at_ms = now_ms
             self._ask_again(turn)
@@ -215,7 +253,7 @@ class Client:
         """The exact letters again that nobody has acknowledged: the same request, not another one."""
         views: list[SigningView | KeygenView] = [*self.signing.values(), *self.keygen.values()]
         return [
-            Outgoing(self._coordinator, view.request.letter, view.request.signature)
+            Outgoing(self.coordinator, view.request.letter, view.request.signature)
             for view in views
             if _is_unheard(view, wall_ms)
         ]
@@ -235,7 +273,7 @@ class Client:
     def _query(self, request_id: bytes, wallet_id: bytes, turn: Turn) -> None:
         turn.tell(
             Kind.STATUS_QUERY,
-            self._coordinator,
+            self.coordinator,
             StatusQuery("state"),
             wallet_id=wallet_id,
             request_id=request_id,

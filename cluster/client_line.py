@@ -1,12 +1,13 @@
-"""A client's or a person's line to the coordinator, while one command waits: dial, say, listen, say again."""
+"""A client's or a person's lines to the coordinators, while one command waits: dial, say, listen, say again."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from cluster.client import Client
 from cluster.driver import Driver, Machine, Memory, system_clock
@@ -21,10 +22,19 @@ from cluster.settings import profile_of_texts
 from cluster.transport import NodeEndpoint, NodeLinks
 from cluster.transport.dialer import LinkState
 
-__all__ = ["CONNECT_S", "ClientLine", "PersonLine"]
+__all__ = ["CONNECT_S", "ClientLine", "Coordinating", "PersonLine"]
 
 CONNECT_S = 15.0
 """How long to dial before the coordinator counts as unreachable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinating:
+    """A coordinator as a device sees it: its name, its address, and the state of the line to it."""
+
+    name: str
+    endpoint: str
+    state: str
 
 
 class _NoMemory:
@@ -34,13 +44,40 @@ class _NoMemory:
         assert not records
 
 
-class _Line:
-    """One machine and its one connection."""
+class Dialling(Machine, Protocol):
+    """A machine that speaks to one of several coordinators at a time."""
 
-    def __init__(self, machine: Machine, memory: Memory, keys: Keys, entry: CoordinatorEntry) -> None:
-        self.where = f"coordinator {entry.name} at {entry.endpoint}"
-        self._endpoint = NodeEndpoint(entry.endpoint, entry.transport, keys.transport().secret)
-        self._driver = Driver(machine, memory, NodeLinks({entry.identity: self._endpoint}))
+    @property
+    def coordinator(self) -> bytes:
+        """The coordinator (identity key) to which it speaks now."""
+
+
+class _Line:
+    """One machine and its connections, one to each coordinator."""
+
+    def __init__(
+        self, machine: Dialling, memory: Memory, keys: Keys, entries: Sequence[CoordinatorEntry]
+    ) -> None:
+        self._machine = machine
+        self._entries = {entry.identity: entry for entry in entries}
+        secret = keys.transport().secret
+        self._endpoints = {
+            entry.identity: NodeEndpoint(entry.endpoint, entry.transport, secret) for entry in entries
+        }
+        self._driver = Driver(machine, memory, NodeLinks(self._endpoints))
+
+    @property
+    def where(self) -> str:
+        """Who is spoken to now, in words."""
+        entry = self._entries[self._machine.coordinator]
+        return f"coordinator {entry.name} at {entry.endpoint}"
+
+    def coordinators(self) -> tuple[Coordinating, ...]:
+        """Each coordinator of the roster, and how the line to it stands."""
+        return tuple(
+            Coordinating(entry.name, entry.endpoint, self._endpoints[identity].state.value)
+            for identity, entry in self._entries.items()
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -48,7 +85,8 @@ class _Line:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._endpoint.close()
+        for endpoint in self._endpoints.values():
+            endpoint.close()
 
     def say(self, step: Step) -> None:
         """Say what a step says, now or when the line stands."""
@@ -58,72 +96,75 @@ class _Line:
         """Listen and repeat until a condition holds, or the time is over; whether it holds.
 
         Raises:
-            PeerError: the coordinator cannot be reached at all.
-            AuthenticationError: it does not let this device in.
+            PeerError: no coordinator can be reached at all.
+            AuthenticationError: none lets this device in.
             KeyboardInterrupt: the person, or the system, wants to stop.
         """
         started = time.monotonic()
         connected = False
+        unreachable = "cannot be reached; does it run, and is the address right?"
 
         def enough() -> bool:
             nonlocal connected
-            connected = connected or self._endpoint.connected()
-            if self._endpoint.state is LinkState.REFUSED:
+            endpoints = self._endpoints.values()
+            connected = connected or any(endpoint.connected() for endpoint in endpoints)
+            if all(endpoint.state is LinkState.REFUSED for endpoint in endpoints):
                 raise AuthenticationError(f"{self.where} does not know this device; is the roster the same?")
             waited_s = time.monotonic() - started
             if not connected and waited_s > CONNECT_S:
-                raise PeerError(f"{self.where} cannot be reached; does it run, and is the address right?")
+                raise PeerError(f"{self.where} {unreachable}")
             return until() or waited_s > timeout_s
 
         if self._driver.run(until=enough):
             raise KeyboardInterrupt
         if not connected:
-            raise PeerError(f"{self.where} cannot be reached; does it run, and is the address right?")
+            raise PeerError(f"{self.where} {unreachable}")
         return until()
 
 
 class ClientLine(_Line):
-    """The client machine and its one connection."""
+    """The client machine and its connections."""
 
     def __init__(self, party: Party, keys: Keys, coordinator: str = "") -> None:
-        """Start to dial the coordinator of this name, or the roster's first; PeerError for an unknown name."""
-        entry = _coordinator(party, coordinator)
+        """Start to dial all coordinators, the one of this name first; PeerError for an unknown name."""
+        entries = _coordinators(party, coordinator)
         self.client = Client(
             roster=party.need_roster(),
             roster_digest=party.roster_digest,
             identity=keys.identity(),
             boot_id=os.urandom(16),
-            coordinator=entry.identity,
+            coordinators=[entry.identity for entry in entries],
         )
-        super().__init__(self.client, _NoMemory(), keys, entry)
+        super().__init__(self.client, _NoMemory(), keys, entries)
 
 
 class PersonLine(_Line):
-    """A person's machine and its one connection; what it says is on the disk before it leaves."""
+    """A person's machine and its connections; what it says is on the disk before it leaves."""
 
     def __init__(self, party: Party, keys: Keys, coordinator: str = "") -> None:
         """As a client's; StateError when a record makes no sense."""
-        entry = _coordinator(party, coordinator)
+        entries = _coordinators(party, coordinator)
         try:
             self.person = Person(
                 roster=party.need_roster(),
                 roster_digest=party.roster_digest,
                 identity=keys.identity(),
                 boot_id=os.urandom(16),
-                coordinator=entry.identity,
+                coordinators=[entry.identity for entry in entries],
                 records=party.records,
                 read_texts=profile_of_texts,
             )
         except ValueError as error:
             raise StateError(f"{party.place.database}: {error}") from None
-        super().__init__(self.person, party.store, keys, entry)
+        super().__init__(self.person, party.store, keys, entries)
 
 
-def _coordinator(party: Party, name: str) -> CoordinatorEntry:
-    found = [entry for entry in party.need_roster().coordinators if name in {"", entry.name}]
-    if not found:
+def _coordinators(party: Party, name: str) -> list[CoordinatorEntry]:
+    """All coordinators of the roster, in its order, but the one of this name first."""
+    entries = party.need_roster().coordinators
+    if name and name not in {entry.name for entry in entries}:
         raise PeerError(f"no coordinator {name} in the roster")
-    return found[0]
+    return sorted(entries, key=lambda entry: entry.name != name)
 
 
 now = system_clock

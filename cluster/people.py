@@ -8,7 +8,7 @@ in `remember` of the same Step, so that a later word is always newer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cluster.approvals import CLOCK_SKEW_MS, PERSON_LIFE_MS
@@ -46,6 +46,7 @@ from cluster.roster import Roster, RosterError
 from cluster.schemes import SCHEMES, KeygenTrouble, Wallet, known_keys, read_wallet
 from cluster.subjects import BadRequest, Subject, understand
 from cluster.turn import Turn
+from cluster.turning import Turning
 
 MAX_FETCHED = 8
 """How many letters are asked for at once: each may have half a megabyte."""
@@ -109,14 +110,14 @@ class Person:
         roster_digest: bytes,
         identity: Identity,
         boot_id: bytes,
-        coordinator: bytes,
+        coordinators: Sequence[bytes],
         records: Iterable[Record],
         read_texts: ReadTexts,
     ) -> None:
         """Read the records again, in order; raises ValueError when one of them makes no sense."""
         self.roster = roster
         self._roster_digest = roster_digest
-        self._coordinator = coordinator
+        self._turning = Turning(coordinators)
         self._mouth = Mouth(identity, roster.cluster_id, boot_id)
         self._ear = Ear.of(roster.cluster_id, identity.public)
         self._said_at_ms: int | None = None
@@ -131,16 +132,15 @@ class Person:
         kept = tuple(records)
         self.wallets = known_wallets(kept)
         self._last_said = last_said(kept)
-        self.changes = ChangesSeen(roster, identity.public, coordinator, read_texts)
-        self.freezes = FreezesSaid(roster, identity.public, coordinator)
+        self.changes = ChangesSeen(roster, identity.public, self._turning, read_texts)
+        self.freezes = FreezesSaid(roster, identity.public, self._turning)
         for record in kept:
             self.changes.restore(read(record))
 
     def start(self, now: Now, entropy: bytes) -> Step:
         """Say Hello, and ask what is open."""
         turn = self._turn(now, entropy)
-        hello = Hello(PROTOCOL_VERSION, SCHEMES, self._roster_digest, 0, NO_ID, now.wall_ms, ())
-        turn.tell(Kind.HELLO, self._coordinator, hello)
+        self._greet(turn)
         return self._end(turn)
 
     def look(self, wanted: Iterable[bytes] | None, now: Now, entropy: bytes) -> Step:
@@ -168,7 +168,7 @@ class Person:
         body = PersonSays(spend_id, yes, said_at_ms)
         signed = self._mouth.say(
             Kind.PERSON_SAYS,
-            self._coordinator,
+            self.coordinator,
             body,
             wallet_id=wallet_id,
             request_id=request_id,
@@ -201,11 +201,12 @@ class Person:
         """A letter arrived; one that proves nothing changes nothing, and `trouble` says what was wrong with it."""
         turn = self._turn(now, entropy)
         try:
-            if sender != self._coordinator:
-                raise BadLetter("letter-stranger", "a person listens only to their coordinator")
+            if sender not in self._turning.all:
+                raise BadLetter("letter-stranger", "a person listens only to their coordinators")
             opened = open_letter(letter, signature, sender)
             self._ear.check(opened.header, now.wall_ms)
             self._handle(opened, turn)
+            self._turning.heard(sender, now.monotonic_ms)
         except BadLetter as bad:
             self.trouble = one_line(str(bad))
         return self._end(turn)
@@ -224,14 +225,27 @@ class Person:
     def _turn(self, now: Now, entropy: bytes) -> Turn:
         return Turn(now, entropy, Head(), self._mouth)
 
+    @property
+    def coordinator(self) -> bytes:
+        """The coordinator (identity key) to which it speaks now."""
+        return self._turning.current
+
+    def _greet(self, turn: Turn) -> None:
+        hello = Hello(PROTOCOL_VERSION, SCHEMES, self._roster_digest, 0, NO_ID, turn.now.wall_ms, ())
+        turn.tell(Kind.HELLO, self.coordinator, hello)
+
     def _end(self, turn: Turn) -> Step:
         now_ms = turn.now.monotonic_ms
+        if self._turning.turns(now_ms, stalls=False):
+            self._greet(turn)
+            self._said_at_ms = None
+            self._asked_ms.clear()
         again: tuple[Outgoing, ...] = ()
         if self._said_at_ms is None or now_ms - self._said_at_ms >= REPEAT_MS:
             self._said_at_ms = now_ms
             self._ask(turn)
             again = tuple(
-                Outgoing(self._coordinator, view.said.letter, view.said.signature)
+                Outgoing(self.coordinator, view.said.letter, view.said.signature)
                 for view in self.views.values()
                 if view.said is not None and not view.over and not view.kept_by()
             )
@@ -263,7 +277,7 @@ class Person:
     def _query(self, want: str, turn: Turn, *, wallet_id: bytes = NO_ID, request_id: bytes = NO_ID) -> None:
         turn.tell(
             Kind.STATUS_QUERY,
-            self._coordinator,
+            self.coordinator,
             StatusQuery(want),
             wallet_id=wallet_id,
             request_id=request_id,

@@ -30,6 +30,7 @@ from cluster.profiles import ReadTexts
 from cluster.record_body import Body
 from cluster.roster import Roster
 from cluster.turn import Turn
+from cluster.turning import Turning
 
 _CARRIED = {int(kind): kind for kind in (Kind.POLICY_CHANGE, Kind.POLICY_ENDED, Kind.POLICY_RECEIPT)}
 
@@ -70,10 +71,10 @@ class ChangeView:
 class ChangesSeen:
     """What one person sees, and says, of the changes of all nodes."""
 
-    def __init__(self, roster: Roster, me: bytes, coordinator: bytes, read: ReadTexts) -> None:
+    def __init__(self, roster: Roster, me: bytes, turning: Turning, read: ReadTexts) -> None:
         self._roster = roster
         self._me = me
-        self._coordinator = coordinator
+        self._turning = turning
         self._read = read
         self._asked = False
         self._asked_ms: dict[bytes, int] = {}
@@ -133,7 +134,7 @@ class ChangesSeen:
         self._saying[view.terms.id] = turn.now.monotonic_ms
         turn.tell(
             Kind.POLICY_CONSENT,
-            self._coordinator,
+            self._turning.current,
             PolicyConsent(view.terms.node, view.terms.id, view.answered),
             wallet_id=view.terms.wallet_id,
             life_ms=PERSON_LIFE_MS,  # it binds one change; and a clock that is behind must not make it expire
@@ -164,9 +165,9 @@ class ChangesSeen:
 
     def _query(self, change_id: bytes, turn: Turn) -> None:
         if change_id:
-            turn.tell(Kind.STATUS_QUERY, self._coordinator, StatusQuery("change"), request_id=change_id)
+            turn.tell(Kind.STATUS_QUERY, self._turning.current, StatusQuery("change"), request_id=change_id)
         else:
-            turn.tell(Kind.STATUS_QUERY, self._coordinator, StatusQuery("changes"))
+            turn.tell(Kind.STATUS_QUERY, self._turning.current, StatusQuery("changes"))
 
     def _missing(self) -> list[OpenChange]:
         return [

@@ -10,6 +10,7 @@ from cluster.messages import Kind
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.turn import Turn
+from cluster.turning import Turning
 
 
 @dataclass(slots=True)
@@ -40,10 +41,10 @@ class FreezeView:
 class FreezesSaid:
     """What a person froze in this run."""
 
-    def __init__(self, roster: Roster, me: bytes, coordinator: bytes) -> None:
+    def __init__(self, roster: Roster, me: bytes, turning: Turning) -> None:
         self._roster = roster
         self._me = me
-        self._coordinator = coordinator
+        self._turning = turning
         self.views: dict[bytes, FreezeView] = {}
 
     def freeze(self, wallet: Wallet, wanted_ms: int, turn: Turn) -> FreezeView:
@@ -75,7 +76,7 @@ class FreezesSaid:
     def _tell(self, view: FreezeView, turn: Turn) -> None:
         turn.tell(
             Kind.FREEZE,
-            self._coordinator,
+            self._turning.current,
             view.said,
             wallet_id=view.wallet.wallet_id,
             life_ms=FREEZE_LIFE_MS,

@@ -33,8 +33,9 @@ class PolicedWorld(World):
         seed: int = 1,
         people: Mapping[str, tuple[str, ...]] | None = None,
         client_of: str = "",
+        coordinators: tuple[str, ...] = ("coord",),
     ) -> None:
-        super().__init__(t, n, seed=seed, people=people, client_of=client_of)
+        super().__init__(t, n, seed=seed, people=people, client_of=client_of, coordinators=coordinators)
         for name in self.node_names if policy else ():
             self.adopt(name, policy)
 

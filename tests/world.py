@@ -200,6 +200,7 @@ class World:
         crash: Crash | None = None,
         people: Mapping[str, tuple[str, ...]] | None = None,
         client_of: str = "",
+        coordinators: tuple[str, ...] = ("coord",),
     ) -> None:
         self.crash = crash
         self.watch = self.new_watch()
@@ -212,7 +213,8 @@ class World:
         self._made: dict[bytes, Wallet] = {}
         self.node_names = tuple(f"node{i}" for i in range(n))
         self.people, self.client_of = dict(people or {}), client_of
-        names = (*self.node_names, "coord", *self.clients, *self.people)
+        self.coordinator_names = coordinators
+        names = (*self.node_names, *coordinators, *self.clients, *self.people)
         self.seats = {name: Seat(name, TestIdentity(name)) for name in names}
         self._judges = judges or ScriptedJudge
         self.roster = self._roster()
@@ -242,11 +244,14 @@ class World:
             )
             for i, name in enumerate(self.node_names)
         )
-        coordinator = CoordinatorEntry(
-            "coord",
-            self.seats["coord"].identity.public,
-            tagged_hash("test/transport", b"coord"),
-            "tcp://127.0.0.1:5555",
+        coordinators = tuple(
+            CoordinatorEntry(
+                name,
+                self.seats[name].identity.public,
+                tagged_hash("test/transport", name.encode()),
+                f"tcp://127.0.0.1:{5555 + i}",
+            )
+            for i, name in enumerate(self.coordinator_names)
         )
         clients = tuple(
             ClientEntry(
@@ -263,7 +268,7 @@ class World:
             )
             for name, roles in self.people.items()
         )
-        return Roster(1, "regtest", tagged_hash("test/cluster"), 1, nodes, (coordinator,), clients, people)
+        return Roster(1, "regtest", tagged_hash("test/cluster"), 1, nodes, coordinators, clients, people)
 
     def charter(self, index: int = 0, name: str = "vault") -> Charter:
         """A charter for all nodes, t of n, of this world's scheme; a tree's favourite quorum is the first t."""
@@ -318,21 +323,21 @@ class World:
         common = Common(
             roster=self.roster, roster_digest=self.roster_digest, identity=seat.identity, boot_id=boot_id
         )
+        dialled = [self.seats[one].identity.public for one in self.coordinator_names]
         if name in self.node_names:
             seat.vault = Vault(
                 lambda index: self._secrets(name, index), tagged_hash("test/seal", name.encode())
             )
             watched = self.watch.judges[name] = WatchedJudge(self.judge(name))
             seat.machine = Node(vault=seat.vault, judge=watched, records=list(seat.disk), **common)
-        elif name == "coord":
+        elif name in self.coordinator_names:
             seat.machine = Coordinator(records=list(seat.disk), **common)
         elif name in self.people:
-            coordinator = self.seats["coord"].identity.public
             seat.machine = Person(
-                records=list(seat.disk), coordinator=coordinator, read_texts=profile_of_texts, **common
+                records=list(seat.disk), coordinators=dialled, read_texts=profile_of_texts, **common
             )
         else:
-            seat.machine = Client(coordinator=self.seats["coord"].identity.public, **common)
+            seat.machine = Client(coordinators=dialled, **common)
         self.perform(name, seat.machine.start(self.clock(name), self.entropy()))
 
     def judge(self, name: str) -> Judge:

@@ -43,6 +43,9 @@ def _cluster(call: Call) -> None:
             "name": client.party.config.name,
             "network": roster.network,
             "coordinator": line.where,
+            "coordinators": [
+                {"name": one.name, "endpoint": one.endpoint, "link": one.state} for one in line.coordinators()
+            ],
             "nodes": nodes,
             "wallets": [{"name": name, "stage": "complete"} for name in book.wallets],
         }
@@ -60,6 +63,8 @@ def _lines(facts: dict[str, object]) -> list[str]:
     traffic = cast("dict[str, int]", facts.get("traffic") or {})
     if traffic:
         rows.append("  letters: " + ", ".join(f"{count} {what}" for what, count in traffic.items()))
+    for one in cast("list[dict[str, object]]", facts.get("coordinators") or []):
+        rows.append(f"  coordinator {one['name']} at {one['endpoint']}: {one['link']}")
     for node in cast("list[dict[str, object]]", facts.get("nodes") or []):
         rows.append(f"  node {node['name']}: {node['reach']}")
     for wallet in cast("list[dict[str, object]]", facts.get("wallets") or []):

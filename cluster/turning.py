@@ -1,0 +1,50 @@
+"""To which coordinator a device speaks, and when it turns to the next: none of them is trusted, and any will do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+SILENT_MS = 6_000
+"""A coordinator that is not heard for so long is left for the next one."""
+
+STALLED_MS = 30_000
+"""One with which nothing ends for so long, while nobody is being asked, is left too; whatever it has goes on."""
+
+
+class Turning:
+    """The coordinators of a roster, one at a time, round and round."""
+
+    def __init__(self, coordinators: Sequence[bytes]) -> None:
+        """Begin with the first of these (identity keys)."""
+        self.all = tuple(coordinators)
+        self._place = 0
+        self._since_ms: int | None = None
+        self._heard_at_ms = 0
+        self._doubted = False
+
+    @property
+    def current(self) -> bytes:
+        """To whom the device speaks now."""
+        return self.all[self._place]
+
+    def heard(self, sender: bytes, now_ms: int) -> None:
+        """A coordinator said something that makes sense."""
+        if sender == self.current:
+            self._heard_at_ms = now_ms
+
+    def doubt(self, sender: bytes) -> None:
+        """A coordinator said something that is proven to be false."""
+        self._doubted = self._doubted or sender == self.current
+
+    def turns(self, now_ms: int, *, stalls: bool) -> bool:
+        """Turn to the next one if it is time to; `stalls` says that something is open and nobody is being asked."""
+        if self._since_ms is None:
+            self._since_ms = self._heard_at_ms = now_ms
+        is_silent = now_ms - self._heard_at_ms >= SILENT_MS
+        is_stalled = stalls and now_ms - self._since_ms >= STALLED_MS
+        if len(self.all) == 1 or not (is_silent or is_stalled or self._doubted):
+            return False
+        self._place = (self._place + 1) % len(self.all)
+        self._since_ms = self._heard_at_ms = now_ms
+        self._doubted = False
+        return True
