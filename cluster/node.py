@@ -313,7 +313,7 @@ class Node:
         self._ear.check(opened.header, turn.now.wall_ms)
         if sender in self._rescuers and opened.header.kind is not Kind.CLOCK_RELAY:
             self._rescues.check(opened)
-        if sender in self._coordinators:
+        if sender not in self._rescuers:
             self._holding.heard(opened, turn)
         self._handle(opened, turn)
 

@@ -1,4 +1,8 @@
-"""`assent recover`: a node again, from its 24 words and a backup; the same share, and budgets that start exhausted."""
+"""`assent recover`: a node again, from its 24 words and a backup, or a coordinator, from its words and the roster.
+
+A node has the same share, and budgets that start exhausted; a coordinator has the same keys, and gets its memory
+from the nodes.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,9 @@ import click
 from cluster.backup import Backup, in_order
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.copies import read_backup_file
-from cluster.cli.output import words_table
+from cluster.cli.recovery_of_coordinator import compare_roster, free_place, read_words, recover_coordinator
 from cluster.cli.setup import kdf_cost, make_datadir, make_part
-from cluster.errors import ConfigError, StateError, UsageError
+from cluster.errors import ConfigError, UsageError
 from cluster.journal import (
     CopyConfirmed,
     RecoveredKept,
@@ -23,14 +27,13 @@ from cluster.journal import (
     WalletKept,
     note,
 )
-from cluster.keys import Keys, Seed
+from cluster.keys import Keys
 from cluster.messages import NO_ID
 from cluster.party import Config, public_file
 from cluster.public_part import own_entry
 from cluster.records import Record
-from cluster.roster import NodeEntry, Roster, RosterError, match_words
+from cluster.roster import NodeEntry, Roster, RosterError
 from cluster.schemes import KeygenTrouble, Wallet, known_keys
-from cluster.storage import DataDir, read_private
 from cluster.vault import Vault
 
 __all__ = ["recover"]
@@ -40,14 +43,24 @@ __all__ = ["recover"]
 @common
 @passphrase_options
 @click.option(
+    "--role",
+    type=click.Choice(["node", "coordinator"]),
+    default="node",
+    show_default=True,
+    help="What to rebuild.",
+)
+@click.option(
     "--backup",
     "backups",
     multiple=True,
-    required=True,
     type=click.Path(path_type=Path),
-    help="A wallet's backup (once for each wallet).",
+    help="Node: a wallet's backup (once for each wallet).",
 )
-@click.option("--name", required=True, help="The node's name in the roster.")
+@click.option(
+    "--roster", "roster_file", type=click.Path(path_type=Path), help="Coordinator: the roster's file."
+)
+@click.option("--bind", default="", help="Coordinator: where to listen, if not at the roster's address.")
+@click.option("--name", required=True, help="Its name in the roster.")
 @click.option(
     "--next-receive",
     type=click.IntRange(0, 2**31 - 1),
@@ -70,7 +83,10 @@ __all__ = ["recover"]
 def recover(
     call: Call,
     *,
+    role: str,
     backups: tuple[Path, ...],
+    roster_file: Path | None,
+    bind: str,
     name: str,
     next_receive: int,
     next_change: int,
@@ -78,21 +94,35 @@ def recover(
     yes: bool,
     kdf_memory: int | None,
 ) -> None:
-    """Rebuild a node in a new data directory, from its words and the backup of each of its wallets.
+    """Rebuild a node from its words and the backup of each wallet, or a coordinator from its words and the roster.
 
-    Stop the old node for good first: two copies of one node can be made to sign the same money twice.
+    It goes into a new data directory. Stop the old one for good first: two copies of one node can be made to sign
+    the same money twice, and two copies of one coordinator take each other's letters.
     """
+    if role == "coordinator":
+        if backups or next_receive or next_change:
+            raise UsageError("a coordinator needs no backup: the nodes tell it of wallets and requests")
+        if roster_file is None:
+            raise UsageError("--roster: the roster's file, which every party has")
+        place = recover_coordinator(call, name, roster_file, bind, words_file, yes=yes, kdf_memory=kdf_memory)
+        facts = {"role": role, "name": name, "network": place.network, "datadir": str(place.path)}
+        call.output.give({**facts, "public_part": str(public_file(place))}, str(place.path))
+        return
+    if roster_file is not None or bind:
+        raise UsageError("--roster and --bind are for --role coordinator; a node's backup holds the roster")
+    if not backups:
+        raise UsageError("--backup: the backup of each wallet of the node")
     read, roster, entry = _read_backups(call, backups, name)
-    place = _free_place(call, roster.network)
+    place = free_place(call, roster.network)
     cost = kdf_cost(kdf_memory)
-    seed = _seed(words_file)
+    seed = read_words(words_file)
     config = Config("node", name, roster.network)
     part = make_part(config, seed, "", (entry.role,))
     try:
         own_entry(roster, part)
     except RosterError as error:
         raise ConfigError(f"these words are not those of node {name}: {error}") from None
-    _compare(call, read[0][0], yes=yes)
+    compare_roster(call, read[0][0].roster, yes=yes)
     keys = seed.keys(roster.network)
     records = _records(read, keys, entry)
     used = UsedKept(time.time_ns() // 1_000_000, next_receive, next_change)
@@ -132,39 +162,6 @@ def _read_backups(
             f"--name: no node {name} in the backup's roster ({', '.join(n.name for n in roster.nodes)})"
         )
     return read, roster, entry
-
-
-def _free_place(call: Call, network: str) -> DataDir:
-    """Where the node will live; StateError when somebody lives there."""
-    place = DataDir.locate(call.datadir, network)
-    for file in (place.seed_file, place.database, place.config_file):
-        if file.exists():
-            raise StateError(f"{file}: this exists already; nothing was changed")
-    return place
-
-
-def _seed(words_file: Path | None) -> Seed:
-    if words_file is None:
-        text = click.prompt("The 24 words", hide_input=True, err=True)
-    else:
-        try:
-            text = read_private(words_file, max_bytes=4096).decode()
-        except UnicodeDecodeError:
-            raise UsageError(f"{words_file}: this is not text") from None
-    return Seed.from_words(text)
-
-
-def _compare(call: Call, backup: Backup, *, yes: bool) -> None:
-    """Whoever can put a false roster into a backup decides whom this node listens to; so people compare again."""
-    if yes:
-        return
-    call.output.talk("the roster's words, to be compared with any other party (`assent roster show`):")
-    call.output.talk(words_table(match_words("roster", backup.roster)))
-    if (
-        click.prompt("All the same? Type yes", default="no", show_default=False, err=True).strip().lower()
-        != "yes"
-    ):
-        raise StateError("not recovered; nothing was written")
 
 
 def _records(read: list[tuple[Backup, Wallet]], keys: Keys, entry: NodeEntry) -> list[Record]:

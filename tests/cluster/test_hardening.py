@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.cli.recovery import _seed
+from cluster.cli.recovery_of_coordinator import read_words
 from cluster.errors import StateError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,6 +170,6 @@ def test_words_that_others_could_read_are_refused(tmp_path: Path) -> None:
     for mode in (0o640, 0o604, 0o620, 0o602):
         file.chmod(mode)
         with pytest.raises(StateError, match=r"words: others may open this .* do `chmod 600`"):
-            _seed(file)
+            read_words(file)
     file.chmod(0o600)
-    assert _seed(file).words()[-1] == "art"
+    assert read_words(file).words()[-1] == "art"
