@@ -104,6 +104,29 @@ class CrashCluster(LocalCluster):
         self.start(*dead)
         return dead
 
+    def spawn(self, name: str) -> None:
+        """Start a process, and do not wait for it."""
+        role = COORDINATOR if name == COORDINATOR else "node"
+        typed = [*self.words(name, role, "run", passphrase=True), "--json"]
+        with (self.root / f"{name}.log").open("ab") as sink, self.ready(name).open("wb") as said:
+            self.running[name] = subprocess.Popen(typed, stdin=subprocess.DEVNULL, stdout=said, stderr=sink)
+
+    def ready(self, name: str) -> Path:
+        """What a process that was spawned prints: a line once it is up."""
+        return self.root / f"{name}.ready"
+
+    def is_up(self, name: str) -> bool:
+        """Whether a process lives and has said that it is ready."""
+        said = self.ready(name)
+        return self.running[name].poll() is None and (not said.exists() or said.read_bytes() != b"")
+
+    def forget(self, name: str) -> None:
+        """Take note that a process has ended."""
+        process = self.running.pop(name)
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
     def log(self, name: str) -> str:
         """The end of what a process said to its person."""
         return (self.root / f"{name}.log").read_text()[-2000:]

@@ -1,7 +1,8 @@
 """Runs `assent` as ever, but ends it at a chosen moment as a power cut would; and writes down what it did.
 
 Nothing in the program knows of this: a test starts this file in the program's place. It wraps the doors through
-which everything durable and everything said must pass: `Store.append`, and `send` of both kinds of links.
+which everything durable and everything said must pass: `Store.append`, and `send` of both kinds of links; and, to die
+in the middle of a step, what reads a PSBT and what judges it.
 
     python crash_launcher.py PLAN TRACE ARGUMENT...
 
@@ -30,7 +31,7 @@ LEAVE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`record` or `letter`, its kind, the how-manieth since the plan was made, and whether `before` or `after`.
+    """`record`, `letter` or `call`, its kind, the how-manieth since the plan was made, and whether `before` or `after`.
 
     Before a record: its transaction is open and holds it, and nothing is committed. After: committed, and nothing
     was said. Before a letter: those before it have left. After: it has left, and the next one has not.
@@ -80,6 +81,8 @@ class Crasher:
 
     def install(self) -> None:
         """Put this between the program and the world."""
+        from cluster import subjects
+        from cluster.judge import PolicyJudge
         from cluster.records import Head, Record
         from cluster.storage import Store
         from cluster.transport import CoordinatorLinks, NodeLinks
@@ -98,8 +101,24 @@ class Crasher:
             return head
 
         setattr(Store, "append", appending)  # noqa: B010
+        setattr(subjects, "_read", self.calling("parse", subjects._read))  # noqa: B010
+        setattr(PolicyJudge, "judge", self.calling("judge", PolicyJudge.judge))  # noqa: B010
         setattr(NodeLinks, "send", self.sending(NodeLinks.send))  # noqa: B010
         setattr(CoordinatorLinks, "send", self.sending(CoordinatorLinks.send))  # noqa: B010
+
+    def calling(self, name: str, call: Callable[..., object]) -> Callable[..., object]:
+        """A function that says nothing and writes nothing, watched."""
+
+        def called(*arguments: object) -> object:
+            due = self.due("call", [name])
+            if due == "before":
+                self.end()
+            result = call(*arguments)
+            if due:
+                self.end()
+            return result
+
+        return called
 
     def sending(self, send: Callable[..., bool]) -> Callable[..., bool]:
         """`send`, watched."""

@@ -165,6 +165,8 @@ def loses_its_secrets(name: str, moment: Moment) -> bool:
 
 
 SIGNING_OF_A_NODE = (
+    Moment("call", "parse"),
+    Moment("call", "judge"),
     *record("request"),
     *letters("VERDICT"),
     *letters("NONCES"),
@@ -198,6 +200,7 @@ SOME_SIGNING_OF_THE_COORDINATOR = {
     "letter PROPOSE 1 after",
     "letter ORDER 1 after",
     "record final 1 before",
+    "record final 1 after",
 }
 
 
