@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.table import render
 
-PARTS = ("crypto", "policy", "machines", "process", "cluster")
+PARTS = ("crypto", "policy", "machines", "process", "cluster", "flood")
 RESULTS = Path(__file__).resolve().parent / "results.json"
 
 

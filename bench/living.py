@@ -46,6 +46,7 @@ class Asker:
 
     line: ClientLine
     wallet: Wallet
+    cluster: LocalCluster
     number: int = 0
 
     def psbts(self, count: int, *, inputs: int) -> list[bytes]:
@@ -124,4 +125,4 @@ def living(root: Path) -> Iterator[Asker]:
             wallet = WalletBook.of(party.records).wallets["bench"].wallet
             assert wallet is not None  # keygen ended
             with ClientLine(party, keys) as line:
-                yield Asker(line, wallet)
+                yield Asker(line, wallet, cluster)

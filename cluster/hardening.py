@@ -16,8 +16,8 @@ __all__ = ["MEMORY_BYTES", "bound_memory", "conceal_process", "lock_memory", "ra
 MEMORY_BYTES = 2 * 1024**3
 """The most address space a running node or coordinator may take, once the passphrase is checked."""
 
-WANTED_DESCRIPTORS = 65_536
-"""So many connections may stand open at once, if the system gives as many."""
+WANTED_DESCRIPTORS = 8_192
+"""So many files and connections may be open at once, if the system gives as many."""
 
 _PR_SET_DUMPABLE = 4
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4

@@ -20,6 +20,9 @@ class Allowance:
 DEFAULT_ALLOWANCE = Allowance(500, 1000, 16 * 1024 * 1024, 64 * 1024 * 1024)
 """Far above what a busy cluster needs; a flood costs us at most 500 signature checks a second and peer."""
 
+EXCESS_PER_SECOND, EXCESS_AT_ONCE = 25.0, 250.0
+"""How many letters beyond that are only dropped; with more, it is a flood, and even reading it costs the others."""
+
 
 class Bucket:
     """A token bucket; time is an argument, in seconds on the monotonic clock."""
@@ -44,17 +47,21 @@ class Bucket:
 
 
 class PeerBuckets:
-    """Both buckets of one peer."""
+    """Both buckets of one peer, and one for what does not fit into them."""
 
-    __slots__ = ("_bytes", "_letters")
+    __slots__ = ("_bytes", "_excess", "_letters", "floods")
 
     def __init__(self, allowance: Allowance, now: float) -> None:
+        self.floods = False
+        self._excess = Bucket(EXCESS_PER_SECOND, EXCESS_AT_ONCE, now)
         self._letters = Bucket(allowance.letters_per_second, allowance.letters_at_once, now)
         self._bytes = Bucket(allowance.bytes_per_second, allowance.bytes_at_once, now)
 
     def admit(self, size: int, now: float) -> bool:
-        """Whether one more letter of this size may come in; it is counted only if it may."""
+        """Whether one more letter of this size may come in; it is counted only if it may, else it may be a flood."""
         if self._letters.refill(now) < 1 or self._bytes.refill(now) < size:
+            self.floods = self._excess.refill(now) < 1
+            self._excess.spend(0 if self.floods else 1)
             return False
         self._letters.spend(1)
         self._bytes.spend(size)

@@ -13,6 +13,7 @@ from nacl.bindings import crypto_scalarmult_base
 from cluster.errors import ConfigError
 from cluster.transport.bucket import DEFAULT_ALLOWANCE, Allowance, PeerBuckets
 from cluster.transport.dialer import RECEIVE_AT_ONCE
+from cluster.transport.doorkeeper import Doorkeeper, hang_up
 from cluster.transport.frames import Frame, check_size, fits
 from cluster.transport.profile import ROUTER_OPTIONS, check_endpoint, check_libzmq, prepare
 from cluster.transport.selfcheck import check_admission
@@ -24,6 +25,10 @@ ROUTES_PER_PEER = 4
 """How many connections of one key an answer may try, the newest first."""
 
 
+FLOODER_WAITS_S = 10.0
+"""How long a peer that floods is not let in again."""
+
+
 @dataclass(slots=True)
 class Counters:
     """What came in, and why some of it was dropped."""
@@ -32,6 +37,7 @@ class Counters:
     malformed: int = 0
     strangers: int = 0
     flooded: int = 0
+    put_off: int = 0
     unsent: int = 0
 
 
@@ -67,16 +73,18 @@ class CoordinatorEndpoint:
         check_endpoint(bind, listen=True)
         self.counters = Counters()
         self.public_key = crypto_scalarmult_base(secret_key)
-        self._allowed = AllowSet(allowed)
+        self._allowed = AllowSet(allowed, clock)
         self._allowance = allowance
         self._clock = clock
         self._routes: dict[bytes, list[bytes]] = {}
         self._buckets: dict[bytes, PeerBuckets] = {}
+        self._cut: set[int] = set()
         self._waiting: deque[Frame] = deque()
         # A context of its own: the ZAP handler answers for all sockets of a context.
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._zap = ZapHandler(self._context, self._allowed)
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        self._door = Doorkeeper(self._context, self._socket, "door")
         try:
             self._listen(bind, secret_key)
             self._waiting.extend(check_admission(self))
@@ -154,9 +162,11 @@ class CoordinatorEndpoint:
     def close(self) -> None:
         """Hang up on everybody; harmless twice."""
         if not self._context.closed:
+            self._socket.disable_monitor()
             self._socket.close(0)
             self._context.term()
             self._zap.join()
+            self._door.join()
 
     def _admit(self, parts: list[zmq.Frame]) -> Frame | None:
         """One message after another: who brought it, may they still, not too much, and in two frames."""
@@ -170,18 +180,31 @@ class CoordinatorEndpoint:
             buckets = self._buckets[peer] = PeerBuckets(self._allowance, now)
         if not buckets.admit(sum(map(len, parts)), now):
             self.counters.flooded += 1
+            if buckets.floods:
+                self._put_off(peer, int(parts[-1].get(zmq.SRCFD)))
             return None
         if len(parts) != 3 or not fits(len(parts[1]), len(parts[2])):
             self.counters.malformed += 1
             return None
-        self._remember_route(peer, parts[0].bytes)
+        self._remember_route(peer, parts[0].bytes, parts[-1])
         self.counters.received += 1
         return Frame(peer, parts[1].bytes, parts[2].bytes)
 
-    def _remember_route(self, peer: bytes, route: bytes) -> None:
+    def _put_off(self, peer: bytes, descriptor: int) -> None:
+        """Hang up on a flood: reading and dropping it letter by letter would still slow the others down."""
+        if not self._allowed.is_put_off(peer):
+            self.counters.put_off += 1
+            self._cut.clear()
+            self._allowed.put_off(peer, FLOODER_WAITS_S)
+        if descriptor not in self._cut:  # what was read before it was cut may still come out of the queue
+            self._cut.add(descriptor)
+            hang_up(descriptor)
+
+    def _remember_route(self, peer: bytes, route: bytes, part: zmq.Frame) -> None:
         routes = self._routes.setdefault(peer, [])
         if routes[:1] == [route]:
             return
+        self._door.know(int(part.get(zmq.SRCFD)))
         if route in routes:
             routes.remove(route)
         routes.insert(0, route)

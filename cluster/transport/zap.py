@@ -8,7 +8,8 @@ can bring out of step.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import zmq
 
@@ -23,10 +24,12 @@ _KEY_BYTES = 32
 class AllowSet:
     """The transport keys that may connect, each with a label for people; safe to use from two threads."""
 
-    __slots__ = ("_labels", "_lock")
+    __slots__ = ("_clock", "_labels", "_later", "_lock")
 
-    def __init__(self, allowed: Mapping[bytes, str]) -> None:
+    def __init__(self, allowed: Mapping[bytes, str], clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
+        self._clock = clock
+        self._later: dict[bytes, float] = {}
         self._labels: dict[bytes, str] = {}
         for key, label in allowed.items():
             self.add(key, label)
@@ -47,6 +50,19 @@ class AllowSet:
         with self._lock:
             self._labels.pop(key, None)
 
+    def put_off(self, key: bytes, seconds: float) -> None:
+        """Let this key in again only after so long; what its live connections bring is for the caller to drop."""
+        with self._lock:
+            self._later[key] = self._clock() + seconds
+
+    def is_put_off(self, key: bytes) -> bool:
+        """Whether this key has to wait."""
+        with self._lock:
+            if self._later.get(key, 0.0) > self._clock():
+                return True
+            self._later.pop(key, None)
+            return False
+
     def label(self, key: bytes) -> str:
         """What people call this key; a short hex form for a stranger."""
         with self._lock:
@@ -54,7 +70,7 @@ class AllowSet:
 
 
 class ZapHandler:
-    """Answers every ZAP request of one ZeroMQ context: 200 for a known CURVE key in our domain, else 400."""
+    """Answers every ZAP request of one ZeroMQ context: 200 for a known CURVE key, 300 for later, 400 else."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], allowed: AllowSet) -> None:
         self._allowed = allowed
@@ -108,6 +124,9 @@ class ZapHandler:
             and len(credentials) == 1
             and credentials[0] in self._allowed
         )
+        if known and self._allowed.is_put_off(credentials[0]):
+            # Not final, as a 400 would be: libzmq dials again by itself.
+            return [*envelope, b"1.0", request_id, b"300", b"later", b"", b""]
         if known:
             self.accepted += 1
             return [*envelope, b"1.0", request_id, b"200", b"OK", credentials[0].hex().encode(), b""]

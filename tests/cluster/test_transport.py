@@ -4,7 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
@@ -30,6 +30,7 @@ from cluster.transport import (
 )
 from cluster.transport.bucket import PeerBuckets
 from cluster.transport.dialer import LinkState
+from cluster.transport.doorkeeper import MOST_UNKNOWN, Waiting, hang_up
 
 SERVER, HOME, PHONE, STRANGER = (bytes([n]) * 32 for n in (1, 2, 3, 4))
 ALLOWED = {public_of(HOME): "home", public_of(PHONE): "phone"}
@@ -74,6 +75,17 @@ class Net:
             made.setsockopt(getattr(zmq, name), value)
         made.connect(address)
         return made
+
+    @staticmethod
+    def descriptors(coordinator: CoordinatorEndpoint) -> set[int]:
+        """The connections that a coordinator holds, strangers or not."""
+        port = int(coordinator.address.rpartition(":")[2])
+        found = set()
+        for number in map(int, os.listdir("/proc/self/fd")):
+            with suppress(OSError), socket.socket(fileno=os.dup(number)) as one:
+                if one.getsockname()[1:2] == (port,) and one.getpeername():
+                    found.add(number)
+        return found
 
     def pair(self) -> tuple[CoordinatorEndpoint, NodeEndpoint]:
         coordinator = self.coordinator()
@@ -340,6 +352,79 @@ def test_a_flood_meets_the_bucket_and_others_are_heard(net: Net) -> None:
     until(lambda: not coordinator.receive() and coordinator.counters.flooded == 30)
     assert [frame.letter for frame in taken].count(b"flood") == 10
     assert [frame.letter for frame in taken].count(b"hello") == 1
+
+
+def test_a_flood_is_hung_up_on_and_must_wait(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "FLOODER_WAITS_S", 0.4)
+    coordinator = net.coordinator(allowance=Allowance(0.001, 10, 1e12, 1e12))
+    loud, quiet = net.raw(coordinator.address, RECONNECT_IVL=1), net.node(coordinator.address, PHONE)
+    until(quiet.connected)
+
+    def flooded() -> bool:
+        for _ in range(20):
+            with suppress(zmq.Again):
+                loud.send_multipart([b"flood", SIGNATURE], zmq.DONTWAIT)
+        coordinator.receive()
+        return coordinator.counters.put_off > 0
+
+    until(flooded)
+    assert coordinator._allowed.is_put_off(public_of(HOME))
+    assert quiet.send(b"hello", SIGNATURE)
+    assert [frame.letter for frame in take(coordinator)] == [b"hello"]
+    assert quiet.connected()
+    handshakes = coordinator._zap.accepted
+    time.sleep(0.2)
+    assert coordinator._zap.accepted == handshakes  # it dials, and is told to come later
+    until(lambda: coordinator._zap.accepted > handshakes)
+    assert not coordinator._allowed.is_put_off(public_of(HOME))
+
+
+def test_who_is_put_off_comes_back_by_itself(net: Net) -> None:
+    coordinator, node = net.pair()
+    node.send(b"hello", SIGNATURE)
+    take(coordinator)
+    coordinator._allowed.put_off(public_of(HOME), 0.3)
+    hang_up(next(iter(net.descriptors(coordinator))))
+    until(lambda: not node.connected())
+    assert node.state is LinkState.CONNECTING  # and not REFUSED, which would be final for its socket
+    until(node.connected)
+    until(lambda: node.send(b"again", SIGNATURE))
+    assert [frame.letter for frame in take(coordinator)] == [b"again"]
+
+
+def test_only_so_many_strangers_stand_at_the_door(net: Net) -> None:
+    coordinator, node = net.pair()
+    until(lambda: node.send(b"hello", SIGNATURE))
+    take(coordinator)
+    assert coordinator._door.unknown == 0  # whoever was heard is no stranger
+    host, port = coordinator.address.removeprefix("tcp://").split(":")
+    knocking = [socket.create_connection((host, int(port))) for _ in range(MOST_UNKNOWN + 40)]
+    until(lambda: coordinator._door.turned_away >= 40)
+    assert coordinator._door.unknown <= MOST_UNKNOWN
+    knocking[0].settimeout(5)
+    assert knocking[0].recv(100)[:1] in {b"\xff", b""}  # the first has had its greeting, and its end
+    assert node.send(b"still here", SIGNATURE)
+    assert [frame.letter for frame in take(coordinator)] == [b"still here"]
+    phone = net.node(coordinator.address, PHONE)
+    until(phone.connected)
+    for stranger in knocking:
+        stranger.close()
+    until(lambda: coordinator._door.unknown <= 1)
+
+
+def test_the_crowd_at_the_door_is_thinned_where_it_is_thickest() -> None:
+    waiting = Waiting()
+    waiting.add(1, "honest")
+    for number in range(2, MOST_UNKNOWN + 1):
+        waiting.add(number, "flood")
+    assert waiting.surplus() is None
+    waiting.add(MOST_UNKNOWN + 1, "also honest")
+    assert waiting.surplus() == 2
+    waiting.add(3, "another has its number now")
+    assert len(waiting) == MOST_UNKNOWN
+    waiting.discard(1)
+    waiting.discard(1)
+    assert len(waiting) == MOST_UNKNOWN - 1
 
 
 def test_buckets_count_letters_and_bytes() -> None:

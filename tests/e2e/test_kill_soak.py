@@ -145,9 +145,9 @@ def test_every_request_is_signed_though_processes_are_killed_all_the_time(
         whole = time.monotonic() - begun
     counts = audit(cluster)
     print(
-        f"\n{len(taken)} signed in {whole:.0f} s through {killer.kills.total()} kills, one each {killer.every_s:.1f} s, {dict(killer.kills)};"
-        f" a restart {restart:.2f} s, the slowest request {max(taken) / restart:.1f} of it,"
-        f" the median {statistics.median(taken) / restart:.1f}; {dict(counts)}"
+        f"\n{len(taken)} signed in {whole:.0f} s; {killer.kills.total()} kills, one each {killer.every_s:.1f} s, "
+        f"{dict(killer.kills)}; a restart {restart:.2f} s, the slowest request {max(taken) / restart:.1f} of it, "
+        f"the median {statistics.median(taken) / restart:.1f}; {dict(counts)}"
     )
     assert len(taken) == REQUESTS
     assert killer.kills.total() > 0.2 * whole / killer.every_s
