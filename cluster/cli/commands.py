@@ -45,7 +45,11 @@ _COMMANDS = {
     "status": ("status:status", "How this node, the coordinator or the cluster stands."),
     "audit": ("audit:audit_command", "Judge a whole run from its databases and transcripts."),
     "rescue": ("rescue:rescue", "Give a wallet up: everything to where its policies said beforehand."),
-    "recover": ("recovery:recover", "Rebuild a node from its 24 words and a backup."),
+    "store": ("store:store", "Look at a node's state store, and write it anew."),
+    "recover": (
+        "recovery:recover",
+        "Rebuild a node from its 24 words and a backup or its state store, or a coordinator.",
+    ),
     "demo": ("demo:demo", "Three nodes, a coordinator and a chain on this machine: see it work."),
 }
 

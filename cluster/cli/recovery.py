@@ -1,4 +1,4 @@
-"""`assent recover`: a node again, from its 24 words and a backup, or a coordinator, from its words and the roster.
+"""`assent recover`: a node again, from its 24 words and a backup or its state store, or a coordinator.
 
 A node has the same share, and budgets that start exhausted; a coordinator has the same keys, and gets its memory
 from the nodes.
@@ -15,8 +15,9 @@ import click
 from cluster.backup import Backup, in_order
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.copies import read_backup_file
-from cluster.cli.recovery_of_coordinator import compare_roster, free_place, read_words, recover_coordinator
-from cluster.cli.setup import kdf_cost, make_datadir, make_part
+from cluster.cli.recovery_of_coordinator import compare_roster, read_words, recover_coordinator
+from cluster.cli.setup import free_place, kdf_cost, make_datadir, make_part
+from cluster.cli.store_recovery import recover_from_store, store_place
 from cluster.errors import ConfigError, UsageError
 from cluster.journal import (
     CopyConfirmed,
@@ -60,7 +61,22 @@ __all__ = ["recover"]
     "--roster", "roster_file", type=click.Path(path_type=Path), help="Coordinator: the roster's file."
 )
 @click.option("--bind", default="", help="Coordinator: where to listen, if not at the roster's address.")
-@click.option("--name", required=True, help="Its name in the roster.")
+@click.option(
+    "--from-store",
+    default="",
+    metavar="WHERE",
+    help="Node: in place of backups, its state store: a directory, or the URL of a VSS server.",
+)
+@click.option("--store-id", default="", help="The keyspace there, if config.yaml named one.")
+@click.option(
+    "--store-token-file",
+    type=click.Path(path_type=Path),
+    help="A private file with the token for the server.",
+)
+@click.option(
+    "--store-ca-file", type=click.Path(path_type=Path), help="Who vouches for the server's certificate."
+)
+@click.option("--name", default="", help="Its name in the roster; a state store knows it.")
 @click.option(
     "--next-receive",
     type=click.IntRange(0, 2**31 - 1),
@@ -87,6 +103,10 @@ def recover(
     backups: tuple[Path, ...],
     roster_file: Path | None,
     bind: str,
+    from_store: str,
+    store_id: str,
+    store_token_file: Path | None,
+    store_ca_file: Path | None,
     name: str,
     next_receive: int,
     next_change: int,
@@ -94,14 +114,18 @@ def recover(
     yes: bool,
     kdf_memory: int | None,
 ) -> None:
-    """Rebuild a node from its words and the backup of each wallet, or a coordinator from its words and the roster.
+    """Rebuild a node from its words and the backup of each wallet or its state store, or a coordinator from its words.
 
     It goes into a new data directory. Stop the old one for good first: two copies of one node can be made to sign
     the same money twice, and two copies of one coordinator take each other's letters.
     """
     if role == "coordinator":
+        if from_store:
+            raise UsageError("a coordinator has no state store: the nodes give its memory back")
         if backups or next_receive or next_change:
             raise UsageError("a coordinator needs no backup: the nodes tell it of wallets and requests")
+        if not name:
+            raise UsageError("--name: which of the roster's coordinators this is")
         if roster_file is None:
             raise UsageError("--roster: the roster's file, which every party has")
         place = recover_coordinator(call, name, roster_file, bind, words_file, yes=yes, kdf_memory=kdf_memory)
@@ -110,8 +134,31 @@ def recover(
         return
     if roster_file is not None or bind:
         raise UsageError("--roster and --bind are for --role coordinator; a node's backup holds the roster")
-    if not backups:
-        raise UsageError("--backup: the backup of each wallet of the node")
+    if bool(backups) == bool(from_store):
+        raise UsageError(
+            "give either the backup of each wallet (--backup), or the node's state store (--from-store)"
+        )
+    if from_store:
+        where = store_place(from_store, store_id, store_token_file, store_ca_file)
+        cost, used = kdf_cost(kdf_memory), (next_receive, next_change)
+        recover_from_store(call, where, read_words(words_file), name, cost, used)
+        return
+    if not name:
+        raise UsageError("--name: a backup does not say which of its nodes this is")
+    used_to = (next_receive, next_change)
+    _recover_from_backups(call, backups, name, used_to, words_file, yes=yes, kdf_memory=kdf_memory)
+
+
+def _recover_from_backups(
+    call: Call,
+    backups: tuple[Path, ...],
+    name: str,
+    used_to: tuple[int, int],
+    words_file: Path | None,
+    *,
+    yes: bool,
+    kdf_memory: int | None,
+) -> None:
     read, roster, entry = _read_backups(call, backups, name)
     place = free_place(call, roster.network)
     cost = kdf_cost(kdf_memory)
@@ -125,7 +172,7 @@ def recover(
     compare_roster(call, read[0][0].roster, yes=yes)
     keys = seed.keys(roster.network)
     records = _records(read, keys, entry)
-    used = UsedKept(time.time_ns() // 1_000_000, next_receive, next_change)
+    used = UsedKept(time.time_ns() // 1_000_000, *used_to)
     records += [note(used, wallet.wallet_id) for _, wallet in read]
     passphrase = call.passphrase.read("New passphrase", confirm=True)
     make_datadir(place, config, seed, part, passphrase, cost, records=records)

@@ -9,7 +9,7 @@ import click
 
 from cluster.cli.call import Call
 from cluster.cli.output import words_table
-from cluster.cli.setup import kdf_cost, make_datadir, make_part, read_roster
+from cluster.cli.setup import free_place, kdf_cost, make_datadir, make_part, read_roster
 from cluster.codec import encode
 from cluster.errors import ConfigError, StateError, UsageError
 from cluster.journal import RosterKept, note
@@ -20,7 +20,7 @@ from cluster.roster import RosterError, match_words
 from cluster.storage import DataDir, read_private
 from cluster.transport import check_endpoint
 
-__all__ = ["compare_roster", "free_place", "read_words", "recover_coordinator"]
+__all__ = ["compare_roster", "read_words", "recover_coordinator"]
 
 
 def recover_coordinator(
@@ -63,15 +63,6 @@ def recover_coordinator(
     call.output.talk(
         "the nodes give it back what is open once it runs, and clients ask again under the same ids"
     )
-    return place
-
-
-def free_place(call: Call, network: str) -> DataDir:
-    """Where it will live; StateError when somebody lives there."""
-    place = DataDir.locate(call.datadir, network)
-    for file in (place.seed_file, place.database, place.config_file):
-        if file.exists():
-            raise StateError(f"{file}: this exists already; nothing was changed")
     return place
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -32,6 +32,7 @@ from cluster.sealed import DEFAULT_COST, MINIMUM_COST, KdfCost
 from cluster.storage import DataDir, Store, read_file, write_private, write_public
 
 __all__ = [
+    "free_place",
     "init",
     "kdf_cost",
     "make_datadir",
@@ -86,10 +87,7 @@ def init(
     config = Config(role, name, network, bind=bind)
     _check_init(config, listen, quorum_roles, policy)
     _check_people(config, person_roles, person)
-    place = DataDir.locate(call.datadir, network)
-    for file in (place.seed_file, place.database, place.config_file):
-        if file.exists():
-            raise StateError(f"{file}: this exists already; nothing was changed")
+    place = free_place(call, network)
     records = (
         () if policy is None else (note(first_policy(read_profile_files(policy, None, network), network)),)
     )
@@ -115,6 +113,15 @@ def init(
         },
         str(public),
     )
+
+
+def free_place(call: Call, network: str) -> DataDir:
+    """Where a new party will live; StateError when somebody lives there."""
+    place = DataDir.locate(call.datadir, network)
+    for file in (place.seed_file, place.database, place.config_file):
+        if file.exists():
+            raise StateError(f"{file}: this exists already; nothing was changed")
+    return place
 
 
 def kdf_cost(memory_mib: int | None) -> KdfCost:
@@ -196,12 +203,17 @@ def make_datadir(
     cost: KdfCost,
     *,
     records: Sequence[Record] = (),
+    fill: Callable[[Store], None] = lambda store: None,
 ) -> None:
-    """Write everything of a new data directory; the seed comes last, so that nothing half-made looks whole."""
+    """Write everything of a new data directory; the seed comes last, so that nothing half-made looks whole.
+
+    `fill` writes what comes before the records.
+    """
     sealed = seal_seed(seed, passphrase, cost)
     place.create()
     write_private(place.config_file, write_config(config), replace=False)
     with Store.create(place.database) as store:
+        fill(store)
         store.append(records)
     identity = seed.keys(config.network).identity()
     write_public(public_file(place), write_public_part(part, identity), replace=False)

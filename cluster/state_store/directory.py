@@ -61,6 +61,7 @@ class DirectoryStore:
             raise StoreUnavailable(f"{directory}: there is no such directory; is the disk mounted?")
         with self._understood():
             self._connection = self._connected()
+        self._inode = self.path.stat().st_ino
         with self._understood():
             self._prepare()
 
@@ -186,8 +187,18 @@ class DirectoryStore:
         done = self._connection.execute(query, (self._store_id, item.key, item.version, item.version))
         return done.rowcount == 1
 
+    def _still_there(self) -> None:
+        """A file that was removed or replaced would go on taking writes that nobody ever finds."""
+        try:
+            same = self.path.stat().st_ino == self._inode
+        except OSError:
+            same = False
+        if not same:
+            raise StoreUnavailable(f"{self.path}: this file was removed or replaced")
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        self._still_there()
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -242,3 +242,14 @@ def test_a_damaged_directory_says_so(tmp_path: Path) -> None:
 def test_the_file_is_private(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path, "one")
     assert store.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_was_removed_takes_no_more_writes(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path, "one")
+    put(store, ("k", "1", 0))
+    store.path.unlink()
+    with pytest.raises(StoreUnavailable, match="removed"):
+        put(store, ("k", "2", 1))
+    DirectoryStore(tmp_path, "one").close()
+    with pytest.raises(StoreUnavailable, match="replaced"):
+        put(store, ("k", "2", 1))

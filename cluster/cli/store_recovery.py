@@ -1,0 +1,203 @@
+"""`assent recover --from-store`: a dead node again, from its 24 words and its state store, with all it had decided."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster.charter import Charter
+from cluster.cli.call import NETWORKS, Call
+from cluster.cli.setup import free_place, make_datadir, make_part
+from cluster.codec import decode
+from cluster.errors import ConfigError, StateError, UsageError
+from cluster.journal import RecoveredKept, RosterKept, UsedKept, WalletKept, note, read
+from cluster.keys import Seed
+from cluster.messages import NO_ID
+from cluster.mirroring import open_store, sealer_of, where_of
+from cluster.party import Config, public_file
+from cluster.public_part import PublicPart, own_entry
+from cluster.records import Record
+from cluster.roster import NodeEntry, Roster, RosterError
+from cluster.sealed import KdfCost
+from cluster.state_store import NoSuchKey, StateStore
+from cluster.state_store.batches import Batch
+from cluster.state_store.config import STORE_ID, DirectoryPlace, StorePlace, VssPlace
+from cluster.state_store.findings import Code, Finding, StoreFault
+from cluster.state_store.http_line import address_of
+from cluster.state_store.mark import Mark
+from cluster.state_store.mark_file import MarkFile
+from cluster.state_store.reading import Found, read_chain
+from cluster.state_store.sealing import Sealer
+from cluster.storage import Store
+
+__all__ = ["recover_from_store", "store_place"]
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the records of the store say of the node, as far as a new data directory needs it."""
+
+    roster: bytes = b""
+    wallets: dict[bytes, str] = field(default_factory=dict)
+
+    def take(self, batch: Batch) -> None:
+        """Look at a batch that was verified."""
+        for record in batch.records:
+            if record.kind in {"roster", "wallet"}:
+                entry = read(record)
+                if isinstance(entry, RosterKept):
+                    self.roster = entry.roster
+                elif isinstance(entry, WalletKept):
+                    self.wallets[record.wallet_id] = decode(entry.charter, Charter).name
+
+
+def store_place(where: str, store_id: str, token_file: Path | None, ca_file: Path | None) -> StorePlace:
+    """The store that a person names on the command line; UsageError when it cannot be one."""
+    if store_id and not STORE_ID.fullmatch(store_id):
+        raise UsageError("--store-id: 1 to 120 letters, digits, `.`, `_` and `-`")
+    if "://" not in where:
+        if token_file is not None or ca_file is not None:
+            raise UsageError(
+                "--store-token-file and --store-ca-file are for a server; --from-store names a directory"
+            )
+        return DirectoryPlace(Path(where).expanduser().absolute(), store_id)
+    try:
+        url = address_of(where).url
+    except ValueError as error:
+        raise UsageError(f"--from-store {where}: {error}") from None
+    return VssPlace(url, _absolute(token_file), _absolute(ca_file), store_id)
+
+
+def recover_from_store(
+    call: Call, where: StorePlace, seed: Seed, name: str, cost: KdfCost, used: tuple[int, int]
+) -> None:
+    """Read and verify all of the store, then write the same chain into a new data directory.
+
+    `used` are the first receive and change index that somebody vouches for as unused; 0: nobody does.
+    """
+    networks = NETWORKS if call.network is None else (call.network,)
+    for network in networks:
+        keys = seed.keys(network)
+        sealer = sealer_of(where, keys)
+        with closing(open_store(where, keys)) as store:
+            told = _Told()
+            try:
+                found = read_chain(store, sealer, told.take)
+            except NoSuchKey:
+                continue
+            except StoreFault as fault:
+                raise StateError(fault.finding.line(where_of(where))) from None
+            _rebuild(call, where, _Source(store, sealer, found, told), seed, name, cost, used)
+            return
+    missing = Finding(Code.EMPTY, f"it holds nothing of these words on {', '.join(networks)}")
+    raise StateError(missing.line(where_of(where)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A store that was read and verified, and what its records told."""
+
+    store: StateStore
+    sealer: Sealer
+    found: Found
+    told: _Told
+
+
+def _rebuild(
+    call: Call,
+    where: StorePlace,
+    source: _Source,
+    seed: Seed,
+    name: str,
+    cost: KdfCost,
+    used: tuple[int, int],
+) -> None:
+    roster, entry, part = _who(source.told, seed)
+    if name and name != entry.name:
+        raise UsageError(f"--name: these words are those of node {entry.name}")
+    place = free_place(call, roster.network)
+    end = source.found.position.end
+    call.output.talk(f"{end.height} records verified: node {entry.name} on {roster.network}")
+    passphrase = call.passphrase.read("New passphrase", confirm=True)
+    config = Config("node", entry.name, roster.network, state_store=where)
+    make_datadir(
+        place,
+        config,
+        seed,
+        part,
+        passphrase,
+        cost,
+        records=_since(source.told, used),
+        fill=lambda store: _copy(source, store),
+    )
+    MarkFile(place.path, source.sealer.owner_tag).write(Mark(source.found.position.head_version, end))
+    seed.wipe()
+    _tell(call)
+    facts = {
+        "role": "node",
+        "name": entry.name,
+        "network": roster.network,
+        "datadir": str(place.path),
+        "public_part": str(public_file(place)),
+        "wallets": list(source.told.wallets.values()),
+        "records": end.height,
+        "head": end.hash.hex(),
+        "from_store": where_of(where),
+        "budgets": "exhausted",
+    }
+    call.output.give(facts, str(place.path))
+
+
+def _since(told: _Told, used: tuple[int, int]) -> list[Record]:
+    """What the new disk adds: that it cannot know what was signed last, and which addresses others saw used."""
+    at_ms = time.time_ns() // 1_000_000
+    vouched = [note(UsedKept(at_ms, *used), wallet_id) for wallet_id in told.wallets] if any(used) else []
+    return [note(RecoveredKept(at_ms, confirmed=False), NO_ID), *vouched]
+
+
+def _who(told: _Told, seed: Seed) -> tuple[Roster, NodeEntry, PublicPart]:
+    """The roster on record, and the node's own entry and part."""
+    try:
+        roster = decode(told.roster, Roster)
+        entry = roster.node(seed.keys(roster.network).identity().public)
+        if entry is None:
+            raise ConfigError("the roster in the store has no node of these words")
+        part = make_part(Config("node", entry.name, roster.network), seed, "", (entry.role,))
+        own_entry(roster, part)
+    except (RosterError, ValueError) as error:
+        raise StateError(f"the roster in the store makes no sense ({error})") from None
+    return roster, entry, part
+
+
+def _copy(source: _Source, store: Store) -> None:
+    """Write the store's chain, read once more; it must be the one that was verified."""
+    try:
+        again = read_chain(source.store, source.sealer, lambda batch: _append(store, batch))
+    except StoreFault as fault:
+        raise StateError(f"the store changed while it was read: {fault.finding.text}") from None
+    if store.head != again.position.end or again.position.end != source.found.position.end:
+        raise StateError("the store changed while it was read: is the old node still alive? Stop it for good")
+
+
+def _append(store: Store, batch: Batch) -> None:
+    store.append(batch.records)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.expanduser().absolute()
+
+
+def _tell(call: Call) -> None:
+    call.output.talk(
+        "recovered: keys, shares, policies, freezes and requests, as the store has them. What to know:"
+    )
+    call.output.talk(
+        "  - what was signed after the store last confirmed is not known here: every budget starts exhausted, "
+        "and fills again as its window passes"
+    )
+    call.output.talk(
+        "  - a freeze or a no that came after it is missing: see `assent status`, and say it again"
+    )
+    call.output.talk("  - the old node must never run again: two of one node conflict at the store, and stop")
