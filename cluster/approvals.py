@@ -42,6 +42,7 @@ class Approval:
     pubnonces: tuple[bytes, ...]
     nonces_boot_id: bytes
     nonces_letter: bytes
+    verdict_letter: Letter
 
 
 def conditions_of(verdict: Verdict) -> Conditions:
@@ -137,6 +138,7 @@ def read_approval(
         nonces.pubnonces,
         nonces_letter.header.boot_id,
         entry.nonces.letter,
+        verdict_letter,
     )
 
 

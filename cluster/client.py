@@ -21,6 +21,7 @@ from cluster.messages import (
     Busy,
     Cosigned,
     Final,
+    Heartbeat,
     Hello,
     KeygenFinal,
     KeygenRequest,
@@ -37,6 +38,7 @@ from cluster.records import Head
 from cluster.roster import Roster, digest
 from cluster.scheme import Known
 from cluster.schemes import SCHEMES, Blame, KeygenTrouble, Wallet, read_wallet
+from cluster.statements import read_beat
 from cluster.subjects import BadRequest, Signed, Subject, check_parts, describe
 from cluster.turn import Turn
 from cluster.turning import Turning
@@ -57,11 +59,12 @@ REQUEST_LIFE_MS = 24 * 3_600_000
 
 @dataclass(slots=True)
 class NodeView:
-    """One node as far as the client knows: the coordinator's word on its reach, its own signed verdict."""
+    """One node as far as the client knows: the coordinator's word on its reach, its own signed verdict or heartbeat."""
 
     reach: str
     verdict: Verdict | None = None
     signed: SignedLetter | None = None
+    beat: Heartbeat | None = None
 
 
 @dataclass(slots=True)
@@ -293,8 +296,7 @@ class Client:
                 plan.state, plan.codes = status.state, status.codes
                 plan.nodes = {node.node: NodeView(node.reach) for node in status.nodes}
             case Status() as status:
-                self.cluster.nodes = {node.node: NodeView(node.reach) for node in status.nodes}
-                self.cluster.heard = True
+                self._hear_cluster(status)
             case PartlySigned(parts=parts) if request_id in self.signing:
                 self._partly_signed(self.signing[request_id], parts)
             case Final() as final if request_id in self.signing:
@@ -314,6 +316,13 @@ class Client:
                 f"the coordinator speaks protocol {hello.protocol}, {', '.join(hello.schemes)}; "
                 f"this program {PROTOCOL_VERSION}, {', '.join(SCHEMES)}",
             )
+
+    def _hear_cluster(self, status: Status) -> None:
+        """Who is there: the coordinator's word, and with it each node's own."""
+        for node in status.nodes:
+            beat = None if node.beat is None else read_beat(node.beat, node.node, self.roster.cluster_id)
+            self.cluster.nodes[node.node] = NodeView(node.reach, beat=beat)
+        self.cluster.heard = True
 
     def _status(self, view: SigningView, status: Status, now: Now) -> None:
         if view.final is not None:

@@ -151,13 +151,14 @@ def header_of(letter: bytes) -> Header:
         raise BadLetter("letter-form", "not a letter") from None
 
 
-def open_inner(inner: SignedLetter, kind: Kind) -> Letter:
-    """Open a letter found inside another; the caller checks that the sender it names is whom it should be."""
-    if len(inner.letter) > KINDS[kind].cap:
-        raise BadLetter("letter-oversize", f"an inner {kind.name} of {len(inner.letter)} bytes")
+def open_inner(inner: SignedLetter, *kinds: Kind) -> Letter:
+    """Open a letter of one of these kinds found inside another; the caller checks whose it should be."""
+    wanted = " or ".join(kind.name for kind in kinds)
+    if len(inner.letter) > max(KINDS[kind].cap for kind in kinds):
+        raise BadLetter("letter-oversize", f"an inner {wanted} of {len(inner.letter)} bytes")
     opened = _decode(inner.letter, inner.signature)
-    if opened.header.kind is not kind:
-        raise BadLetter("letter-kind", f"expected an inner {kind.name}")
+    if opened.header.kind not in kinds:
+        raise BadLetter("letter-kind", f"expected an inner {wanted}")
     if not verify_signature(opened.header.sender, inner.letter, inner.signature):
         raise BadLetter("letter-signature", "the inner signature is not the sender's")
     return opened

@@ -6,11 +6,13 @@ A pure machine with three doors, `receive`, `submit` and `tick`; each returns on
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
 from cluster.coordinator_clocks import ClockCarrier
 from cluster.coordinator_freezes import FreezeCarrier
+from cluster.coordinator_heads import HeadCarrier
 from cluster.coordinator_keygen import KeygenDesk
 from cluster.coordinator_people import PeopleDesk
 from cluster.coordinator_policies import PolicyCarrier
@@ -29,6 +31,13 @@ from cluster.turn import Turn
 
 _KEYGEN_KINDS = range(Kind.KEYGEN_REQUEST, Kind.KEYGEN_FINAL + 1)
 _HELD_KINDS = range(Kind.HELD_LIST, Kind.HELD_FINAL + 1)
+
+
+class Carrier(Protocol):
+    """Passes on what others say to each other, whole."""
+
+    def carry(self, letter: Letter, turn: Turn) -> None:
+        """Pass a letter on; whoever gets it checks who signed it."""
 
 
 class Coordinator:
@@ -58,6 +67,16 @@ class Coordinator:
         self.policies = PolicyCarrier(roster)
         self._clocks = ClockCarrier(roster)
         self._freezes = FreezeCarrier(roster)
+        self.heads = HeadCarrier(roster)
+        self._carriers: dict[Kind, Carrier] = {
+            **dict.fromkeys(
+                (Kind.POLICY_CHANGE, Kind.POLICY_CONSENT, Kind.POLICY_ENDED, Kind.POLICY_RECEIPT),
+                self.policies,
+            ),
+            **dict.fromkeys((Kind.FREEZE, Kind.FREEZE_RECEIPT), self._freezes),
+            **dict.fromkeys((Kind.CLOCK_ASK, Kind.CLOCK_SAID), self._clocks),
+            **dict.fromkeys((Kind.HEARTBEAT, Kind.HEAD_ASK, Kind.HEAD_SAID), self.heads),
+        }
         self.people = PeopleDesk(
             roster, self._presence, self.signing.jobs, self.keygen.wallets, self.keygen.makings
         )
@@ -144,12 +163,8 @@ class Coordinator:
             self.people.says(letter, turn)
         elif kind is Kind.PERSON_RECEIPT:
             self.people.receipt(letter, turn)
-        elif kind in {Kind.POLICY_CHANGE, Kind.POLICY_CONSENT, Kind.POLICY_ENDED, Kind.POLICY_RECEIPT}:
-            self.policies.carry(letter, turn)
-        elif kind in {Kind.FREEZE, Kind.FREEZE_RECEIPT}:
-            self._freezes.carry(letter, turn)
-        elif kind in {Kind.CLOCK_ASK, Kind.CLOCK_SAID}:
-            self._clocks.carry(letter, turn)
+        elif kind in self._carriers:
+            self._carriers[kind].carry(letter, turn)
         elif kind in _HELD_KINDS:
             self._rebuilding.receive(letter, turn)
         elif role == "node" and kind in _KEYGEN_KINDS:
@@ -192,7 +207,12 @@ class Coordinator:
                 self.signing.query(letter, turn)
             return
         nodes = tuple(
-            NodeStatus(entry.identity, self.reach(entry.identity, turn.now), None)
+            NodeStatus(
+                entry.identity,
+                self.reach(entry.identity, turn.now),
+                None,
+                beat=self.heads.newest(entry.identity),
+            )
             for entry in self.roster.nodes
         )
         turn.tell(Kind.STATUS, letter.header.sender, Status("running", (), nodes))

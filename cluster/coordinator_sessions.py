@@ -14,6 +14,7 @@ from cluster.coordinator_telling import Telling
 from cluster.jobs import Job, Jobs, Session
 from cluster.journal import ClosedKept, ComplaintKept, CosigningKept, FinalKept
 from cluster.messages import (
+    NO_ID,
     Cosigned,
     Final,
     HeldFinal,
@@ -296,12 +297,19 @@ class Sessions:
         kept = ComplaintKept(turn.now.wall_ms, node, job.culprits[node], proof)
         turn.note(kept, job.subject.wallet.wallet_id)
 
-    def lost(self, job: Job, node: bytes, turn: Turn) -> None:
-        """A node cannot end what it was ordered: nobody is to blame, but others come first now."""
+    def lost(self, job: Job, node: bytes, turn: Turn, about: bytes = NO_ID) -> None:
+        """A node cannot end what it was ordered: nobody is to blame, but others come first now.
+
+        Where it does not sign with another (`about`), that one comes last; whoever doubts two comes last itself.
+        """
         job.nonces.pop(node, None)
         session = job.current
         if session is not None and node in session.members and node not in session.psigs:
-            self.pass_over(job, session, [node], turn)
+            doubts = {other for doubter, other in job.doubts if doubter == node}
+            first = about in session.members and doubts <= {about}
+            if about in session.members:
+                job.doubts.add((node, about))
+            self.pass_over(job, session, [about if first else node], turn)
 
     def pass_over(self, job: Job, session: Session, nodes: Iterable[bytes], turn: Turn) -> None:
         """A session is given up for these nodes' sake: they owe their answer from now on."""

@@ -214,8 +214,8 @@ class SigningDesk:
                 job.verdicts.pop(node, None)
                 self._sessions.lost(job, node, turn)
                 self._voice.tell_client(job, job.subject.client, turn)
-            case Gone():
-                self._sessions.lost(job, node, turn)
+            case Gone(about=about):
+                self._sessions.lost(job, node, turn, about)
             case PartialSignatures():
                 self._sessions.psigs(job, letter, letter.body, turn)
             case Busy(retry_after_ms=retry_after_ms):

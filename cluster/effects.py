@@ -40,11 +40,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the owner is told, without an answer: the request it is about (32 bytes), and what, in words."""
+    """Something the owner is told, without an answer: what it is about (a request, a node; 32 bytes), and in words.
+
+    `code` is empty where a policy wants it told; otherwise it is the code of an alarm.
+    """
 
     subject: bytes
     wallet: str
     text: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

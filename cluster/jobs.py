@@ -93,6 +93,7 @@ class Job:
     stalled: set[bytes] = field(default_factory=set)
     debts: dict[bytes, Debt] = field(default_factory=dict)
     losses: dict[bytes, int] = field(default_factory=dict)
+    doubts: set[tuple[bytes, bytes]] = field(default_factory=set)
     lost_at_ms: int | None = None
     asked_at_ms: dict[bytes, int] = field(default_factory=dict)
     said_at_ms: dict[tuple[Kind, bytes], int] = field(default_factory=dict)

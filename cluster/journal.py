@@ -20,6 +20,7 @@ from cluster.change_records import (
 )
 from cluster.codec import decode, encode
 from cluster.freeze_records import FreezeDelayed, FreezeHeard, FreezeIssued
+from cluster.head_records import LineageKept, PeerDoubted, PeerHeads, PeerTrusted, QuarantineKept
 from cluster.held_records import SessionKept, WalletHeld
 from cluster.messages import (
     Ack,
@@ -360,6 +361,11 @@ KINDS: dict[str, type[Body]] = {
     "session": SessionKept,
     "wallet-held": WalletHeld,
     "recovered": RecoveredKept,
+    "peer-head": PeerHeads,
+    "peer-doubted": PeerDoubted,
+    "peer-trusted": PeerTrusted,
+    "quarantine": QuarantineKept,
+    "lineage": LineageKept,
 }
 """The name under which each kind of body is stored."""
 

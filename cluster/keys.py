@@ -188,6 +188,10 @@ class Keys:
         """The CURVE transport key; a higher index once it was rotated."""
         return TransportKey(self._seed._derive("transport key", self._network, index))
 
+    def anchor_key(self) -> bytes:
+        """The 32-byte key of the MAC under the anchor file (`storage.Anchor`)."""
+        return self._seed._derive("anchor key", self._network, 0)
+
     def sealing_key(self, index: int = 0) -> bytes:
         """The 32-byte key under which small things are sealed in storage (`sealed.seal_with_key`)."""
         return self._seed._derive("storage sealing key", self._network, index)

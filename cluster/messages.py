@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from cluster.clock_letters import ClockAsk, ClockRelay, ClockSaid
 from cluster.freeze_letters import FreezeReceipt, FreezeRelay, FreezeSaid
+from cluster.head_letters import Beats, HeadAsk, HeadRelay, HeadSaid, Heartbeat, WalletBeat
 from cluster.held_letters import (
     HeldAsk,
     HeldFinal,
@@ -102,6 +103,7 @@ __all__ = [
     "PersonSays", "PersonRelay", "PersonReceipt", "OpenRequest", "OpenList", "WalletShown",
     "ClockAsk", "ClockSaid", "ClockRelay", "FreezeSaid", "FreezeReceipt", "FreezeRelay",
     "HeldWalletId", "HeldList", "HeldAsk", "HeldWallet", "HeldRequest", "HeldWord", "HeldParts", "HeldFinal",
+    "WalletBeat", "Heartbeat", "Beats", "HeadAsk", "HeadSaid", "HeadRelay",
 ]  # fmt: skip
 
 PROTOCOL_VERSION = 1
@@ -167,6 +169,11 @@ class Kind(IntEnum):
     HELD_WORD = 104
     HELD_PARTS = 105
     HELD_FINAL = 106
+    HEARTBEAT = 70
+    BEATS = 71
+    HEAD_ASK = 72
+    HEAD_SAID = 73
+    HEAD_RELAY = 74
 
 
 class Header(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -257,6 +264,11 @@ Body = (
     | HeldWord
     | HeldParts
     | HeldFinal
+    | Heartbeat
+    | Beats
+    | HeadAsk
+    | HeadSaid
+    | HeadRelay
 )
 """Any body."""
 
@@ -340,6 +352,11 @@ KINDS: dict[Kind, KindRule] = {
     Kind.HELD_WORD: _rule(HeldWord, 2 * 1024, "node", "what the person said", "is ignored"),
     Kind.HELD_PARTS: _rule(HeldParts, _LARGE, "node", "psigs, budget and used nonces", "is ignored"),
     Kind.HELD_FINAL: _rule(HeldFinal, 300 * 1024, "node", "the final transaction", "is ignored"),
+    Kind.HEARTBEAT: _rule(Heartbeat, 8 * 1024, "node", "nothing", "is ignored"),
+    Kind.BEATS: _rule(Beats, 272 * 1024, "coordinator", "nothing", "as the letters inside"),
+    Kind.HEAD_ASK: _rule(HeadAsk, _SMALL, "node", "that it started", "another answer, not too often"),
+    Kind.HEAD_SAID: _rule(HeadSaid, 40 * 1024, "node", "nothing", "is ignored"),
+    Kind.HEAD_RELAY: _rule(HeadRelay, 41 * 1024, "coordinator", "nothing", "as the letter inside"),
     Kind.POLICY_RELAY: _rule(PolicyRelay, 513 * 1024, "coordinator", "nothing", "as the letter inside"),
     Kind.POLICY_RECEIPT: _rule(PolicyReceipt, 1024, "node", "the person's consent", "is ignored"),
     Kind.CHANGE_LIST: _rule(ChangeList, 128 * 1024, "coordinator", "nothing", "replaces the older one"),

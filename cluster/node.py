@@ -14,6 +14,8 @@ from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
 from cluster.effects import Now, Question, Step
 from cluster.freezes import FreezeDesk
+from cluster.heads import NO_ANCHOR, Anchored, HeadDesk
+from cluster.heartbeats import BeatDesk
 from cluster.holding import HoldingDesk
 from cluster.journal import (
     BootKept,
@@ -24,7 +26,15 @@ from cluster.journal import (
     read,
 )
 from cluster.judging import Judge
-from cluster.messages import KINDS, PROTOCOL_VERSION, HeldAsk, Hello, Kind, WalletState
+from cluster.messages import (
+    KINDS,
+    PROTOCOL_VERSION,
+    Beats,
+    HeldAsk,
+    Hello,
+    Kind,
+    WalletState,
+)
 from cluster.node_keygen import KeygenDesk
 from cluster.node_policies import PolicyDesk
 from cluster.node_signing import SigningDesk
@@ -37,6 +47,7 @@ from cluster.owner_says import (
     NothingToAnswer,
     OwnerSays,
     PolicyProposed,
+    QuarantineEnded,
     Thaw,
 )
 from cluster.plans import Plan
@@ -57,6 +68,9 @@ HELLO_EVERY_MS = 5_000
 MAX_CLOCK_JUMP_MS = 5_000
 """A larger jump of the wall clock against the monotonic one drops every nonce in memory."""
 
+_OF_NODES = frozenset({Kind.CLOCK_RELAY, Kind.BEATS, Kind.HEAD_RELAY})
+"""What only carries nodes' words to each other: whoever may gather anything may bring it."""
+
 _KEYGEN_KINDS = range(Kind.KEYGEN_REQUEST, Kind.KEYGEN_FINAL + 1)
 
 
@@ -74,6 +88,7 @@ class Node:
         judge: Judge,
         records: Iterable[Record],
         rescuers: Iterable[bytes] = (),
+        anchored: Anchored = NO_ANCHOR,
     ) -> None:
         """Read the records again, in order; raises ValueError when one of them makes no sense.
 
@@ -90,7 +105,9 @@ class Node:
         self._vault = vault
         self._judge = judge
         self.keygen = KeygenDesk(roster, self.me, boot_id, vault)
-        self.signing = SigningDesk(roster, self.me, vault, judge, self.keygen.wallets)
+        self.beats = BeatDesk(roster, self.me, judge, self.keygen.wallets)
+        self.heads = HeadDesk(roster, self.me, boot_id, judge, self.keygen.wallets, self.beats, anchored)
+        self.signing = SigningDesk(roster, self.me, vault, judge, self.keygen.wallets, self.heads, self.beats)
         self._rescues = RescueGate(roster, judge, self.keygen.wallets, self.signing.tickets)
         self.policies = PolicyDesk(roster, self.me, judge, self.keygen.wallets)
         self._clocks = ClockDesk(roster, self.me, boot_id, judge, self.keygen.wallets)
@@ -107,6 +124,7 @@ class Node:
                 newest_ms = max(newest_ms, self._restore(record))
         if self._rebuilt:
             self._spend_again()
+        self.beats.settle()
         self.policies.profiles.settle()
         self.signing.tickets.settle(newest_ms)
 
@@ -114,7 +132,8 @@ class Node:
         """The first step after a start: remember it, say Hello, put what still waits for the owner."""
         turn = self._turn(now, entropy)
         turn.note(BootKept(now.wall_ms, self._mouth.boot_id))
-        self.signing.verdicts.resume(turn)
+        self.heads.start(turn)
+        self.signing.resume(turn)
         for question in self.questions(now):
             turn.ask(question)
         return self._end(turn)
@@ -139,6 +158,8 @@ class Node:
                     self.signing.verdicts.judge_all(self._coordinators, turn)
             elif isinstance(answer, ClockConfirmed):
                 self._hear_of_clock(turn)
+            elif isinstance(answer, QuarantineEnded):
+                self.heads.end(answer.peer, turn)
             elif isinstance(answer, Freeze | Thaw):
                 self.freezes.say(answer, turn)
                 self.signing.verdicts.judge_all(self._coordinators, turn)
@@ -240,21 +261,24 @@ class Node:
         self._judge.restore(entry, record.wallet_id)
         self.policies.restore(entry, record.wallet_id)
         self.freezes.restore(entry, record.wallet_id)
+        self.beats.restore(entry)
+        self.heads.restore(entry)
         if isinstance(entry, WalletComplete):
             self._complete(record.wallet_id)
         self._rebuilt = self._rebuilt or isinstance(entry, RecoveredKept)
         self.head = self.head.after([record])
+        self.heads.grow([record], [self.head.hash])
         return entry.at_ms
 
     def _turn(self, now: Now, entropy: bytes) -> Turn:
         self._watch_clocks(now)
-        return Turn(now, entropy, self.head, self._mouth)
+        return Turn(now, entropy, self.head, self._mouth, self.heads.lineage)
 
     def _watch_clocks(self, now: Now) -> None:
         """A jump between the clocks may mean that this memory was copied or slept: its nonces must not live on."""
         offset = now.wall_ms - now.monotonic_ms
         if self._offset_ms is not None and abs(offset - self._offset_ms) > MAX_CLOCK_JUMP_MS:
-            self.signing.verdicts.forget_nonces()
+            self.signing.forget_nonces()
         self._offset_ms = offset
         self._judge.see_clock(now)
 
@@ -265,6 +289,10 @@ class Node:
             self.policies.own.clock_vouched(gained_ms, turn)
             self.freezes.clock_vouched(gained_ms, turn)
         self.freezes.tick(self._coordinators, turn)
+        self.heads.tick(self._coordinators, turn)
+        self.beats.tick(turn)
+        if self.heads.moved():
+            self.signing.heed_head(self._coordinators, turn)
         clock = self._judge.clock_entry(now)
         if clock is not None:
             turn.note(clock)
@@ -276,11 +304,14 @@ class Node:
         if self._hello_at_ms is None or self._hello_at_ms <= now.monotonic_ms:
             for coordinator in self._coordinators:
                 turn.tell(Kind.HELLO, coordinator, self._hello(turn))
+            if self.heads.speaks:
+                self.beats.say(self._coordinators, self.heads.deeds, turn)
             self._hello_at_ms = now.monotonic_ms + HELLO_EVERY_MS
         wakes.append(self._hello_at_ms)
         change_due = self.policies.due(turn)
-        others = (change_due, self._clocks.due(), self.freezes.due(turn))
-        wakes += [when for when in others if when is not None]
+        dues = (change_due, self._clocks.due(), self.freezes.due(turn), self.heads.due())
+        wakes += [when for when in dues if when is not None]
+        self.heads.grow(turn.noted, turn.hashes)
         self.head = turn.head
         return turn.step(min(wakes))
 
@@ -311,10 +342,11 @@ class Node:
         if "coordinator" not in KINDS[opened.header.kind].senders:
             raise BadLetter("letter-role", f"a coordinator may not send a {opened.header.kind.name}")
         self._ear.check(opened.header, turn.now.wall_ms)
-        if sender in self._rescuers and opened.header.kind is not Kind.CLOCK_RELAY:
+        if sender in self._rescuers and opened.header.kind not in _OF_NODES:
             self._rescues.check(opened)
         if sender not in self._rescuers:
             self._holding.heard(opened, turn)
+        self.beats.heard_coordinator(turn)
         self._handle(opened, turn)
 
     def _handle(self, letter: Letter, turn: Turn) -> None:
@@ -330,6 +362,10 @@ class Node:
                 self.signing.verdicts.judge_all(self._coordinators, turn)
         elif isinstance(letter.body, HeldAsk):
             self._holding.asked(letter, letter.body, turn)
+        elif isinstance(letter.body, Beats):
+            self.beats.receive(letter.body, turn)
+        elif kind is Kind.HEAD_RELAY:
+            self.heads.receive(letter, self._coordinators, turn)
         elif kind is Kind.POLICY_RELAY:
             self.policies.receive(letter, turn)
         elif kind in _KEYGEN_KINDS:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from cluster.approvals import Approval, read_approval
 from cluster.codec import BadLetter, Letter, encode
+from cluster.heartbeats import BeatDesk
 from cluster.held_records import SessionKept
 from cluster.journal import FinalKept, SignedKept
 from cluster.judging import Judge
@@ -24,18 +25,29 @@ from cluster.messages import (
 from cluster.node_verdicts import Verdicts
 from cluster.roster import Roster, digest
 from cluster.schemes import Signer
+from cluster.statements import statement_of
 from cluster.subjects import BadRequest, Signed, Subject
 from cluster.tickets import Ticket, Tickets, TicketTrace, gone, tell
 from cluster.turn import Turn
 from cluster.vault import NoncesGone, Vault
 from policy import Seat, tags
 
+SIGNER_DOUBTED = "signer-doubted"
+"""An order names a node of which two live, or whose chain lost records: others may sign instead."""
+
 
 class Orders:
     """The orders that a node is given, and its partial signatures."""
 
     def __init__(
-        self, roster: Roster, me: bytes, vault: Vault, judge: Judge, tickets: Tickets, verdicts: Verdicts
+        self,
+        roster: Roster,
+        me: bytes,
+        vault: Vault,
+        judge: Judge,
+        tickets: Tickets,
+        verdicts: Verdicts,
+        beats: BeatDesk,
     ) -> None:
         self._roster = roster
         self._me = me
@@ -43,6 +55,7 @@ class Orders:
         self._judge = judge
         self._tickets = tickets
         self._verdicts = verdicts
+        self._beats = beats
 
     def order(self, letter: Letter, order: Order, turn: Turn) -> None:
         """Sign the session that is ordered, once; or say what stands against it."""
@@ -66,6 +79,11 @@ class Orders:
         if stored is not None:
             self._say_psigs(ticket, stored, letter.header.sender, turn)
             return
+        doubted = self._beats.approved((a.verdict_letter for a in approvals), turn)
+        if doubted:
+            self._verdicts.drop_nonces(ticket)  # they stood in an order: others get fresh ones
+            gone(letter, SIGNER_DOUBTED, turn, doubted)
+            return
         if fault is not None:
             gone(letter, fault, turn)
             return
@@ -81,6 +99,9 @@ class Orders:
             )  # its conditions may be newer than the order
             return
         self._sign(ticket, signers, order_digest, letter.header.sender, turn)
+        self._beats.keep(
+            [said for a in approvals if (said := statement_of(a.verdict_letter)) is not None], turn
+        )
 
     def _lacks(self, ticket: Ticket, approvals: tuple[Approval, ...]) -> str | None:
         """What stands against this quorum: a demand of this node's, or that the others were shown another policy."""

@@ -1,10 +1,14 @@
-"""The signing half of a node: which letter goes where."""
+"""The signing half of a node: which letter goes where, and what a start or an older disk means for what is open."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cluster.codec import BadLetter, Letter
+from cluster.heads import ROLLBACK, UNPROVEN, HeadDesk
+from cluster.heartbeats import BeatDesk
 from cluster.judging import Judge
-from cluster.messages import Busy, Final, Gone, NonceRequest, Order, PersonRelay, Propose
+from cluster.messages import Busy, Decision, Final, Gone, NonceRequest, Order, PersonRelay, Propose
 from cluster.node_orders import Orders
 from cluster.node_people import People
 from cluster.node_verdicts import Verdicts
@@ -19,11 +23,20 @@ class SigningDesk:
     """The signing half of a node."""
 
     def __init__(
-        self, roster: Roster, me: bytes, vault: Vault, judge: Judge, wallets: dict[bytes, Wallet]
+        self,
+        roster: Roster,
+        me: bytes,
+        vault: Vault,
+        judge: Judge,
+        wallets: dict[bytes, Wallet],
+        heads: HeadDesk,
+        beats: BeatDesk,
     ) -> None:
+        self._judge = judge
+        self._heads = heads
         self.tickets = Tickets(wallets, judge)
-        self.verdicts = Verdicts(roster, me, vault, judge, wallets, self.tickets)
-        self._orders = Orders(roster, me, vault, judge, self.tickets, self.verdicts)
+        self.verdicts = Verdicts(roster, me, vault, judge, wallets, self.tickets, heads)
+        self._orders = Orders(roster, me, vault, judge, self.tickets, self.verdicts, beats)
         self._people = People(roster, judge, self.tickets, self.verdicts)
 
     def receive(self, letter: Letter, turn: Turn) -> None:
@@ -50,3 +63,28 @@ class SigningDesk:
                 pass
             case _:
                 raise BadLetter("letter-kind", f"a node has no use for a {letter.header.kind.name}")
+
+    def heed_head(self, coordinators: Iterable[bytes], turn: Turn) -> None:
+        """What is known of this node's own chain has changed: say so of every request that it concerns."""
+        for ticket in self.tickets.live():
+            held = self._heads.held(ticket.subject.wallet.wallet_id)
+            judgement = ticket.judgement
+            was_held = judgement.codes in {(ROLLBACK,), (UNPROVEN,)}
+            if held is None and was_held:
+                self.verdicts.again(ticket, coordinators, turn)
+            elif held is not None and held.codes != judgement.codes and (was_held or judgement.approves):
+                self.verdicts.again(ticket, coordinators, turn, held.codes[0])
+
+    def resume(self, turn: Turn) -> None:
+        """After a start: judge what is open, so that the owner is asked again; anything else waits to be proposed."""
+        for ticket in self.tickets.live():
+            if ticket.state == "open" and ticket.expires_at_ms >= turn.now.wall_ms:
+                words = self.tickets.words(ticket, turn.now.wall_ms)
+                judgement = self._judge.judge(ticket.subject, words, turn.now)
+                if judgement.decision in {Decision.ASK, Decision.WAIT}:
+                    ticket.judgement = judgement
+
+    def forget_nonces(self) -> None:
+        """Drop every nonce in memory: the clocks jumped, so this memory may have been copied."""
+        for ticket in self.tickets.whole.values():
+            self.verdicts.drop_nonces(ticket)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from cluster.approvals import NONCE_LIFE_MS, VERDICT_LIFE_MS
 from cluster.codec import Letter, open_inner
 from cluster.effects import Notice, Question
+from cluster.heads import HeadDesk
 from cluster.journal import (
     AnswerKept,
     ClosedKept,
@@ -56,6 +57,7 @@ class Verdicts:
         judge: Judge,
         wallets: dict[bytes, Wallet],
         tickets: Tickets,
+        heads: HeadDesk,
     ) -> None:
         self._roster = roster
         self._me = me
@@ -63,6 +65,7 @@ class Verdicts:
         self._judge = judge
         self._wallets = wallets
         self._tickets = tickets
+        self._heads = heads
 
     # What the coordinator brings.
 
@@ -129,6 +132,8 @@ class Verdicts:
             codes=codes[:MAX_CODES],
             spend_id=spend_id,
             policy_digest=policy_digest,
+            lineage=turn.lineage,
+            chain_height=turn.head.height,
             chain_head=turn.head.hash,
             need_nodes=0,
             roles=(),
@@ -162,6 +167,11 @@ class Verdicts:
         if not ticket.live:
             return
         subject = ticket.subject
+        held = self._heads.held(subject.wallet.wallet_id)
+        if held is not None:  # nothing of it is remembered: it is no judgement of the request
+            ticket.judgement = held
+            self.drop_nonces(ticket)
+            return
         before = ticket.judgement
         ticket.judgement = self._judge.judge(subject, self._tickets.words(ticket, turn.now.wall_ms), turn.now)
         self._carry_out(ticket, turn)
@@ -219,6 +229,8 @@ class Verdicts:
                 codes=judgement.codes[:MAX_CODES],
                 spend_id=subject.spend_id,
                 policy_digest=judgement.policy_digest,
+                lineage=turn.lineage,
+                chain_height=turn.head.height,
                 chain_head=turn.head.hash,
                 need_nodes=demands.need_nodes,
                 roles=demands.roles,
@@ -356,20 +368,6 @@ class Verdicts:
             if before.decision is Decision.REFUSE:
                 continue
             self.again(ticket, coordinators, turn)
-
-    def resume(self, turn: Turn) -> None:
-        """After a start: judge what is open, so that the owner is asked again; anything else waits to be proposed."""
-        for ticket in self._tickets.live():
-            if ticket.state == "open" and ticket.expires_at_ms >= turn.now.wall_ms:
-                words = self._tickets.words(ticket, turn.now.wall_ms)
-                judgement = self._judge.judge(ticket.subject, words, turn.now)
-                if judgement.decision in {Decision.ASK, Decision.WAIT}:
-                    ticket.judgement = judgement
-
-    def forget_nonces(self) -> None:
-        """Drop every nonce in memory: the clocks jumped, so this memory may have been copied."""
-        for ticket in self._tickets.whole.values():
-            self.drop_nonces(ticket)
 
     def question(self, ticket: Ticket) -> Question:
         """What the owner is asked about a request, in words."""

@@ -7,22 +7,19 @@ request. Only who can open the sealed seed can make it, so the passphrase never 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
-
-from nacl.exceptions import BadSignatureError
-from nacl.signing import VerifyKey
 
 from cluster.backup import backup_of, write_backup
 from cluster.desk_facts import complaint_facts, wallet_facts
 from cluster.effects import Now, Question, Step
-from cluster.errors import AuthenticationError, StateError, UsageError
+from cluster.errors import StateError, UsageError
 from cluster.judging import Judge
 from cluster.messages import Decision
 from cluster.node import Node
 from cluster.owner_freezes import freeze_facts
 from cluster.owner_grants import grants_facts
+from cluster.owner_heads import heads_facts
 from cluster.owner_policies import (
     changes_shown,
     diff_facts,
@@ -32,6 +29,7 @@ from cluster.owner_policies import (
     wallet_named,
     weighed,
 )
+from cluster.owner_proofs import Challenges, proof_of
 from cluster.owner_says import (
     Answer,
     ClockConfirmed,
@@ -42,6 +40,7 @@ from cluster.owner_says import (
     NothingToAnswer,
     OwnerSays,
     PolicyProposed,
+    QuarantineEnded,
     Thaw,
 )
 from cluster.owner_tools import tool
@@ -50,7 +49,6 @@ from cluster.profiles import Texts
 from cluster.records import Record
 from cluster.shadow import Drafting
 from cluster.tickets import Ticket, TicketTrace
-from curve import tagged_hash
 from policy import describe
 from policy.reading_alarms import MAX_FREEZE_MS
 
@@ -59,26 +57,7 @@ __all__ = ["Desk", "NodeDesk", "proof_of"]
 Request = Mapping[str, object]
 Facts = dict[str, object]
 
-PROOF_DOMAIN = b"assent/owner/v1\x00"
-
-CHALLENGE_LIFE_MS = 120_000
-"""How long a challenge is good for: the key derivation of a slow machine, and no more."""
-
-MAX_CHALLENGES = 16
-"""How many may be out at once; the oldest is forgotten first."""
-
 MAX_FOUND = 16
-
-
-def proof_message(request: Request) -> bytes:
-    """What a proof signs: the domain and the request whole, the proof itself left out."""
-    body = {key: value for key, value in request.items() if key != "proof"}
-    return PROOF_DOMAIN + json.dumps(body, sort_keys=True, ensure_ascii=True).encode()
-
-
-def proof_of(request: Request, sign: Callable[[bytes], bytes]) -> Facts:
-    """The request with its proof; it must hold the challenge already."""
-    return {**request, "proof": sign(proof_message(request)).hex()}
 
 
 class Desk(Protocol):
@@ -86,31 +65,6 @@ class Desk(Protocol):
 
     def handle(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
         """Answer one request; raises a ClusterError, with nothing changed, when it cannot be."""
-
-
-class _Challenges:
-    """Each is good once, and not for long."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-        self._until: dict[str, int] = {}
-
-    def fresh(self, now: Now, entropy: bytes) -> str:
-        challenge = tagged_hash("assent/owner/challenge", entropy).hex()
-        self._until[challenge] = now.monotonic_ms + CHALLENGE_LIFE_MS
-        while len(self._until) > MAX_CHALLENGES:
-            self._until.pop(next(iter(self._until)))
-        return challenge
-
-    def check(self, request: Request, now: Now) -> None:
-        """AuthenticationError unless the request carries a proof over a challenge of ours that is still good."""
-        until = self._until.pop(_text(request, "challenge"), 0)
-        if until < now.monotonic_ms:
-            raise AuthenticationError("the challenge has expired; give the command again")
-        try:
-            VerifyKey(self._key).verify(proof_message(request), bytes.fromhex(_text(request, "proof")))
-        except (BadSignatureError, ValueError):
-            raise AuthenticationError("the proof is not this node's owner's") from None
 
 
 class NodeDesk:
@@ -124,31 +78,31 @@ class NodeDesk:
         self._node = node
         self._roster_exact = roster_exact
         self._judge = judge
-        self._challenges = _Challenges(node.me)
+        self._challenges = Challenges(node.me)
+        self._acts = {
+            "answer": self._answer,
+            "copy": self._copy,
+            "freeze": self._freeze,
+            "thaw": self._freeze,
+            "give-grant": self._give_grant,
+            "set-policy": self._set_policy,
+            "set-shadow": self._set_shadow,
+            "end-quarantine": self._end_quarantine,
+        }
 
     def handle(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
         """Answer one request."""
         match request.get("do"):
             case "challenge":
                 return {"challenge": self._challenges.fresh(now, entropy)}, None
-            case "answer":
-                return self._answer(request, now, entropy)
-            case "copy":
-                return self._copy(request, now, entropy)
-            case "freeze" | "thaw":
-                return self._freeze(request, now, entropy)
-            case "give-grant":
-                return self._give_grant(request, now, entropy)
             case "end-grant":
                 grant_id = _id(request, "id")
                 return {"id": grant_id.hex(), "ended": True}, self._say(GrantEnded(grant_id), now, entropy)
-            case "set-policy":
-                return self._set_policy(request, now, entropy)
             case "confirm-clock":
                 self._challenges.check(request, now)
                 return {"confirmed_ms": now.wall_ms}, self._say(ClockConfirmed(), now, entropy)
-            case "set-shadow":
-                return self._set_shadow(request, now, entropy)
+            case str(do) if do in self._acts:
+                return self._acts[do](request, now, entropy)
             case _:
                 return self._show(request, now), None
 
@@ -187,6 +141,7 @@ class NodeDesk:
             "records": self._node.head.height,
             "record_head": self._node.head.hash.hex(),
             "clock_in_doubt": self._judge.clock_in_doubt,
+            "heads": heads_facts(self._node, now),
             "policies": policy_shown(self._node),
             "policy_changes": changes_shown(self._node, self._judge.budget_time(now)),
             "wallets": [self._wallet(plan, now) for plan in self._made()],
@@ -358,6 +313,15 @@ class NodeDesk:
             return {**facts, "in_force": False, "change": change}, step
         version = self._node.policies.profiles.version_for(wallet_id)
         return {**facts, "in_force": True, "version": version}, step
+
+    def _end_quarantine(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
+        self._challenges.check(request, now)
+        name = _text(request, "peer")
+        found = [entry.identity for entry in self._node.roster.nodes if entry.name == name]
+        if name and not found:
+            raise UsageError(f"no node {name} is in the roster")
+        step = self._say(QuarantineEnded(found[0]) if name else QuarantineEnded(), now, entropy)
+        return {"peer": name, "lineage": self._node.heads.lineage}, step
 
     def _set_shadow(self, request: Request, now: Now, entropy: bytes) -> tuple[Facts, Step | None]:
         """A draft in the shadow; without a text, none any more."""

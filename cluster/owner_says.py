@@ -20,6 +20,7 @@ __all__ = [
     "NothingToAnswer",
     "OwnerSays",
     "PolicyProposed",
+    "QuarantineEnded",
     "Thaw",
 ]
 
@@ -98,7 +99,23 @@ class GrantEnded:
     grant_id: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class QuarantineEnded:
+    """The owner accepts that this node's disk may be an older copy; or, with `peer`, that a peer's doubt is settled."""
+
+    peer: bytes = NO_WALLET
+
+
 OwnerSays = (
-    Answer | CopyShown | PolicyProposed | ClockConfirmed | Freeze | Thaw | GrantGiven | GrantEnded | Drafting
+    Answer
+    | CopyShown
+    | PolicyProposed
+    | ClockConfirmed
+    | QuarantineEnded
+    | Freeze
+    | Thaw
+    | GrantGiven
+    | GrantEnded
+    | Drafting
 )
 """Everything an owner can say to a node."""

@@ -42,12 +42,14 @@ CONFIG_VERSION = 1
 
 _SEED_PURPOSE = "seed"
 
+_ANCHOR = "write the full path of a file, like /media/key/assent.anchor"
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """What the owner set in config.yaml; `bind` is where a coordinator listens, if not at its endpoint.
 
-    `state_store` is where a node's records follow to; None: nowhere.
+    `state_store` is where a node's records follow to; None: nowhere. `anchor` is where its anchor is; "": it has none.
     """
 
     role: str
@@ -56,6 +58,7 @@ class Config:
     allow_mainnet: bool = False
     bind: str = ""
     state_store: StorePlace | None = None
+    anchor: str = ""
 
 
 def write_config(config: Config) -> bytes:
@@ -79,6 +82,11 @@ def write_config(config: Config) -> bytes:
         ]
     if config.state_store is not None:
         lines += ["# Where this node's records follow to, sealed.", *write_place(config.state_store)]
+    if config.role == "node":
+        lines += [
+            "# A file that says how far the records have come, best on another disk (docs/howto/a-restored-disk.md).",
+            f"anchor: {config.anchor}" if config.anchor else "# anchor: /media/key/assent.anchor",
+        ]
     return "\n".join([*lines, ""]).encode()
 
 
@@ -99,7 +107,8 @@ def read_config(place: DataDir) -> Config:
 
 
 def _config(tree: Node) -> Config:
-    fields = Fields(tree, ("version", "role", "name", "network", "allow_mainnet", "bind", "state_store"))
+    known = ("version", "role", "name", "network", "allow_mainnet", "bind", "state_store", "anchor")
+    fields = Fields(tree, known)
     version = fields.need("version", "write `version: 1`")
     if not isinstance(version, Scalar) or version.value != CONFIG_VERSION or isinstance(version.value, bool):
         raise ProfileError(version.line, version.path, f"this program reads version {CONFIG_VERSION}")
@@ -112,10 +121,12 @@ def _config(tree: Node) -> Config:
     allow = fields.get("allow_mainnet")
     if allow is not None and not (isinstance(allow, Scalar) and isinstance(allow.value, bool)):
         raise ProfileError(allow.line, allow.path, "write true or false")
-    bind = fields.get("bind")
     store = fields.get("state_store")
     if store is not None and need_text(role, "") != "node":
         raise ProfileError(store.line, store.path, "is for a node: nobody else keeps what must not be lost")
+    bind, anchor = fields.get("bind"), fields.get("anchor")
+    if anchor is not None and not need_text(anchor, _ANCHOR).startswith("/"):
+        raise ProfileError(anchor.line, anchor.path, _ANCHOR)
     return Config(
         role=need_text(role, ""),
         name=need_text(name, ""),
@@ -123,6 +134,7 @@ def _config(tree: Node) -> Config:
         allow_mainnet=isinstance(allow, Scalar) and allow.value is True,
         bind="" if bind is None else need_text(bind, "write tcp://ADDRESS:PORT"),
         state_store=None if store is None else read_place(store),
+        anchor="" if anchor is None else need_text(anchor, _ANCHOR),
     )
 
 

@@ -21,9 +21,9 @@ from cluster.turn import Turn
 
 _HEARD = {
     Kind.HELLO, Kind.VERDICT, Kind.NONCES, Kind.PARTIAL_SIGNATURES, Kind.GONE, Kind.BUSY, Kind.WITHDRAW,
-    Kind.CLOCK_ASK, Kind.CLOCK_SAID,
+    Kind.CLOCK_ASK, Kind.CLOCK_SAID, Kind.HEARTBEAT, Kind.HEAD_ASK, Kind.HEAD_SAID,
 }  # fmt: skip
-"""What it hears of nodes: all that a signature takes, and that they agree what time it is."""
+"""What it hears of nodes: all that a signature takes, what time it is, and that none of them is an older copy."""
 
 
 class RescueCoordinator(Coordinator):

@@ -15,6 +15,7 @@ from cluster.coordinator_desk import CoordinatorDesk
 from cluster.driver import Driver, NoTranscript, Transcript, system_clock
 from cluster.effects import Notice, Question
 from cluster.errors import ConfigError, StateError
+from cluster.heads import Anchored
 from cluster.journal import PolicyKept, read
 from cluster.judge import PolicyJudge
 from cluster.judging import Judge
@@ -24,12 +25,12 @@ from cluster.mirroring import begin_mirror
 from cluster.node import Node
 from cluster.owner_desk import Desk, NodeDesk
 from cluster.party import Party
-from cluster.records import Record
+from cluster.records import Head, Record
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.settings import profile_of_texts
 from cluster.state_store.mirror import Mirror, NoMirror
-from cluster.storage import Store, TranscriptFile
+from cluster.storage import Anchor, Store, TranscriptFile
 from cluster.transport import CoordinatorEndpoint, CoordinatorLinks, NodeEndpoint, NodeLinks
 from cluster.vault import Vault
 from curve import blind
@@ -99,6 +100,7 @@ def serve_node(
     blind(os.urandom(32))
     roster = party.need_roster()
     judge = judge_of(roster, party.part.identity)
+    anchor = Anchor(Path(party.config.anchor), keys.anchor_key()) if party.config.anchor else None
     with _sensible_records(party):
         node = Node(
             roster=roster,
@@ -109,13 +111,14 @@ def serve_node(
             judge=judge,
             records=party.records,
             rescuers=rescuers,
+            anchored=Anchored() if anchor is None else anchor.read(),
         )
     desk = NodeDesk(node, party.roster_exact, judge, lambda: party.records)
     with ExitStack() as stack:
         endpoints = _dialled(roster, rescuers, keys, stack)
         links = NodeLinks(endpoints)
         mirror = begin_mirror(party, keys, stack, on_store)
-        memory = _Telling(party.store, on_record, mirror)
+        memory = _Telling(party.store, on_record, mirror, _anchoring(anchor, node))
         driver = Driver(
             node,
             memory,
@@ -249,24 +252,43 @@ def _first_of(*acts: Callable[[], bool]) -> Callable[[], bool]:
     return lambda: any(act() for act in acts)
 
 
+def _anchoring(anchor: Anchor | None, node: Node) -> Callable[[Head], None]:
+    """Moves the anchor after a commit: never while it is in question whether this chain is the newest."""
+
+    def move(head: Head) -> None:
+        if anchor is not None and node.heads.settled:
+            anchor.write(head, node.heads.lineage)
+
+    return move
+
+
+def _nowhere(head: Head) -> None:
+    """What follows a commit where there is no anchor."""
+
+
 class _Telling:
     """The store, with a line to the log for each step: the kinds of its records, and never what is in them.
 
-    What was committed also goes on its way to the state store, if there is one.
+    What was committed is anchored before a letter leaves, and goes on its way to the state store, where there are any.
     """
 
     def __init__(
-        self, store: Store, tell: Callable[[Sequence[str]], None], mirror: Mirror | NoMirror | None = None
+        self,
+        store: Store,
+        tell: Callable[[Sequence[str]], None],
+        mirror: Mirror | NoMirror | None = None,
+        anchored: Callable[[Head], None] = _nowhere,
     ) -> None:
         self._store = store
         self._mirror = mirror or NoMirror()
+        self._anchored = anchored
         self._tell = tell
         self._untold: list[str] = []
 
     def append(self, records: Sequence[Record]) -> None:
         """Commit; the log is told later."""
         height = self._store.height
-        self._store.append(records)
+        self._anchored(self._store.append(records))
         self._mirror.offer(records, height)
         self._untold += [record.kind for record in records]
 

@@ -70,14 +70,17 @@ Digests = Annotated[tuple[Bytes32, ...], Meta(max_length=4)]
 class Verdict(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """A node's own judgement of one request; the codes are policy tags, the reasons stay at home.
 
-    `chain_head` is the maker's newest record; `need_nodes`, `roles`, `never_only` and `policies` are its conditions
-    on the quorum (`policy.Conditions`); an approval counts until `expires_at_ms`, at most 15 minutes on.
+    `chain_head` is the maker's newest record, the `chain_height`-th, in its `lineage` (docs/adr/0072); `need_nodes`,
+    `roles`, `never_only` and `policies` are its conditions on the quorum (`policy.Conditions`); an approval counts
+    until `expires_at_ms`, at most 15 minutes on.
     """
 
     decision: Decision
     codes: Annotated[tuple[Code, ...], Meta(max_length=MAX_CODES)]
     spend_id: Bytes32
     policy_digest: Bytes32
+    lineage: Count
+    chain_height: Millis
     chain_head: Bytes32
     need_nodes: Count
     roles: Annotated[tuple[Role, ...], Meta(max_length=16)]
@@ -127,9 +130,13 @@ class PartialSignatures(Struct, array_like=True, frozen=True, forbid_unknown_fie
 
 
 class Gone(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """What was asked for no longer exists: nonces that were used, expired or lost with a restart."""
+    """What was asked for no longer exists: nonces that were used, expired or lost with a restart.
+
+    Or it is not done with one of the signers, whom `about` names then (zeros: nobody).
+    """
 
     code: Code
+    about: Bytes32 = bytes(32)
 
 
 class Busy(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):

@@ -22,13 +22,15 @@ class StatusQuery(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tr
 class NodeStatus(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """What the coordinator knows of one node: `reach` and, where there is one, its newest signed verdict.
 
-    `heard`, for a person who asks, is the node's receipt for what this person said.
+    `heard`, for a person who asks, is the node's receipt for what this person said; `beat`, where the cluster is
+    asked for, is the node's newest heartbeat.
     """
 
     node: Bytes32
     reach: Code
     verdict: SignedLetter | None
     heard: SignedLetter | None = None
+    beat: SignedLetter | None = None
 
 
 class Status(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):

@@ -356,10 +356,11 @@ def _good_until(request: Letter, at_ms: int) -> int:
     return min(request.header.expires_at_ms, at_ms + MAX_REQUEST_LIFE_MS)
 
 
-def gone(letter: Letter, code: str, turn: Turn) -> None:
-    """Say that what a letter asks for no longer exists."""
+def gone(letter: Letter, code: str, turn: Turn, about: bytes = NO_ID) -> None:
+    """Say that what a letter asks for no longer exists, or is not done with the node that it is `about`."""
     header = letter.header
-    turn.tell(Kind.GONE, header.sender, Gone(code), wallet_id=header.wallet_id, request_id=header.request_id)
+    body = Gone(code, about)
+    turn.tell(Kind.GONE, header.sender, body, wallet_id=header.wallet_id, request_id=header.request_id)
 
 
 def tell(

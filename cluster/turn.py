@@ -17,15 +17,18 @@ LETTER_LIFE_MS = 60_000
 class Turn:
     """Collects the records, letters and questions of one event, in order.
 
-    `head` already counts the records noted so far, so a letter can name the record that protects it.
+    `head` already counts the records noted so far, so a letter can name the record that protects it; `hashes` are
+    theirs, and `lineage` is that of the chain (`cluster.heads`).
     `entropy` is 32 fresh random bytes; every `random()` is another value from them.
     """
 
-    def __init__(self, now: Now, entropy: bytes, head: Head, mouth: Mouth) -> None:
+    def __init__(self, now: Now, entropy: bytes, head: Head, mouth: Mouth, lineage: int = 0) -> None:
         if len(entropy) != 32:
             raise ValueError("entropy must be 32 bytes")
         self.now = now
         self.head = head
+        self.lineage = lineage
+        self.hashes: list[bytes] = []
         self._entropy = entropy
         self._draws = 0
         self._mouth = mouth
@@ -44,6 +47,7 @@ class Turn:
         record = note(body, wallet_id)
         self._remember.append(record)
         self.head = self.head.after([record])
+        self.hashes.append(self.head.hash)
 
     def tell(
         self,
@@ -69,6 +73,11 @@ class Turn:
         outgoing = Outgoing(addressee, signed.letter, signed.signature)
         self._say.append(outgoing)
         return outgoing
+
+    @property
+    def noted(self) -> tuple[Record, ...]:
+        """What is to be remembered so far."""
+        return tuple(self._remember)
 
     def ask(self, question: Question) -> None:
         """Put this to the owner."""

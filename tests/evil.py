@@ -27,7 +27,7 @@ from cluster.messages import (
 from cluster.owner_says import Answer
 from cluster.roster import digest
 
-UNASKED = {Kind.HELLO, Kind.CLOCK_ASK}
+UNASKED = {Kind.HELLO, Kind.CLOCK_ASK, Kind.HEARTBEAT, Kind.HEAD_ASK}
 """What nodes say whatever they are told."""
 
 

@@ -12,7 +12,7 @@ from cluster.judge import PolicyJudge
 from cluster.judging import Judge
 from cluster.owner_says import PolicyProposed
 from cluster.profiles import Texts
-from cluster.records import NO_WALLET
+from cluster.records import NO_WALLET, Record
 from cluster.settings import profile_of_texts
 
 
@@ -49,9 +49,16 @@ class PolicedWorld(World):
         if profiles.weigh(texts, NO_WALLET).loosens:
             at_ms = self.now.wall_ms
             kept = profiles.adopt(texts, NO_WALLET, at_ms=at_ms, policy_ms=at_ms)
-            self.seats[name].disk.append(note(kept))
+            self.write(name, note(kept))
         else:
             self.propose_policy(name, policy)
+
+    def write(self, name: str, record: Record) -> None:
+        """Put a record into a running node's chain, as if a step of its own had."""
+        node = self.node(name)
+        self.seats[name].disk.append(record)
+        node.head = node.head.after([record])
+        node.heads.grow([record], [node.head.hash])
 
     def propose_policy(self, name: str, policy: str, wallet_id: bytes = NO_WALLET, base: str = "") -> Step:
         """The owner of one node proposes a profile; what came of it."""

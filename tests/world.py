@@ -22,8 +22,9 @@ from cluster.charter import Charter, CharterMember, LeafPlan, Outsider
 from cluster.client import REQUEST_LIFE_MS, Client, KeygenView, SigningView
 from cluster.codec import encode
 from cluster.coordinator import Coordinator
-from cluster.effects import Now, Outgoing, Step
+from cluster.effects import Notice, Now, Outgoing, Step
 from cluster.grants import Grants
+from cluster.heads import Anchored
 from cluster.holds import Holds
 from cluster.journal import ClockKept, RecoveredKept, SignedKept
 from cluster.judging import Judge, Judgement, Words
@@ -92,6 +93,8 @@ class Seat:
     wake_at_ms: int | None = None
     vault: Vault | None = None
     said: list[Outgoing] = field(default_factory=list)
+    anchor: Anchored = field(default_factory=Anchored)
+    told: list[Notice] = field(default_factory=list)
 
 
 @dataclass
@@ -181,9 +184,11 @@ class World:
 
     `people` are those of the roster, with their roles; `client_of` is whose device the client is. `scheme` is that of
     the wallets made here, `outsiders` and `leaves` stand in their charters.
+    Where `vouched`, a node that starts need not wait for its peers: its chain is known to be the newest.
     """
 
     scheme: str = "frost"
+    vouched: bool = True
     outsiders: tuple[Outsider, ...] = ()
     leaves: tuple[LeafPlan, ...] = ()
     clients: tuple[str, ...] = ("client",)
@@ -329,7 +334,10 @@ class World:
                 lambda index: self._secrets(name, index), tagged_hash("test/seal", name.encode())
             )
             watched = self.watch.judges[name] = WatchedJudge(self.judge(name))
-            seat.machine = Node(vault=seat.vault, judge=watched, records=list(seat.disk), **common)
+            seat.machine = Node(
+                vault=seat.vault, judge=watched, records=list(seat.disk), anchored=seat.anchor, **common
+            )
+            seat.machine.heads._vouched = self.vouched
         elif name in self.coordinator_names:
             seat.machine = Coordinator(records=list(seat.disk), **common)
         elif name in self.people:
@@ -353,6 +361,7 @@ class World:
         if moment != "before":
             seat.disk.extend(step.remember)
             seat.wake_at_ms = step.wake_at_ms
+            seat.told.extend(step.notify)
             self.watch.look(name, seat.identity.public, step, seat.disk)
             for outgoing in step.say if moment != "committed" else ():
                 seat.said.append(outgoing)

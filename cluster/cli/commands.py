@@ -31,6 +31,7 @@ _COMMANDS = {
     "refuse": ("owner:refuse", "Say no to a request or a proposed wallet (node), or to a request (person)."),
     "explain": ("policy_owner:explain_request", "Why a node thinks so of a request, and what would help."),
     "freeze": ("freezing:freeze", "Refuse every spend of a wallet: at this node, or at every node."),
+    "quarantine": ("quarantine:quarantine", "Records that are an older copy, here or at a peer."),
     "thaw": ("freezing:thaw", "Let a frozen wallet spend again at this node."),
     "grant": ("grants:grant", "Grant a payee so much until a date, list and end grants (node)."),
     "intent": ("intents:intent", "Sign what is about to be asked, on the device that asks (client)."),

@@ -86,6 +86,9 @@ def node_run(call: Call, transcript: Path | None, *, rescuers: tuple[str, ...]) 
         log.info("the owner is asked", id=question.subject.hex()[:16], see="assent pending")
 
     def told(notice: Notice) -> None:
+        if notice.code:  # its words name nodes and numbers of records, and no money
+            log.warning("alarm", code=notice.code, what=notice.text, see="assent status")
+            return
         log.warning("a notice of the policy", id=notice.subject.hex()[:16], see="assent status")
 
     def store_news(text: str) -> None:

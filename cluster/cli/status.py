@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import cast
 
 import click
 
+from cluster.approvals import CLOCK_SKEW_MS
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import as_client
 from cluster.cli.owner import ask_node
+from cluster.cli.quarantine import head_lines
+from cluster.client import NodeView
 from cluster.errors import PeerError
+from cluster.heartbeats import HIDDEN_AFTER_MS
 from cluster.party import read_config
 
 __all__ = ["status"]
@@ -36,7 +41,11 @@ def _cluster(call: Call) -> None:
         if not line.wait(lambda: bool(view.nodes), ANSWER_S):
             raise PeerError(f"{line.where} did not answer {line.client.trouble}".rstrip())
         roster = client.party.need_roster()
-        nodes = [{"name": roster.name_of(node), "reach": seen.reach} for node, seen in view.nodes.items()]
+        nodes = [
+            {"name": roster.name_of(node), "reach": seen.reach, **_beat_facts(seen)}
+            for node, seen in view.nodes.items()
+            if roster.node(node) is not None
+        ]
         book = client.book()
         facts: dict[str, object] = {
             "role": "client",
@@ -50,6 +59,29 @@ def _cluster(call: Call) -> None:
             "wallets": [{"name": name, "stage": "complete"} for name in book.wallets],
         }
     call.output.give(facts, "\n".join(_lines(facts)))
+
+
+def _beat_facts(seen: NodeView) -> dict[str, object]:
+    """What a node's own heartbeat says; too old, and somebody hides the newer ones or it is off."""
+    if seen.beat is None:
+        return {"heartbeat_s": None, "hidden": True}
+    age_ms = time.time_ns() // 1_000_000 - seen.beat.clock_ms
+    return {
+        "heartbeat_s": max(0, age_ms // 1000),
+        "hidden": age_ms > HIDDEN_AFTER_MS + CLOCK_SKEW_MS,
+        "records": seen.beat.chain_height,
+        "policies": {one.wallet_id.hex(): one.policy_digest.hex() for one in seen.beat.wallets},
+        "frozen": [one.wallet_id.hex() for one in seen.beat.wallets if one.frozen],
+    }
+
+
+def _node_line(node: dict[str, object]) -> str:
+    parts = [str(node["reach"])]
+    if node.get("heartbeat_s") is not None:
+        parts.append(f"signed heartbeat {node['heartbeat_s']} s ago")
+    parts += ["FROZEN"] if node.get("frozen") else []
+    parts += ["HIDDEN: off, cut off, or kept from us by the coordinator"] if node.get("hidden") else []
+    return f"  node {node['name']}: {', '.join(parts)}"
 
 
 def _lines(facts: dict[str, object]) -> list[str]:
@@ -66,7 +98,7 @@ def _lines(facts: dict[str, object]) -> list[str]:
     for one in cast("list[dict[str, object]]", facts.get("coordinators") or []):
         rows.append(f"  coordinator {one['name']} at {one['endpoint']}: {one['link']}")
     for node in cast("list[dict[str, object]]", facts.get("nodes") or []):
-        rows.append(f"  node {node['name']}: {node['reach']}")
+        rows.append(_node_line(node))
     for wallet in cast("list[dict[str, object]]", facts.get("wallets") or []):
         rows.append(f"  wallet {wallet['name']}: {wallet['stage']}")
         if wallet.get("frozen"):
@@ -84,6 +116,7 @@ def _lines(facts: dict[str, object]) -> list[str]:
         changes = cast("list[dict[str, object]]", facts["policy_changes"])
         open_ = sum(one["state"] in {"pending", "consented"} for one in changes)
         rows += [f"  looser policies that wait: {open_} (assent policy changes)"] if open_ else []
+        rows += head_lines(cast("dict[str, object]", facts["heads"]))
         if facts["clock_in_doubt"]:
             rows.append("  the clock is in doubt: no budget is given back before `assent clock confirm`")
     counts = cast("dict[str, int]", facts.get("requests") or {})

@@ -3,6 +3,7 @@
 It is not a key store: what must be secret is sealed (`cluster.sealed`) before it comes here.
 """
 
+from cluster.storage.anchor import Anchor
 from cluster.storage.datadir import DataDir, DataDirLock
 from cluster.storage.files import (
     MAX_FILE_BYTES,
@@ -24,6 +25,7 @@ __all__ = [
     "StoredChain",
     "StoredRow",
     "read_chain",
+    "Anchor",
     "SCHEMA_VERSION",
     "APPLICATION_ID",
     "MAX_BODY_BYTES",

@@ -30,7 +30,7 @@ def node(decision: Decision | None, reach: str = "online") -> NodeView:
     if decision is None:
         return NodeView(reach)
     codes = () if decision is Decision.APPROVE else (f"policy-{decision.name.lower()}",)
-    return NodeView(reach, Verdict(decision, codes, NO_ID, NO_ID, NO_ID, 0, (), (), (), 0))
+    return NodeView(reach, Verdict(decision, codes, NO_ID, NO_ID, 0, 0, NO_ID, 0, (), (), (), 0))
 
 
 YES, ASK, WAIT, NO = Decision.APPROVE, Decision.ASK, Decision.WAIT, Decision.REFUSE

@@ -196,6 +196,8 @@ def test_the_largest_honest_letters_are_below_their_caps() -> None:
             ("x" * 64,) * MAX_CODES,
             NO_ID,
             NO_ID,
+            2**31 - 1,
+            2**53,
             NO_ID,
             2**31 - 1,
             ("y" * 31,) * 16,
