@@ -337,7 +337,8 @@ class World:
             seat.machine = Node(
                 vault=seat.vault, judge=watched, records=list(seat.disk), anchored=seat.anchor, **common
             )
-            seat.machine.heads._vouched = self.vouched
+            if self.vouched:
+                seat.machine.heads._vouched, seat.machine.heads._rebuilt = True, False
         elif name in self.coordinator_names:
             seat.machine = Coordinator(records=list(seat.disk), **common)
         elif name in self.people:

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cluster.codec import BadLetter, Letter, encode, header_of, open_letter
-from cluster.messages import Hello, Kind, Order, SignedLetter, Status, Verdict
+from cluster.messages import Beats, Heartbeat, Hello, Kind, Order, SignedLetter, Status, Verdict
 from cluster.roster import Roster, digest
 from cluster.transcripts import Frame
 
 WANTED = frozenset(
     {
         Kind.HELLO,
+        Kind.HEARTBEAT,
+        Kind.BEATS,
         Kind.VERDICT,
         Kind.ORDER,
         Kind.PARTIAL_SIGNATURES,
@@ -98,10 +100,12 @@ class Letters:
         self.boots.setdefault(header.boot_id, set()).add(header.sender)
         self.boot_letters.setdefault((header.sender, header.boot_id), where)
         match letter.body:
-            case Hello(chain_height=height, chain_head=head):
-                self.heads.append(Stated(header.sender, head, height, where, letter))
-            case Verdict(chain_head=head):
-                self.heads.append(Stated(header.sender, head, None, where, letter))
+            case Hello() | Heartbeat() | Verdict() as said:
+                stated = Stated(header.sender, said.chain_head, said.chain_height, where, letter)
+                self.heads.append(stated)
+            case Beats(beats=beats):
+                for beat in beats:
+                    self.take(beat, where)
             case Order() as order:
                 if self.orders.setdefault(digest(encode(order)), (order, spoken))[1] is spoken:
                     for entry in order.entries:

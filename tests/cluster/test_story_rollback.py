@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from evil import EvilCoordinator
-from spends import payment
+from policed import PolicedWorld
+from spends import STRANGER, payment
 from wire import Envelope
 from world import ScriptedJudge, World
 
@@ -451,6 +452,57 @@ def test_once_its_owner_has_ended_it_the_node_goes_on_in_a_new_lineage() -> None
     assert world.run(lambda: world.node("node0").heads.settled, ms=20_000), (
         "what was ended is not found again"
     )
+
+
+BUDGET = f"""\
+schema: 1
+name: budget
+network: regtest
+lists:
+  friends: ["script:{STRANGER.hex()}"]
+limits:
+  amount: {{sent: unlimited}}
+  velocity: [{{window: 24h, sum: 60_000sat}}]
+evil_nodes: 0
+tiers:
+  - {{name: friends, when: {{pays_only: [friends, own]}}, then: approve}}
+"""
+
+
+class UnvouchedPolicy(PolicedWorld):
+    """The same, with a real policy."""
+
+    vouched = False
+
+
+def test_no_quarantine_that_ends_refills_a_budget() -> None:
+    world = UnvouchedPolicy(BUDGET)
+    wallet = world.make_wallet()
+    world.stop("node2")
+    before = len(world.seats["node0"].disk)
+
+    def codes(label: str) -> tuple[str, ...] | None:
+        psbt = payment(wallet, amount_sats=40_000, script=STRANGER, label=label)
+        view = world.request(wallet, psbt)
+        me = world.seats["node0"].identity.public
+        world.run(lambda: view.final is not None, ms=20_000)
+        verdict = view.nodes[me].verdict if me in view.nodes else None
+        return () if view.final is not None else None if verdict is None else verdict.codes
+
+    assert codes("spent") == ()
+    world.restart("node2")
+    world.run(ms=20_000)
+    put_back(world, "node0", world.seats["node0"].disk[:before])
+    assert world.run(lambda: quarantine(world) is not None, ms=5_000)
+    world.answer("node0", QuarantineEnded())
+    world.run(ms=2 * MINUTE_MS)
+    assert codes("again") == ("policy-velocity-sum",)
+    world.restart("node0")
+    assert world.run(lambda: world.node("node0").heads.settled, ms=20_000)
+    assert codes("after a restart") == ("policy-velocity-sum",)
+    world.advance(25 * 60 * MINUTE_MS)
+    world.run(ms=MINUTE_MS)
+    assert codes("a day later") == ()
 
 
 def test_an_older_copy_of_after_the_end_is_noticed_again() -> None:
