@@ -462,7 +462,7 @@ lists:
   friends: ["script:{STRANGER.hex()}"]
 limits:
   amount: {{sent: unlimited}}
-  velocity: [{{window: 24h, sum: 60_000sat}}]
+  velocity: [{{window: 24h, sum: 100_000sat}}]
 evil_nodes: 0
 tiers:
   - {{name: friends, when: {{pays_only: [friends, own]}}, then: approve}}
@@ -511,6 +511,8 @@ def test_an_older_copy_of_after_the_end_is_noticed_again() -> None:
     assert world.run(lambda: quarantine(world) is not None, ms=1_000)
     before = list(world.seats["node0"].disk)
     world.answer("node0", QuarantineEnded())
+    world.run(ms=20_000)
+    world.restart("node0")
     world.run(ms=20_000)
     for copy in (before[:-2], disk[:-10], list(world.seats["node0"].disk)[:-1]):
         put_back(world, "node0", copy)
