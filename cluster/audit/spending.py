@@ -2,7 +2,8 @@
 
 Each node by itself: whatever it signed fitted its part of every limit over time in `limits.velocity` of the profile
 that was in force, base and all. And the wallet as a whole: where all nodes state the same limit, what they signed
-together stays within it. Limits of a single tier are not counted here, as no record says which tier decided.
+together stays within it. Limits of a single tier are not counted here, as no record says which tier decided; and a
+rescue, which no budget stops, only takes room from what comes after it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class _Book:
     policies: dict[bytes, PolicyKept] = field(default_factory=dict)
     spends: dict[bytes, list[Spend]] = field(default_factory=dict)
     used: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    rescues: set[bytes] = field(default_factory=set)
     exhausted_ms: int | None = None
 
 
@@ -122,6 +124,9 @@ def _signed(
             "signed with no policy in force" if policy is None else "signed for a wallet that is not proven"
         )
         return
+    if _is_rescue(run, kept, profile):
+        book.rescues.add(kept.spend_id)
+        return
     for layer, rule in _rules(profile):
         start_ms = start_of(rule.window, spend.at_ms)
         if book.exhausted_ms is not None and (start_ms is None or start_ms <= book.exhausted_ms):
@@ -129,6 +134,12 @@ def _signed(
         part = {key: _part(most, layer, wallet) for key, most in limits(rule).items()}
         for said in breaches(rule, spends, part):
             broken(f"signed beyond its part of a limit: {said}")
+
+
+def _is_rescue(run: Run, kept: SignedKept, profile: Profile) -> bool:
+    """Whether everything goes where the profile lets a rescue go: that no budget stops, and the owner said yes."""
+    subject, scripts = run.subject(kept.request_id), profile.rescue_scripts
+    return not isinstance(subject, str) and all(out.script_pubkey in scripts for out in subject.spend.outputs)
 
 
 def _rules(profile: Profile) -> Iterator[tuple[Profile, Velocity]]:
@@ -230,8 +241,11 @@ def _complete(wallet: Wallet, books: dict[bytes, _Book]) -> list[tuple[tuple[int
     """Every spend that enough nodes signed to be a transaction, and when each of them counted it."""
     times: dict[bytes, list[int]] = {}
     spends: dict[bytes, Spend] = {}
+    rescues = set[bytes]().union(*(book.rescues for book in books.values()))
     for book in books.values():
         for spend in book.spends.get(wallet.wallet_id, ()):
+            if spend.spend_id in rescues:
+                continue
             times.setdefault(spend.spend_id, []).append(spend.at_ms)
             spends[spend.spend_id] = spend
     fewest = min(route.approvals for route in wallet.routes.values())

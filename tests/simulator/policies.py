@@ -7,6 +7,7 @@ from random import Random
 PEOPLE = {"ann": ("treasurer",), "bob": ("treasurer", "board")}
 PAYEES = tuple(b"\x00\x14" + bytes([i]) * 20 for i in range(1, 5))
 """Not Taproot, so that no node has to derive its whole gap to see that they are not its own."""
+RESCUE = b"\x00\x14" + b"\x77" * 20
 BLOCKED = b"\x00\x14" + b"\x66" * 20
 
 _HEAD = """\
@@ -16,6 +17,8 @@ network: regtest
 lists:
   payees: [{payees}]
   blocked: ["script:{blocked}"]
+  haven: ["script:{rescue}"]
+rescue: {{to: haven, fee: 9_000sat}}
 limits:
   amount: {{sent: 90_000sat}}
   fee: {{max: 6_000sat, max_share: unlimited}}
@@ -57,6 +60,7 @@ def policy(kind: str, velocity: int, *, freeze: bool = False) -> str:
         name=kind,
         payees=payees,
         blocked=BLOCKED.hex(),
+        rescue=RESCUE.hex(),
         velocity=_VELOCITIES[velocity].rstrip(),
         freeze=", then: freeze" if freeze else "",
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from simulator.policies import BLOCKED, PAYEES, choose
+from simulator.policies import BLOCKED, PAYEES, RESCUE, choose
 from simulator.puppet import Puppet
 from simulator.simulated import CLIENTS, Kind, Prepared, Simulated, prepared
 from simulator.weather import WEATHERS, Liar, Network, weather
@@ -109,11 +109,11 @@ def run_seed(seed: int) -> Outcome:
         return run_in(seed, place)
 
 
-def run_in(seed: int, place: Path) -> Outcome:
-    """As `run_seed`; its files stay in `place`."""
+def run_in(seed: int, place: Path, *, lies: bool = True) -> Outcome:
+    """As `run_seed`; its files stay in `place`. Without lies nobody is evil, and only machines and networks fail."""
     random = Random(f"assent/simulator/{seed}")
     kind = random.choices([kind for kind, _ in KINDS], [often for _, often in KINDS])[0]
-    story = Story(seed, random, prepared(kind), place)
+    story = Story(seed, random, prepared(kind), place, lies)
     story.tell()
     world = story.world
     report = report_of(world.files)
@@ -128,7 +128,7 @@ def run_in(seed: int, place: Path) -> Outcome:
         report,
         frozenset(story.network.liars),
         len(world.views),
-        story.faults,
+        story.faults + world.crashed,
         sum(view.final is not None for view in world.views),
         digest.hexdigest(),
         story.lively,
@@ -148,6 +148,7 @@ class Story:
     random: Random
     made: Prepared
     place: Path
+    lies: bool
     faults: Counter[str] = field(default_factory=Counter)
     coins: int = 0
     lively: bool = True
@@ -157,7 +158,7 @@ class Story:
         self.world = Simulated(self.made, self.place, self.seed)
         names = self.world.node_names
         most_evil = self.made.kind.t - 1
-        evil = random.sample(names, random.choice((0, most_evil, most_evil)))
+        evil = random.sample(names, random.choice((0, most_evil, most_evil)) if self.lies else 0)
         liars = {name: Liar(name, Random(f"{self.seed}/{name}")) for name in evil}
         self.network = Network(self.world, random, liars)
         self.puppet = Puppet(self.world, self.network, random)
@@ -186,7 +187,6 @@ class Story:
         world.run(ms=ms)
         for name in world.audited:
             if world.seats[name].machine is None and self.random.random() < 0.8:
-                world.crash = None
                 world.restart(name)
 
     # Asking and answering.
@@ -203,10 +203,12 @@ class Story:
         if random.random() < 0.03:
             payee = BLOCKED
         psbt = self.psbt(first, count, payee, random.randrange(5_000, 88_000, 1_000))
+        if random.random() < 0.08:
+            psbt = self.psbt(first, count, RESCUE, count * COIN_SATS - 900, rescue=True)
         life_ms = random.choice((15_000, 40_000, LONGEST_LIFE_MS))
         self.world.ask(random.choice(CLIENTS), psbt, life_ms=life_ms)
 
-    def psbt(self, first: int, count: int, payee: bytes, amount_sats: int) -> bytes:
+    def psbt(self, first: int, count: int, payee: bytes, amount_sats: int, *, rescue: bool = False) -> bytes:
         """A payment from so many coins, from this one on."""
         coins = [
             Coin(OutPoint(tagged_hash("sim/coin", bytes([first + i])), 0), COIN_SATS, WalletPath(0, i))
@@ -216,8 +218,8 @@ class Story:
             self.made.wallet.public,
             coins=coins,
             payments=[Payment(payee, amount_sats)],
-            fee_sats=self.random.choice((300, 900, 4_000)),
-            change=WalletPath(1, 0),
+            fee_sats=900 if rescue else self.random.choice((300, 900, 4_000)),
+            change=None if rescue else WalletPath(1, 0),
         )
 
     def answer(self) -> None:
@@ -269,7 +271,6 @@ class Story:
         name = random.choice(world.audited)
         moment = random.choice(("before", "committed", "sent"))
         world.crash = Crash(name, world.seats[name].steps + random.randrange(6), moment)
-        self.faults[f"crash {moment}"] += 1
 
     def kill(self) -> None:
         """A machine is gone at once, and with it what was only in its memory."""
@@ -300,6 +301,9 @@ class Story:
 
     def strike(self) -> None:
         """The coordinator's key is used by somebody else."""
+        if not self.lies:
+            self.kill()
+            return
         for _ in range(self.random.randint(1, 3)):
             self.puppet.strike()
         self.faults["evil coordinator"] += 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 from simulator.policies import PEOPLE
@@ -14,7 +15,7 @@ from world import START_MS, World
 
 from cluster.client import Client, SigningView
 from cluster.codec import encode
-from cluster.effects import Now, Outgoing
+from cluster.effects import Now, Outgoing, Step
 from cluster.journal import RosterKept, note
 from cluster.judge import PolicyJudge
 from cluster.judging import Judge
@@ -24,22 +25,10 @@ from cluster.records import NO_WALLET, Record
 from cluster.schemes import Wallet, known_keys
 from cluster.settings import profile_of_texts
 from cluster.storage import Store, TranscriptFile
-from taproot import reading, sighash
 
 CLIENTS = ("client", "till")
 KEYGEN_MS = 600_000
 """So long before a seed begins was its wallet made."""
-
-
-def read_each_psbt_once() -> None:
-    """Let all machines of this process share what a PSBT's bytes say: each would read exactly the same.
-
-    Both are functions of their arguments alone, and five machines that read one PSBT take most of a seed's time.
-    """
-    if not hasattr(reading.read_document, "cache_clear"):
-        reading.read_document = lru_cache(maxsize=256)(reading.read_document)
-        agreed = lru_cache(maxsize=256)(sighash.agreed_sighashes)
-        sighash.agreed_sighashes = lambda psbt, spend, leaves=None: agreed(psbt, spend, tuple(leaves or ()))
 
 
 @dataclass(frozen=True)
@@ -118,11 +107,11 @@ class Simulated(Cluster):
     start_ms = START_MS + KEYGEN_MS
 
     def __init__(self, made: Prepared, place: Path, seed: int) -> None:
-        read_each_psbt_once()
         self.made, self.place = made, place
         self.skew_ms: dict[str, int] = {}
         self.transcripts: dict[str, TranscriptFile] = {}
         self.views: list[SigningView] = []
+        self.crashed: Counter[str] = Counter()
         super().__init__(made.kind, seed=seed)
 
     @property
@@ -175,6 +164,14 @@ class Simulated(Cluster):
 
     def clock(self, name: str) -> Now:
         return Now(self.now.wall_ms + self.skew_ms.get(name, 0), self.now.monotonic_ms)
+
+    # Crashes.
+
+    def perform(self, name: str, step: Step) -> None:
+        super().perform(name, step)
+        if self.seats[name].machine is None and self.crash is not None:
+            self.crashed[f"crash {self.crash.moment}"] += 1
+            self.crash = None
 
     # The wire.
 

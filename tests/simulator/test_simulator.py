@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from simulator import __main__ as command
+from simulator import ranges
 from simulator.plants import PLANTS, Plant
+from simulator.ranges import Told, seeds_of, tell
 from simulator.seeds import FAULTS, REQUESTS, run_seed
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS = command.seeds_of(os.environ.get("ASSENT_SIM_SEEDS", "1-500"))
+SEEDS = seeds_of(os.environ.get("ASSENT_SIM_SEEDS", "1-500"))
 AT_ONCE = 20
 LOOK_FOR = range(1, 25)
 """A planted bug is found within these seeds."""
@@ -68,8 +70,8 @@ def test_liars_are_seen_by_name() -> None:
 # The command.
 
 
-def told(*seeds: command.Told) -> object:
-    def run(_: Iterable[int]) -> Iterator[command.Told]:
+def told(*seeds: Told) -> object:
+    def run(_: Iterable[int]) -> Iterator[Told]:
         yield from seeds
 
     return run
@@ -78,8 +80,8 @@ def told(*seeds: command.Told) -> object:
 def test_a_violation_ends_it_with_the_way_to_replay_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = command.Told(7, "", 20, 9, Counter(kill=6), 0.5)
-    bad = command.Told(8, "N3: node1: one nonce met 2 challenges", 20, 9, Counter(kill=6), 0.5)
+    good = Told(7, "", 20, 9, Counter(kill=6), 0.5)
+    bad = Told(8, "N3: node1: one nonce met 2 challenges", 20, 9, Counter(kill=6), 0.5)
     monkeypatch.setattr(sys, "argv", ["simulate", "7-9"])
     monkeypatch.setattr(command, "told_of", told(good, bad, good))
     assert command.main() == 1
@@ -96,13 +98,13 @@ def test_a_machine_that_falls_over_is_a_violation(monkeypatch: pytest.MonkeyPatc
     def falls(seed: int) -> None:
         raise ValueError(f"at {seed}")
 
-    monkeypatch.setattr(command, "run_seed", falls)
-    assert command.tell(5).faulty == "it fell over: ValueError: at 5"
+    monkeypatch.setattr(ranges, "run_seed", falls)
+    assert tell(5).faulty == "it fell over: ValueError: at 5"
 
 
 @pytest.mark.parametrize("text", ["", "x", "9-3", "-4", "1-2-3"])
 def test_what_is_no_range_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no seeds|invalid literal"):
-        command.seeds_of(text)
-    assert list(command.seeds_of("7")) == [7]
-    assert list(command.seeds_of("7-9")) == [7, 8, 9]
+        seeds_of(text)
+    assert list(seeds_of("7")) == [7]
+    assert list(seeds_of("7-9")) == [7, 8, 9]
