@@ -27,7 +27,8 @@ from cluster.messages import (
 from cluster.owner_says import Answer
 from cluster.roster import digest
 
-UNASKED = {Kind.HELLO, Kind.CLOCK_ASK, Kind.HEARTBEAT, Kind.HEAD_ASK}
+HELD = {Kind.HELD_LIST, Kind.HELD_WORD, Kind.HELD_PARTS}
+UNASKED = {Kind.HELLO, Kind.CLOCK_ASK, Kind.HEARTBEAT, Kind.HEAD_ASK, *HELD}
 """What nodes say whatever they are told."""
 
 

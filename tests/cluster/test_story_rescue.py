@@ -209,7 +209,11 @@ def said_by(world: RescueWorld, gatherer: str, node: str, kind: Kind, body: obje
 
 
 def kinds(step: Step) -> set[Kind]:
-    return {Kind(msgpack.decode(out.letter)[0][1]) for out in step.say} - {Kind.HELLO, Kind.CLOCK_ASK}
+    return {Kind(msgpack.decode(out.letter)[0][1]) for out in step.say} - {
+        Kind.HELLO,
+        Kind.CLOCK_ASK,
+        Kind.HELD_LIST,
+    }
 
 
 @pytest.mark.parametrize("asker", ["node0", "client"])
