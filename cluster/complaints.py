@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cluster.journal import ComplaintKept
-from cluster.messages import NO_ID
+from cluster.messages import NO_ID, SignedLetter
 from cluster.roster import Roster
 from cluster.turn import Turn
 
@@ -24,8 +24,8 @@ class Complaints:
         self._roster = roster
         self.counts: dict[tuple[bytes, str], int] = {}
 
-    def add(self, about: bytes, code: str, turn: Turn) -> None:
-        """Count a complaint; the first of its kind about somebody in the roster is also remembered."""
+    def add(self, about: bytes, code: str, turn: Turn, proof: tuple[SignedLetter, ...] = ()) -> None:
+        """Count a complaint; the first of its kind about somebody in the roster is also remembered, with its proof."""
         if code in HARMLESS:
             return
         known = bool(self._roster.role_of(about))
@@ -35,4 +35,4 @@ class Complaints:
         self.counts[key] = self.counts.get(key, 0) + 1
         written = sum(1 for who, _ in self.counts if who == about)
         if known and self.counts[key] == 1 and written <= MAX_WRITTEN:
-            turn.note(ComplaintKept(turn.now.wall_ms, about, code, ()))
+            turn.note(ComplaintKept(turn.now.wall_ms, about, code, proof))

@@ -33,6 +33,7 @@ from cluster.messages import (
     HeldAsk,
     Hello,
     Kind,
+    SignedLetter,
     WalletState,
 )
 from cluster.node_keygen import KeygenDesk
@@ -70,6 +71,9 @@ MAX_CLOCK_JUMP_MS = 5_000
 
 _OF_NODES = frozenset({Kind.CLOCK_RELAY, Kind.BEATS, Kind.HEAD_RELAY})
 """What only carries nodes' words to each other: whoever may gather anything may bring it."""
+
+TIMELY = frozenset({"letter-expired", "letter-repeated", "approval-life", "request-unknown"})
+"""What may be wrong with an honest coordinator's order: it is late, or this node has lost what it is about."""
 
 _KEYGEN_KINDS = range(Kind.KEYGEN_REQUEST, Kind.KEYGEN_FINAL + 1)
 
@@ -144,7 +148,8 @@ class Node:
         try:
             self._hear(sender, letter, signature, turn)
         except BadLetter as bad:
-            self.complaints.add(sender, bad.code, turn)
+            proof = _proof(sender, SignedLetter(letter, signature)) if bad.code not in TIMELY else ()
+            self.complaints.add(sender, bad.code, turn, proof)
         return self._end(turn)
 
     def answer(self, answer: OwnerSays, now: Now, entropy: bytes) -> Step:
@@ -390,3 +395,12 @@ class Node:
             if plan.stage == "copied":
                 wallet_id = plan.charter.wallet_id
                 self.keygen.wallets[wallet_id] = replace(self.keygen.wallets[wallet_id], complete=True)
+
+
+def _proof(sender: bytes, signed: SignedLetter) -> tuple[SignedLetter, ...]:
+    """A coordinator's letter that is wrong in itself may prove it a liar; any other proves nothing."""
+    try:
+        opened = open_letter(signed.letter, signed.signature, sender)
+    except BadLetter:
+        return ()
+    return (signed,) if opened.header.kind in {Kind.ORDER, Kind.FINAL} else ()

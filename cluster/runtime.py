@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.backup import backup_of
 from cluster.control import ControlServer
 from cluster.coordinator import Coordinator
 from cluster.coordinator_desk import CoordinatorDesk
@@ -24,6 +25,7 @@ from cluster.messages import NO_ID
 from cluster.mirroring import begin_mirror
 from cluster.node import Node
 from cluster.owner_desk import Desk, NodeDesk
+from cluster.owner_evidence import EvidenceDesk, Held
 from cluster.party import Party
 from cluster.records import Head, Record
 from cluster.roster import Roster
@@ -134,7 +136,8 @@ def serve_node(
             states = {roster.name_of(identity): end.state.value for identity, end in endpoints.items()}
             return {"links": states, "state_store": mirror.facts(party.store.height)}
 
-        control = ControlServer(party.place.control_socket, _handler(driver, desk, connections))
+        handler = _handler(driver, desk, connections, _evidence_of_node(party, node))
+        control = ControlServer(party.place.control_socket, handler)
         stack.callback(control.close)
         where = (*(entry.endpoint for entry in roster.coordinators), *rescuers.values())
         ready(Ready("node", party.config.name, roster.network, where, bool(policies_in_force(party))))
@@ -189,7 +192,8 @@ def serve_coordinator(
             counted = endpoint.counters
             return {"traffic": {name: getattr(counted, name) for name in counted.__slots__}}
 
-        control = ControlServer(party.place.control_socket, _handler(driver, desk, counters))
+        handler = _handler(driver, desk, counters, _evidence_of_coordinator(party, coordinator))
+        control = ControlServer(party.place.control_socket, handler)
         stack.callback(control.close)
         ready(Ready("coordinator", party.config.name, roster.network, (endpoint.address,)))
         _settle()
@@ -311,12 +315,48 @@ def policies_in_force(party: Party) -> dict[bytes, PolicyKept]:
     return found
 
 
+def _evidence_of_node(party: Party, node: Node) -> EvidenceDesk:
+    """What a node can prove, with the wallets that it has."""
+
+    def held(wallet_id: bytes) -> Held | None:
+        wallets = node.keygen.wallets
+        for plan in node.keygen.plans.values():
+            if plan.charter.wallet_id == wallet_id and plan.acks:
+                wallet = wallets[wallet_id]
+                backup = backup_of(party.roster_exact, wallet, plan.exact, plan.acks, wallets.values())
+                return Held(wallet, backup)
+        return None
+
+    return EvidenceDesk(lambda: party.records, party.need_roster(), held)
+
+
+def _evidence_of_coordinator(party: Party, coordinator: Coordinator) -> EvidenceDesk:
+    """What a coordinator can prove, with the wallets that it has."""
+
+    def held(wallet_id: bytes) -> Held | None:
+        wallets = coordinator.keygen.wallets
+        for making in coordinator.keygen.makings.values():
+            if making.charter.wallet_id == wallet_id and making.stage == "complete":
+                acks = tuple(making.acks[i] for i in range(making.charter.n))
+                wallet = wallets[wallet_id]
+                backup = backup_of(party.roster_exact, wallet, making.exact, acks, wallets.values())
+                return Held(wallet, backup)
+        return None
+
+    return EvidenceDesk(lambda: party.records, party.need_roster(), held)
+
+
 def _handler(
-    driver: Driver, desk: Desk, links: Callable[[], dict[str, object]]
+    driver: Driver,
+    desk: Desk,
+    links: Callable[[], dict[str, object]],
+    evidence: EvidenceDesk,
 ) -> Callable[[Mapping[str, object]], Mapping[str, object]]:
     """What the control socket calls: the desk answers, and its step goes the way of all steps before the reply."""
 
     def handle(request: Mapping[str, object]) -> Mapping[str, object]:
+        if request.get("do") == "evidence":
+            return evidence.handle(request)
         reply, step = desk.handle(request, system_clock(), os.urandom(32))
         if step is not None:
             done = step

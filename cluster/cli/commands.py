@@ -38,6 +38,7 @@ _COMMANDS = {
     "clock": ("owner:clock", "Confirm this node's clock after a restart or a jump."),
     "backup": ("copies:backup", "Show and check the backup of a wallet."),
     "wallet": ("wallet:wallet", "Make wallets of every kind, show them, verify a descriptor."),
+    "evidence": ("evidence:evidence", "What is proven of whom, and check such a proof."),
     "wallets": ("wallets:wallets", "List the wallets."),
     "address": ("wallets:address", "Show an address of a wallet."),
     "descriptor": ("wallets:descriptor", "Show the descriptor that watches a wallet."),

@@ -11,12 +11,14 @@ from evil import signed_by
 from hostile import NASTY, decodes, mutated
 from hypothesis import given
 from hypothesis import strategies as st
+from losing import lose
 from outside import Outsiderly
 from policed import PolicedWorld
 from spends import payment
 from wire import Envelope
 
 from cluster.codec import SIGNATURE_DOMAIN, Mouth, encode, open_letter
+from cluster.effects import Outgoing
 from cluster.messages import (
     KINDS,
     MAX_LETTER_BYTES,
@@ -79,6 +81,7 @@ class Stage:
         self.world.hook = self.lose_first_nonces  # or nobody would have to ask for nonces
         view = self.world.request(wallet, payment(wallet))
         assert self.world.run(lambda: view.final is not None)
+        self.finished = view.request
         self.world.hook = lambda e: [] if e.kind is Kind.PARTIAL_SIGNATURES else self.keep(e)
         self.open = self.world.request(wallet, payment(wallet, label="open"))
         self.world.says("ann", self.open.subject.request_id, True)
@@ -99,6 +102,7 @@ class Stage:
         wallet = world.make_wallet(2, "joint")
         view = world.request(wallet, heir.commit(wallet, payment(wallet), range(4)))
         assert world.run(lambda: bool(view.parts))
+        self.lose_the_coordinator()
         part = heir.sign(view.subject, view.parts)
         world.perform(
             "client",
@@ -106,6 +110,15 @@ class Stage:
         )
         assert world.run(lambda: view.final is not None)
         world.hook, world.t, world.scheme, world.outsiders = hook, t, scheme, ()
+
+    def lose_the_coordinator(self) -> None:
+        """Its disk is gone: nodes give everything back, and the client asks again for what had ended."""
+        world = self.world
+        lose(world)
+        world.run(ms=12_000)
+        to = world.seats["coord"].identity.public
+        world.send("client", Outgoing(to, self.finished.letter, self.finished.signature))
+        world.run(ms=3_000)
 
     def change_policies(self) -> None:
         """Everything that nodes say of policies and clocks: a change, a consent, its end, a restart."""

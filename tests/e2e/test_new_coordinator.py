@@ -70,6 +70,8 @@ def test_a_new_coordinator_with_an_empty_database_ends_the_same_request(
         done = cluster.finish(process)
         assert done.code == 0, (done.talk, cluster.log(COORDINATOR))
         assert done.need()["state"] == "final"
+        assert cluster.run("home", "evidence", "list").need() == {"evidence": []}
+        assert cluster.run(COORDINATOR, "evidence", "list").need() == {"evidence": []}
         status = cluster.run(CLIENT, "status", passphrase=True).need()
         assert json.loads(json.dumps(status["coordinators"]))[0]["link"] == "connected"
         cluster.close()
