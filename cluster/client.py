@@ -12,7 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from cluster.approvals import read_verdict
 from cluster.charter import Charter
+from cluster.client_drills import DrillView
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, encode, open_inner, open_letter
+from cluster.drill_letters import DrillFinal, DrillRequest
+from cluster.drills import DRILL_LIFE_MS, drill_id
 from cluster.effects import Now, Outgoing, Step
 from cluster.errors import one_line
 from cluster.messages import (
@@ -124,6 +127,7 @@ class Client:
         self._said_at_ms: int | None = None
         self.signing: dict[bytes, SigningView] = {}
         self.keygen: dict[bytes, KeygenView] = {}
+        self.drills: dict[bytes, DrillView] = {}
         self.cluster = ClusterView()
         self.known: Known = {}
         self.trouble: str = ""
@@ -190,6 +194,23 @@ class Client:
         turn.tell(Kind.COSIGNED, self.coordinator, said, wallet_id=wallet_id, request_id=request_id)
         self._said_at_ms = now.monotonic_ms
         return turn.step(now.monotonic_ms + REPEAT_MS)
+
+    def drill(self, wallet: Wallet, copy: bytes, now: Now, entropy: bytes) -> tuple[bytes, Step]:
+        """Ask every node of a wallet to show that it signs; `copy` is what a copy of it comes to (`copy_digest`)."""
+        turn = self._turn(now, entropy)
+        body = DrillRequest(turn.random(), now.wall_ms, copy)
+        drill = drill_id(wallet.wallet_id, self._identity.public, body)
+        said = turn.tell(
+            Kind.DRILL_REQUEST,
+            self.coordinator,
+            body,
+            wallet_id=wallet.wallet_id,
+            request_id=drill,
+            life_ms=DRILL_LIFE_MS,
+        )
+        self.drills[drill] = DrillView(wallet, SignedLetter(said.letter, said.signature), drill, body)
+        self._said_at_ms = now.monotonic_ms
+        return drill, turn.step(now.monotonic_ms + REPEAT_MS)
 
     def receive(self, sender: bytes, letter: bytes, signature: bytes, now: Now, entropy: bytes) -> Step:
         """A letter arrived; one that proves nothing changes nothing, and `trouble` says what was wrong with it."""
@@ -259,6 +280,10 @@ class Client:
             Outgoing(self.coordinator, view.request.letter, view.request.signature)
             for view in views
             if _is_unheard(view, wall_ms)
+        ] + [
+            Outgoing(self.coordinator, drill.request.letter, drill.request.signature)
+            for drill in self.drills.values()
+            if not drill.over and not drill.rejected
         ]
 
     def _ask_again(self, turn: Turn) -> None:
@@ -295,6 +320,8 @@ class Client:
                     return
                 plan.state, plan.codes = status.state, status.codes
                 plan.nodes = {node.node: NodeView(node.reach) for node in status.nodes}
+            case Status(state="rejected", codes=codes) if request_id in self.drills:
+                self.drills[request_id].rejected = next(iter(codes), "rejected")
             case Status() as status:
                 self._hear_cluster(status)
             case PartlySigned(parts=parts) if request_id in self.signing:
@@ -303,6 +330,8 @@ class Client:
                 self._final(self.signing[request_id], final)
             case KeygenFinal() as final if request_id in self.keygen:
                 self._keygen_final(self.keygen[request_id], final)
+            case DrillFinal() as final if request_id in self.drills:
+                self.drills[request_id].hear(final, self.roster.cluster_id)
             case Busy():
                 self.trouble = "the coordinator is busy; the request is repeated"
             case _:

@@ -11,6 +11,7 @@ from typing import Protocol
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
 from cluster.coordinator_clocks import ClockCarrier
+from cluster.coordinator_drills import DrillHolder
 from cluster.coordinator_freezes import FreezeCarrier
 from cluster.coordinator_heads import HeadCarrier
 from cluster.coordinator_keygen import KeygenDesk
@@ -31,6 +32,7 @@ from cluster.turn import Turn
 
 _KEYGEN_KINDS = range(Kind.KEYGEN_REQUEST, Kind.KEYGEN_FINAL + 1)
 _HELD_KINDS = range(Kind.HELD_LIST, Kind.HELD_FINAL + 1)
+_DRILL_KINDS = range(Kind.DRILL_REQUEST, Kind.DRILL_FINAL + 1)
 
 
 class Carrier(Protocol):
@@ -60,9 +62,7 @@ class Coordinator:
         self._ear = Ear.of(roster.cluster_id, identity.public, places)
         self._presence = Presence(SCHEMES)
         self.keygen = KeygenDesk(roster, self._presence)
-        place = (
-            places.index(identity.public) if identity.public in places else 0
-        )  # who gathers a rescue is none
+        place = places.index(identity.public) if identity.public in places else 0  # a rescuer is none of them
         self.signing = SigningDesk(roster, place, self._presence, self.keygen.wallets)
         self.policies = PolicyCarrier(roster)
         self._clocks = ClockCarrier(roster)
@@ -77,6 +77,7 @@ class Coordinator:
             **dict.fromkeys((Kind.CLOCK_ASK, Kind.CLOCK_SAID), self._clocks),
             **dict.fromkeys((Kind.HEARTBEAT, Kind.HEAD_ASK, Kind.HEAD_SAID), self.heads),
         }
+        self._drills = DrillHolder(roster, self._presence, self.keygen.wallets)
         self.people = PeopleDesk(
             roster, self._presence, self.signing.jobs, self.keygen.wallets, self.keygen.makings
         )
@@ -126,6 +127,7 @@ class Coordinator:
             self.signing.tick(turn),
             self.people.tick(turn),
             self._rebuilding.tick(turn),
+            self._drills.tick(turn),
         )
         wakes = [wake for wake in ticks if wake is not None]
         self.head = turn.head
@@ -165,6 +167,8 @@ class Coordinator:
             self.people.receipt(letter, turn)
         elif kind in self._carriers:
             self._carriers[kind].carry(letter, turn)
+        elif kind in _DRILL_KINDS:
+            self._drills.receive(letter, turn)
         elif kind in _HELD_KINDS:
             self._rebuilding.receive(letter, turn)
         elif role == "node" and kind in _KEYGEN_KINDS:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cluster.drills import DRILL_DUE_MS
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 
-__all__ = ["complaint_facts", "wallet_facts"]
+__all__ = ["complaint_facts", "drill_facts", "wallet_facts"]
 
 Facts = dict[str, object]
 
@@ -40,3 +41,11 @@ def complaint_facts(counts: Mapping[tuple[bytes, str], int], roster: Roster) -> 
     return [
         {"about": roster.name_of(who), "code": code, "count": count} for (who, code), count in counts.items()
     ]
+
+
+def drill_facts(passed_ms: int | None, wall_ms: int) -> Facts:
+    """When the last drill went well, and whether one is due."""
+    return {
+        "drill_passed_ms": passed_ms,
+        "drill_due": passed_ms is None or wall_ms - passed_ms >= DRILL_DUE_MS,
+    }

@@ -19,6 +19,7 @@ from cluster.change_records import (
     ConsentKept,
 )
 from cluster.codec import decode, encode
+from cluster.drill_records import DrillPassed, DrillSigned
 from cluster.freeze_records import FreezeDelayed, FreezeHeard, FreezeIssued
 from cluster.head_records import LineageKept, PeerDoubted, PeerHeads, PeerTrusted, QuarantineKept
 from cluster.held_records import SessionKept, WalletHeld
@@ -344,6 +345,8 @@ KINDS: dict[str, type[Body]] = {
     "notice": NoticeKept,
     "frozen": FrozenKept,
     "thawed": ThawedKept,
+    "drill-signed": DrillSigned,
+    "drill-passed": DrillPassed,
     "freeze-issued": FreezeIssued,
     "freeze-heard": FreezeHeard,
     "freeze-delayed": FreezeDelayed,

@@ -14,6 +14,14 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from cluster.clock_letters import ClockAsk, ClockRelay, ClockSaid
+from cluster.drill_letters import (
+    DrillFinal,
+    DrillNonces,
+    DrillOrder,
+    DrillPropose,
+    DrillPsigs,
+    DrillRequest,
+)
 from cluster.freeze_letters import FreezeReceipt, FreezeRelay, FreezeSaid
 from cluster.head_letters import Beats, HeadAsk, HeadRelay, HeadSaid, Heartbeat, WalletBeat
 from cluster.held_letters import (
@@ -104,6 +112,7 @@ __all__ = [
     "ClockAsk", "ClockSaid", "ClockRelay", "FreezeSaid", "FreezeReceipt", "FreezeRelay",
     "HeldWalletId", "HeldList", "HeldAsk", "HeldWallet", "HeldRequest", "HeldWord", "HeldParts", "HeldFinal",
     "WalletBeat", "Heartbeat", "Beats", "HeadAsk", "HeadSaid", "HeadRelay",
+    "DrillRequest", "DrillPropose", "DrillNonces", "DrillOrder", "DrillPsigs", "DrillFinal",
 ]  # fmt: skip
 
 PROTOCOL_VERSION = 1
@@ -174,6 +183,12 @@ class Kind(IntEnum):
     HEAD_ASK = 72
     HEAD_SAID = 73
     HEAD_RELAY = 74
+    DRILL_REQUEST = 83
+    DRILL_PROPOSE = 84
+    DRILL_NONCES = 85
+    DRILL_ORDER = 86
+    DRILL_PSIGS = 87
+    DRILL_FINAL = 88
 
 
 class Header(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -269,6 +284,12 @@ Body = (
     | HeadAsk
     | HeadSaid
     | HeadRelay
+    | DrillRequest
+    | DrillPropose
+    | DrillNonces
+    | DrillOrder
+    | DrillPsigs
+    | DrillFinal
 )
 """Any body."""
 
@@ -357,6 +378,12 @@ KINDS: dict[Kind, KindRule] = {
     Kind.HEAD_ASK: _rule(HeadAsk, _SMALL, "node", "that it started", "another answer, not too often"),
     Kind.HEAD_SAID: _rule(HeadSaid, 40 * 1024, "node", "nothing", "is ignored"),
     Kind.HEAD_RELAY: _rule(HeadRelay, 41 * 1024, "coordinator", "nothing", "as the letter inside"),
+    Kind.DRILL_REQUEST: _rule(DrillRequest, 1024, "client", "nothing", "how it went, once it is over"),
+    Kind.DRILL_PROPOSE: _rule(DrillPropose, 2 * 1024, "coordinator", "nothing", "the same live nonce"),
+    Kind.DRILL_NONCES: _rule(DrillNonces, 1024, "node", "nothing", "is ignored"),
+    Kind.DRILL_ORDER: _rule(DrillOrder, 140 * 1024, "coordinator", "nothing", "the stored partial signature"),
+    Kind.DRILL_PSIGS: _rule(DrillPsigs, 1024, "node", "psig and used nonce", "is ignored"),
+    Kind.DRILL_FINAL: _rule(DrillFinal, 180 * 1024, "coordinator", "nothing", "is ignored"),
     Kind.POLICY_RELAY: _rule(PolicyRelay, 513 * 1024, "coordinator", "nothing", "as the letter inside"),
     Kind.POLICY_RECEIPT: _rule(PolicyReceipt, 1024, "node", "the person's consent", "is ignored"),
     Kind.CHANGE_LIST: _rule(ChangeList, 128 * 1024, "coordinator", "nothing", "replaces the older one"),

@@ -12,6 +12,7 @@ from dataclasses import replace
 from cluster.clocks import ClockDesk
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
 from cluster.complaints import Complaints
+from cluster.drill_desk import DrillDesk
 from cluster.effects import Now, Question, Step
 from cluster.freezes import FreezeDesk
 from cluster.heads import NO_ANCHOR, Anchored, HeadDesk
@@ -76,6 +77,7 @@ TIMELY = frozenset({"letter-expired", "letter-repeated", "approval-life", "reque
 """What may be wrong with an honest coordinator's order: it is late, or this node has lost what it is about."""
 
 _KEYGEN_KINDS = range(Kind.KEYGEN_REQUEST, Kind.KEYGEN_FINAL + 1)
+_DRILL_KINDS = range(Kind.DRILL_REQUEST, Kind.DRILL_FINAL + 1)
 
 
 class Node:
@@ -117,6 +119,7 @@ class Node:
         self._clocks = ClockDesk(roster, self.me, boot_id, judge, self.keygen.wallets)
         self.freezes = FreezeDesk(roster, self.me, judge, self.keygen.wallets)
         self._holding = HoldingDesk(roster, self.keygen.plans, self.keygen.wallets, self.signing.tickets)
+        self.drills = DrillDesk(roster, self.me, vault, judge, self.keygen.wallets)
         self.complaints = Complaints(roster)
         self.head = Head()
         self._hello_at_ms: int | None = None
@@ -268,6 +271,7 @@ class Node:
         self.freezes.restore(entry, record.wallet_id)
         self.beats.restore(entry)
         self.heads.restore(entry)
+        self.drills.restore(entry, record.wallet_id)
         if isinstance(entry, WalletComplete):
             self._complete(record.wallet_id)
         self._rebuilt = self._rebuilt or isinstance(entry, RecoveredKept)
@@ -284,6 +288,7 @@ class Node:
         offset = now.wall_ms - now.monotonic_ms
         if self._offset_ms is not None and abs(offset - self._offset_ms) > MAX_CLOCK_JUMP_MS:
             self.signing.forget_nonces()
+            self.drills.forget_nonces()
         self._offset_ms = offset
         self._judge.see_clock(now)
 
@@ -298,6 +303,7 @@ class Node:
         self.beats.tick(turn)
         if self.heads.moved():
             self.signing.heed_head(self._coordinators, turn)
+        self.drills.tick(turn)
         clock = self._judge.clock_entry(now)
         if clock is not None:
             turn.note(clock)
@@ -362,6 +368,8 @@ class Node:
             self.policies.greeted(letter, turn)
         elif kind is Kind.CLOCK_RELAY:
             self._clocks.receive(letter, self._coordinators, turn)
+        elif kind in _DRILL_KINDS:
+            self.drills.receive(letter, turn)
         elif kind is Kind.FREEZE_RELAY:
             if self.freezes.receive(letter, self._coordinators, turn):
                 self.signing.verdicts.judge_all(self._coordinators, turn)

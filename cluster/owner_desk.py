@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from cluster.backup import backup_of, write_backup
-from cluster.desk_facts import complaint_facts, wallet_facts
+from cluster.desk_facts import complaint_facts, drill_facts, wallet_facts
 from cluster.effects import Now, Question, Step
 from cluster.errors import StateError, UsageError
 from cluster.judging import Judge
@@ -161,7 +161,8 @@ class NodeDesk:
     def _wallet(self, plan: Plan, now: Now) -> Facts:
         wallet_id = plan.charter.wallet_id
         facts = wallet_facts(self._node.keygen.wallets[wallet_id], plan.stage)
-        return {**facts, **freeze_facts(self._node, self._judge, wallet_id, now)}
+        drilled = drill_facts(self._node.drills.passed_ms.get(wallet_id), now.wall_ms)
+        return {**facts, **freeze_facts(self._node, self._judge, wallet_id, now), **drilled}
 
     def _pending(self, question: Question) -> Facts:
         plan = self._node.plan(question.subject)

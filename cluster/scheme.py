@@ -13,6 +13,7 @@ from typing import Protocol
 
 from cluster.charter import Charter
 from cluster.keys import Secrets
+from curve import Point
 from taproot import PublicWallet, SigningTask, WalletKey
 
 
@@ -115,6 +116,9 @@ class Group(Protocol):
     @property
     def gives_nonces(self) -> bool:
         """Whether signers commit to nonces first; else each answers an order alone."""
+
+    def point(self, participants: Sequence[int]) -> Point:
+        """The key that exactly these sign with, untweaked; ValueError where there is none."""
 
     def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
         """Whether every one is a public nonce at all: one that is not would end any session it is in."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from cluster.charter import FROST_SCHEME, Charter
 from cluster.keys import Secrets
 from cluster.scheme import Blame, KeygenTrouble, Known, Signer
-from curve import SecretScalar, tagged_hash
+from curve import Point, SecretScalar, tagged_hash
 from frost import (
     CoordinatorSession,
     InvalidContributionError,
@@ -204,6 +204,11 @@ class FrostGroup:
     def __init__(self, key: ThresholdKey, ids: Mapping[int, int]) -> None:
         self._key = key
         self._ids = ids
+
+    def point(self, participants: Sequence[int]) -> Point:
+        """The threshold key, whoever signs."""
+        del participants
+        return self._key.thresh_pk
 
     def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
         """Two points each; their sum is nobody's business here."""

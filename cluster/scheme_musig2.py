@@ -12,7 +12,7 @@ from cluster.charter import MUSIG2_SCHEME, Charter
 from cluster.keys import Secrets
 from cluster.outputs import aggregate_key, participant_keys, public_wallet, quorums
 from cluster.scheme import Blame, KeygenTrouble, Known, Signer
-from curve import SecretScalar, tagged_hash
+from curve import Point, SecretScalar, tagged_hash
 from musig2 import (
     AggregateKey,
     CoordinatorSession,
@@ -133,6 +133,10 @@ class Musig2Group:
 
     def __init__(self, pubkeys: Mapping[int, bytes]) -> None:
         self._keys = Musig2Keys(pubkeys)
+
+    def point(self, participants: Sequence[int]) -> Point:
+        """The aggregate of exactly these."""
+        return self._keys.of([Signer(participant, ()) for participant in participants])[0].point
 
     def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
         """Two points each."""

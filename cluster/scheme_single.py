@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cluster.scheme import Blame, Signer
-from curve import SecretScalar, schnorr_sign, schnorr_verify, tagged_hash, tweaked_secret
+from curve import Point, SecretScalar, schnorr_sign, schnorr_verify, tagged_hash, tweaked_secret
 from taproot import ExtendedKey, SigningTask, TapLeaf, WalletKey
 
 
@@ -68,6 +68,10 @@ class SingleGroup:
 
     def __init__(self, keys: Mapping[int, ExtendedKey]) -> None:
         self._keys = {participant: WalletKey(key) for participant, key in keys.items()}
+
+    def point(self, participants: Sequence[int]) -> Point:
+        """There is no one key: each signs with its own."""
+        raise ValueError(f"participants {list(participants)} sign with a key each")
 
     def takes_nonces(self, pubnonces: Sequence[bytes]) -> bool:
         """There are to be none."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from cluster.charter import Charter
 from cluster.codec import decode, open_inner
+from cluster.drill_records import DrillPassed
 from cluster.journal import (
     AddressKept,
     CharterKept,
@@ -42,6 +43,7 @@ class Proposed:
     wallet: Wallet | None = None
     acks: tuple[bytes, ...] = ()
     next_address: int = 0
+    drilled_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -114,6 +116,8 @@ class WalletBook:
             case AddressKept(index=index):
                 proposed = self.of_wallet(record.wallet_id)
                 proposed.next_address = max(proposed.next_address, index + 1)
+            case DrillPassed(at_ms=at_ms):
+                self.of_wallet(record.wallet_id).drilled_ms = at_ms
             case RequestKept(request=request):
                 wallet = self.of_wallet(record.wallet_id).wallet
                 assert wallet is not None  # nothing is asked before

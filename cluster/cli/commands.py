@@ -46,6 +46,7 @@ _COMMANDS = {
     "psbt": ("psbt:psbt", "Show a PSBT, and exchange it with cosigners that are no nodes."),
     "status": ("status:status", "How this node, the coordinator or the cluster stands."),
     "audit": ("audit:audit_command", "Judge a whole run from its databases and transcripts."),
+    "drill": ("drill:drill", "Every node shows that its share signs and that its copy fits (client)."),
     "rescue": ("rescue:rescue", "Give a wallet up: everything to where its policies said beforehand."),
     "store": ("store:store", "Look at a node's state store, and write it anew."),
     "recover": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import cast
 
 import click
@@ -13,6 +14,8 @@ from cluster.cli.clients import as_client
 from cluster.cli.owner import ask_node
 from cluster.cli.quarantine import head_lines
 from cluster.client import NodeView
+from cluster.client_line import now
+from cluster.desk_facts import drill_facts
 from cluster.errors import PeerError
 from cluster.heartbeats import HIDDEN_AFTER_MS
 from cluster.party import read_config
@@ -56,7 +59,10 @@ def _cluster(call: Call) -> None:
                 {"name": one.name, "endpoint": one.endpoint, "link": one.state} for one in line.coordinators()
             ],
             "nodes": nodes,
-            "wallets": [{"name": name, "stage": "complete"} for name in book.wallets],
+            "wallets": [
+                {"name": name, "stage": "complete", **drill_facts(found.drilled_ms, now().wall_ms)}
+                for name, found in book.wallets.items()
+            ],
         }
     call.output.give(facts, "\n".join(_lines(facts)))
 
@@ -101,6 +107,10 @@ def _lines(facts: dict[str, object]) -> list[str]:
         rows.append(_node_line(node))
     for wallet in cast("list[dict[str, object]]", facts.get("wallets") or []):
         rows.append(f"  wallet {wallet['name']}: {wallet['stage']}")
+        if wallet.get("drill_due") and wallet["stage"] == "complete":
+            rows.append(
+                f"    a drill is due: {_drilled(wallet['drill_passed_ms'])} (assent drill at a client)"
+            )
         if wallet.get("frozen"):
             rows.append(f"    FROZEN: {wallet['frozen']}")
         everywhere = cast("dict[str, list[str]]", wallet.get("frozen_everywhere") or {})
@@ -138,3 +148,9 @@ def _store_state(store: dict[str, object]) -> str:
     if store["trouble"]:
         return f"UNREACHABLE, {lag}: {store['trouble']}"
     return "is being looked at" if store["state"] == "looking" else lag
+
+
+def _drilled(passed_ms: object) -> str:
+    if not isinstance(passed_ms, int):
+        return "no share was ever shown to sign"
+    return f"the last one was on {datetime.fromtimestamp(passed_ms / 1000, UTC):%Y-%m-%d}"

@@ -105,12 +105,34 @@ def test_a_person_freezes_every_disk_burns_and_two_sheets_rescue_everything(tmp_
         backup, wallet = read_backup((cluster.root / "home.vault.json").read_bytes())
         backup_file.write_text("\n".join(qr_parts(backup)), encoding="utf-8")
         coins = scan(cluster.root / "home.vault.json", tmp_path / "scan.json")
+        drilled(cluster, backup_file)
         person_freezes(cluster, tmp_path, payment(wallet, script=STRANGER))
         sheets = {name: words_of(cluster, name) for name in ("home", "offline")}
     shutil.rmtree(cluster.root)
     transaction = rescued(tmp_path, sheets, backup_file)
     assert core_accepts(transaction, coins)
     assert address_to_script(PLACE, Network.REGTEST) in transaction
+
+
+def drilled(cluster: LocalCluster, backup_file: Path) -> None:
+    """Every share signs and the printed copy fits; then a node is away, and the drill says which."""
+    before = cluster.run(CLIENT, "status", passphrase=True).need()["wallets"]
+    assert isinstance(before, list)
+    assert before[0]["drill_due"]
+    done = cluster.run(CLIENT, "drill", "--backup", str(backup_file), passphrase=True)
+    assert done.code == 0, done
+    assert done.facts["nodes"] == dict.fromkeys(NODES, "signs")
+    after = cluster.run(CLIENT, "status", passphrase=True).need()["wallets"]
+    assert isinstance(after, list)
+    assert not after[0]["drill_due"]
+    node = cluster.ask("offline", {"do": "status"})["wallets"]
+    assert isinstance(node, list)
+    assert not node[0]["drill_due"]
+    cluster.stop("phone")
+    short = cluster.run(CLIENT, "drill", passphrase=True)
+    assert short.code == 6
+    assert "phone: NO ANSWER" in short.talk
+    cluster.start("phone")
 
 
 def person_freezes(cluster: LocalCluster, tmp_path: Path, psbt: bytes) -> None:
