@@ -32,6 +32,7 @@ from cluster.turn import Turn
 
 _KEYGEN_KINDS = range(Kind.KEYGEN_REQUEST, Kind.KEYGEN_FINAL + 1)
 _HELD_KINDS = range(Kind.HELD_LIST, Kind.HELD_FINAL + 1)
+_POLICY_KINDS = (Kind.POLICY_CHANGE, Kind.POLICY_CONSENT, Kind.POLICY_ENDED, Kind.POLICY_RECEIPT)
 _DRILL_KINDS = range(Kind.DRILL_REQUEST, Kind.DRILL_FINAL + 1)
 
 
@@ -65,16 +66,11 @@ class Coordinator:
         place = places.index(identity.public) if identity.public in places else 0  # a rescuer is none of them
         self.signing = SigningDesk(roster, place, self._presence, self.keygen.wallets)
         self.policies = PolicyCarrier(roster)
-        self._clocks = ClockCarrier(roster)
-        self._freezes = FreezeCarrier(roster)
         self.heads = HeadCarrier(roster)
         self._carriers: dict[Kind, Carrier] = {
-            **dict.fromkeys(
-                (Kind.POLICY_CHANGE, Kind.POLICY_CONSENT, Kind.POLICY_ENDED, Kind.POLICY_RECEIPT),
-                self.policies,
-            ),
-            **dict.fromkeys((Kind.FREEZE, Kind.FREEZE_RECEIPT), self._freezes),
-            **dict.fromkeys((Kind.CLOCK_ASK, Kind.CLOCK_SAID), self._clocks),
+            **dict.fromkeys(_POLICY_KINDS, self.policies),
+            **dict.fromkeys((Kind.FREEZE, Kind.FREEZE_RECEIPT), FreezeCarrier(roster)),
+            **dict.fromkeys((Kind.CLOCK_ASK, Kind.CLOCK_SAID), ClockCarrier(roster)),
             **dict.fromkeys((Kind.HEARTBEAT, Kind.HEAD_ASK, Kind.HEAD_SAID), self.heads),
         }
         self._drills = DrillHolder(roster, self._presence, self.keygen.wallets)

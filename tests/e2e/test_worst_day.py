@@ -1,4 +1,4 @@
-"""The worst day with real processes: a freeze by a person, then every disk burns, and two word sheets are enough."""
+"""Bad days with real processes: a disk dies, a person freezes, every disk burns, and two word sheets are enough."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bitcoin_rules import core_accepts
 from spends import STRANGER, payment
 
 from cluster.backup import qr_parts, read_backup
-from cluster.local import CLIENT, COORDINATOR, NETWORK, LocalCluster
+from cluster.local import CLIENT, COORDINATOR, NETWORK, Done, LocalCluster
 from cluster.party import unseal_seed
 from cluster.storage import DataDir
 from taproot import Network, WalletPath, address_to_script
@@ -184,3 +184,43 @@ def rescued(tmp_path: Path, sheets: Mapping[str, str], backup_file: Path) -> byt
         assert done.code == 0, done
         assert (done.facts["coins"], done.facts["left"]) == (2, 0)
         return bytes.fromhex(str(done.facts["transaction"]))
+
+
+def sign(cluster: LocalCluster, tmp_path: Path, psbt: bytes, name: str) -> Done:
+    file = tmp_path / f"{name}.psbt"
+    file.write_bytes(psbt)
+    return cluster.run(CLIENT, "sign", str(file), "--timeout", "40s", passphrase=True)
+
+
+def test_a_disk_dies_the_rest_signs_and_words_with_a_peers_copy_bring_the_node_back(tmp_path: Path) -> None:
+    with LocalCluster(tmp_path / "c", dict.fromkeys(NODES, POLICY), kdf_memory_mib=19) as cluster:
+        cluster.create()
+        cluster.accept_roster()
+        cluster.start(COORDINATOR, *NODES)
+        cluster.make_wallet("vault", 2)
+        _, wallet = read_backup((cluster.root / "home.vault.json").read_bytes())
+        sheet = cluster.root / "phone.words"
+        sheet.write_text(words_of(cluster, "phone"), encoding="utf-8")
+        sheet.chmod(0o600)
+        cluster.stop("phone", kill=True)
+        shutil.rmtree(cluster.datadir("phone"))
+        alone = sign(cluster, tmp_path, payment(wallet, script=STRANGER, label="alone"), "alone")
+        assert alone.code == 0, alone
+        # Its owner asks a peer for the backup, and rebuilds it.
+        copy = tmp_path / "copy.json"
+        cluster.run("home", "backup", "show", "--wallet", "vault", "--out", str(copy)).need()
+        cluster.run(
+            "phone", "recover", "--network", NETWORK, "--backup", str(copy), "--name", "phone", "--yes",
+            "--words-file", str(sheet), "--kdf-memory", "19", passphrase=True,
+        ).need()  # fmt: skip
+        cluster.start("phone")
+        profile = cluster.root / "phone.policy.yaml"
+        cluster.run("phone", "policy", "set", str(profile), passphrase=True).need()
+        drill = cluster.run(CLIENT, "drill", "--backup", str(copy), passphrase=True)
+        assert drill.facts["nodes"] == dict.fromkeys(NODES, "signs"), drill  # the same share
+        cluster.stop("offline")
+        refused = sign(cluster, tmp_path, payment(wallet, script=STRANGER, label="later"), "later")
+        assert refused.code in {4, 6}, refused
+        assert "policy-velocity" in refused.talk, (
+            "what it signed before it cannot know, so its budget is used up"
+        )
