@@ -66,10 +66,11 @@ class Coordinator:
         place = places.index(identity.public) if identity.public in places else 0  # a rescuer is none of them
         self.signing = SigningDesk(roster, place, self._presence, self.keygen.wallets)
         self.policies = PolicyCarrier(roster)
+        self._freezes = FreezeCarrier(roster)
         self.heads = HeadCarrier(roster)
         self._carriers: dict[Kind, Carrier] = {
             **dict.fromkeys(_POLICY_KINDS, self.policies),
-            **dict.fromkeys((Kind.FREEZE, Kind.FREEZE_RECEIPT), FreezeCarrier(roster)),
+            **dict.fromkeys((Kind.FREEZE, Kind.FREEZE_RECEIPT), self._freezes),
             **dict.fromkeys((Kind.CLOCK_ASK, Kind.CLOCK_SAID), ClockCarrier(roster)),
             **dict.fromkeys((Kind.HEARTBEAT, Kind.HEAD_ASK, Kind.HEAD_SAID), self.heads),
         }

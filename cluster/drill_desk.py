@@ -34,6 +34,7 @@ from cluster.drills import (
     round_id,
     signers_of,
 )
+from cluster.heads import HeadDesk
 from cluster.judging import Judge
 from cluster.messages import Kind, SignedLetter
 from cluster.record_body import Body
@@ -64,8 +65,15 @@ class DrillDesk:
     """Drills at one node."""
 
     def __init__(
-        self, roster: Roster, me: bytes, vault: Vault, judge: Judge, wallets: Mapping[bytes, Wallet]
+        self,
+        roster: Roster,
+        me: bytes,
+        vault: Vault,
+        judge: Judge,
+        wallets: Mapping[bytes, Wallet],
+        heads: HeadDesk,
     ) -> None:
+        self._heads = heads
         self._roster = roster
         self._me = me
         self._vault = vault
@@ -124,6 +132,9 @@ class DrillDesk:
             return "request-wallet"
         if request.copy != copy_digest(wallet):
             return "drill-copy"
+        held = self._heads.held(wallet.wallet_id)
+        if held is not None:
+            return held.codes[0]
         if quorums_of(wallet.routes[""]) == ():
             return "drill-outsiders"
         profile = self._judge.profiles.profile_for(wallet.wallet_id)
@@ -203,6 +214,9 @@ class DrillDesk:
         """Sign one session, once, and write it down; None when the nonce is gone."""
         live = self._live[drill]
         batch = live.batches.pop(number, None)
+        if self._heads.held(wallet.wallet_id) is not None:
+            self._vault.forget(wallet.wallet_id, round_id(drill, number))
+            return None
         mine = next(e for e in entries if e.participant == wallet.charter.participant(self._me))
         # Whoever orders the same round for ever gets new nonces each time, and must not fill the disk.
         if (

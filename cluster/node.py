@@ -119,7 +119,7 @@ class Node:
         self._clocks = ClockDesk(roster, self.me, boot_id, judge, self.keygen.wallets)
         self.freezes = FreezeDesk(roster, self.me, judge, self.keygen.wallets)
         self._holding = HoldingDesk(roster, self.keygen.plans, self.keygen.wallets, self.signing.tickets)
-        self.drills = DrillDesk(roster, self.me, vault, judge, self.keygen.wallets)
+        self.drills = DrillDesk(roster, self.me, vault, judge, self.keygen.wallets, self.heads)
         self.complaints = Complaints(roster)
         self.head = Head()
         self._hello_at_ms: int | None = None

@@ -25,6 +25,8 @@ _WORDS = {
     "drill-failed": "DID NOT SIGN: look at its log",
     "drill-copy": "HAS ANOTHER COPY of this wallet than the one that was named: look at once",
     "drill-too-many": "takes part in no more drills today (its policy says so)",
+    "rollback": "IS AN OLDER COPY of itself, and signs nothing (assent quarantine show)",
+    "rollback-unproven": "has not heard yet from its peers that its records are the newest: try again",
     "request-wallet": "DOES NOT KNOW this wallet",
     "drill-outsiders": "cannot be drilled: every quorum has somebody in it who is no node",
 }

@@ -14,7 +14,7 @@ from cluster.codec import Mouth
 from cluster.effects import Step
 from cluster.messages import Kind, NonceRequest, Propose, Request, SignedLetter, StatusQuery, Verdict
 from cluster.node import Node
-from cluster.owner_says import Answer, Freeze
+from cluster.owner_says import Answer, Freeze, QuarantineEnded
 from cluster.rescue_coordinator import RescueCoordinator
 from cluster.schemes import Wallet
 from cluster.subjects import describe
@@ -58,7 +58,7 @@ class RescueWorld(PolicedWorld):
             assert vault is not None
             seat.machine = Node(
                 roster=self.roster, roster_digest=self.roster_digest, identity=seat.identity, boot_id=boot_id,
-                vault=vault, judge=judge, records=list(seat.disk),
+                vault=vault, judge=judge, records=list(seat.disk), anchored=seat.anchor,
                 rescuers=(self.seats[self.gatherer].identity.public,),
             )  # fmt: skip
             self.perform(name, seat.machine.start(self.now, self.entropy()))
@@ -109,10 +109,13 @@ class Rescue:
         self.hear(name, step)
 
     def greet(self, *names: str) -> None:
-        """These nodes dial in."""
-        for name in names:
-            self.hear(name, self.world.node(name).tick(self.world.now, self.world.entropy()))
-        self.tick()
+        """These nodes dial in, and a little later nobody has objected to what their anchors vouch for."""
+        for _ in range(2):
+            for name in names:
+                step = self.world.node(name).tick(self.world.now, self.world.entropy())
+                self.world.perform(name, step)
+                self.hear(name, step)
+            self.tick()
 
     def tick(self) -> None:
         """A little later."""
@@ -135,6 +138,8 @@ def lost(*, frozen: bool = False, gatherer: str = "node0") -> tuple[RescueWorld,
     for name in ("coord", "client", "node2"):
         world.stop(name)
     world.open(gatherer, "node0", "node1")
+    for name in ("node0", "node1"):  # of two that would have to vouch for a restarted node one is left
+        world.answer(name, QuarantineEnded())
     return world, wallet
 
 
