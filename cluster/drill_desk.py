@@ -170,7 +170,7 @@ class DrillDesk:
         if live is None:
             raise BadLetter("drill-unknown", "no such drill was proposed here")
         wallet = live.wallet
-        entries = tuple(self._entry(entry, wallet, drill, order.round) for entry in order.entries)
+        entries = tuple(self._entry(entry, wallet, drill, order.round) for entry in order.signers)
         self._check_signers(entries, wallet)
         task, signers = challenge(wallet, drill, order.round), signers_of(entries)
         session_id = wallet.session_id(round_id(drill, order.round), signers, (task,))

@@ -42,7 +42,7 @@ class DrillOrder(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tru
     """The signers of one round: their DrillNonces, as they signed them, in the order of the charter."""
 
     round: Count
-    entries: Annotated[tuple[SignedLetter, ...], Meta(min_length=1, max_length=MAX_NODES)]
+    signers: Annotated[tuple[SignedLetter, ...], Meta(min_length=1, max_length=MAX_NODES)]
 
 
 class DrillPsigs(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
