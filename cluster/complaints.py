@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cluster.codec import BadLetter, open_letter
 from cluster.journal import ComplaintKept
-from cluster.messages import NO_ID, SignedLetter
+from cluster.messages import NO_ID, Kind, SignedLetter
 from cluster.roster import Roster
 from cluster.turn import Turn
 
@@ -15,6 +16,9 @@ MAX_KINDS = 4096
 
 HARMLESS = frozenset({"letter-repeated"})
 """What an honest sender over a bad network may cause."""
+
+TIMELY = frozenset({"letter-expired", "letter-repeated", "approval-life", "request-unknown"})
+"""What may be wrong with an honest coordinator's order: it is late, or a node has lost what it is about."""
 
 
 class Complaints:
@@ -36,3 +40,14 @@ class Complaints:
         written = sum(1 for who, _ in self.counts if who == about)
         if known and self.counts[key] == 1 and written <= MAX_WRITTEN:
             turn.note(ComplaintKept(turn.now.wall_ms, about, code, proof))
+
+
+def proof_in(sender: bytes, letter: bytes, signature: bytes, code: str) -> tuple[SignedLetter, ...]:
+    """A coordinator's letter that is wrong in itself may prove it a liar (`cluster.evidence`); others prove nothing."""
+    if code in TIMELY:
+        return ()
+    try:
+        opened = open_letter(letter, signature, sender)
+    except BadLetter:
+        return ()
+    return (opened.signed,) if opened.header.kind in {Kind.ORDER, Kind.FINAL} else ()

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from cluster.clocks import ClockDesk
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, open_letter
-from cluster.complaints import Complaints
+from cluster.complaints import Complaints, proof_in
 from cluster.drill_desk import DrillDesk
 from cluster.effects import Now, Question, Step
 from cluster.freezes import FreezeDesk
@@ -34,7 +34,6 @@ from cluster.messages import (
     HeldAsk,
     Hello,
     Kind,
-    SignedLetter,
     WalletState,
 )
 from cluster.node_keygen import KeygenDesk
@@ -72,9 +71,6 @@ MAX_CLOCK_JUMP_MS = 5_000
 
 _OF_NODES = frozenset({Kind.CLOCK_RELAY, Kind.BEATS, Kind.HEAD_RELAY})
 """What only carries nodes' words to each other: whoever may gather anything may bring it."""
-
-TIMELY = frozenset({"letter-expired", "letter-repeated", "approval-life", "request-unknown"})
-"""What may be wrong with an honest coordinator's order: it is late, or this node has lost what it is about."""
 
 _KEYGEN_KINDS = range(Kind.KEYGEN_REQUEST, Kind.KEYGEN_FINAL + 1)
 _DRILL_KINDS = range(Kind.DRILL_REQUEST, Kind.DRILL_FINAL + 1)
@@ -151,8 +147,7 @@ class Node:
         try:
             self._hear(sender, letter, signature, turn)
         except BadLetter as bad:
-            proof = _proof(sender, SignedLetter(letter, signature)) if bad.code not in TIMELY else ()
-            self.complaints.add(sender, bad.code, turn, proof)
+            self.complaints.add(sender, bad.code, turn, proof_in(sender, letter, signature, bad.code))
         return self._end(turn)
 
     def answer(self, answer: OwnerSays, now: Now, entropy: bytes) -> Step:
@@ -403,12 +398,3 @@ class Node:
             if plan.stage == "copied":
                 wallet_id = plan.charter.wallet_id
                 self.keygen.wallets[wallet_id] = replace(self.keygen.wallets[wallet_id], complete=True)
-
-
-def _proof(sender: bytes, signed: SignedLetter) -> tuple[SignedLetter, ...]:
-    """A coordinator's letter that is wrong in itself may prove it a liar; any other proves nothing."""
-    try:
-        opened = open_letter(signed.letter, signed.signature, sender)
-    except BadLetter:
-        return ()
-    return (signed,) if opened.header.kind in {Kind.ORDER, Kind.FINAL} else ()
