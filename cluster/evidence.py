@@ -30,6 +30,7 @@ from cluster.messages import (
 )
 from cluster.roster import Roster
 from cluster.schemes import Blame, Signer, Wallet
+from cluster.statements import KINDS_OF_STATEMENTS, read_statement
 from cluster.subjects import BadRequest, Signed, Subject, understand
 
 __all__ = ["MAX_INDEX", "MAX_LETTERS", "Evidence", "Finding", "NotProven", "prove"]
@@ -42,6 +43,9 @@ MAX_INDEX = 1_000_000
 
 MAX_TRIES = 64
 """How many sessions are looked for that could be meant, where outsiders sign too."""
+
+FORKED = "records-forked"
+"""A node's record chain has two ends: it speaks from an older copy of its disk, or runs twice."""
 
 TIMELY = frozenset({"approval-expired", "approval-life", "order-nonces-expired"})
 """What depends on the hour, so that no letter proves it."""
@@ -110,9 +114,12 @@ class _Case:
 
 def prove(evidence: Evidence) -> Finding:
     """Who is guilty. Raises NotProven, saying why, when the letters do not prove what the file says."""
+    if evidence.kind == FORKED:
+        return _records_forked(evidence)
     judge = _KINDS.get(evidence.kind)
     if judge is None:
-        raise NotProven(f"nothing is known of {evidence.kind}; this program judges {', '.join(_KINDS)}")
+        known = ", ".join((*_KINDS, FORKED))
+        raise NotProven(f"nothing is known of {evidence.kind}; this program judges {known}")
     return judge(_read(evidence))
 
 
@@ -285,6 +292,31 @@ def _final_false(case: _Case) -> Finding:
     if transaction != final.transaction:
         return case.found(letter, "the transaction that it said is not what these signatures finish")
     raise NotProven("these signatures finish the transaction")
+
+
+def _records_forked(evidence: Evidence) -> Finding:
+    """A node says two things of its record chain that one disk and one process cannot both have been."""
+    try:
+        roster = evidence.wallet.read_roster()
+        if len(evidence.letters) != 2:
+            raise NotProven("there are not two letters")
+        one, two = map(read_statement, evidence.letters)
+        headers = [open_inner(signed, *KINDS_OF_STATEMENTS).header for signed in evidence.letters]
+    except (BackupError, BadLetter) as error:
+        raise NotProven(str(error)) from None
+    if one.node != two.node or roster.node(one.node) is None:
+        raise NotProven("they are not both of one node of this roster")
+    if any(header.cluster_id != roster.cluster_id for header in headers):
+        raise NotProven("they are about another cluster")
+    name = roster.name_of(one.node)
+    if one.place == two.place and one.head != two.head:
+        why = f"its {one.height}. record is said to be two: it speaks from two copies of its disk"
+        return Finding(one.node, name, "node", why)
+    first, second = sorted((one, two), key=lambda said: said.sequence)
+    if one.boot_id == two.boot_id and first.sequence < second.sequence and first.place > second.place:
+        why = "one process said that its record chain became shorter: it runs twice"
+        return Finding(one.node, name, "node", why)
+    raise NotProven("one of them may have come after the other")
 
 
 def _of_coordinator(case: _Case, kind: Kind) -> Letter:

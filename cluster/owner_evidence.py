@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from cluster.backup import Backup
 from cluster.codec import encode, open_inner
 from cluster.errors import StateError, UsageError
-from cluster.evidence import MAX_INDEX, Evidence
+from cluster.evidence import FORKED, MAX_INDEX, Evidence
 from cluster.evidence_file import write_evidence
+from cluster.head_records import PeerDoubted
 from cluster.journal import ComplaintKept, RequestKept, read
 from cluster.messages import Kind, SignedLetter
 from cluster.records import Record
@@ -40,7 +41,7 @@ class EvidenceDesk:
         roster: Roster,
         held: Callable[[bytes], Held | None],
     ) -> None:
-        """`held` gives a wallet of this machine by its id."""
+        """`held` gives a wallet of this machine by its id; any, for 32 zero bytes."""
         self._records = records
         self._roster = roster
         self._held = held
@@ -59,8 +60,15 @@ class EvidenceDesk:
         return {**self._facts(fitting[0]), "file": self._file(fitting[0]).decode()}
 
     def _complaints(self) -> list[ComplaintKept]:
-        entries = (read(record) for record in self._records() if record.kind == "complaint")
-        return [entry for entry in entries if isinstance(entry, ComplaintKept)]
+        found: list[ComplaintKept] = []
+        for record in self._records():
+            entry = read(record) if record.kind in {"complaint", "peer-doubted"} else None
+            if isinstance(entry, ComplaintKept):
+                found.append(entry)
+            elif isinstance(entry, PeerDoubted):
+                letters = (entry.older, entry.newer)
+                found.append(ComplaintKept(entry.at_ms, entry.node, FORKED, letters))
+        return found
 
     def _facts(self, kept: ComplaintKept) -> dict[str, object]:
         return {
@@ -73,26 +81,30 @@ class EvidenceDesk:
 
     def _file(self, kept: ComplaintKept) -> bytes:
         header = open_inner(kept.evidence[-1], *Kind).header
-        held, request = self._held(header.wallet_id), self._request(header.request_id)
-        if held is None or request is None:
-            raise StateError("the wallet or the request that it is about is not here any more")
-        letters = (request, *dict.fromkeys(kept.evidence))
+        held, letters = self._held(header.wallet_id), tuple(dict.fromkeys(kept.evidence))
+        if kept.code != FORKED:
+            letters = (*self._request(header.request_id), *letters)
+        if held is None:
+            raise StateError("the wallet that it is about is not here any more")
         receive, change = (min(index, MAX_INDEX) for index in held.wallet.next_indexes)
         evidence = Evidence(_kind(kept), held.backup, receive, change, letters)
         return write_evidence(evidence, self._roster.name_of(kept.about))
 
-    def _request(self, request_id: bytes) -> SignedLetter | None:
+    def _request(self, request_id: bytes) -> tuple[SignedLetter, ...]:
+        """The client's letter that it is about, if it is here."""
         for record in self._records():
             if record.kind == "request":
                 entry = read(record)
                 assert isinstance(entry, RequestKept)
                 if open_inner(entry.request, Kind.REQUEST).header.request_id == request_id:
-                    return entry.request
-        return None
+                    return (entry.request,)
+        return ()
 
 
 def _kind(kept: ComplaintKept) -> str:
     """What it would be called as evidence: by the letter, where a machine went by what was wrong with it."""
+    if kept.code == FORKED:
+        return FORKED
     return KINDS_OF.get(open_inner(kept.evidence[-1], *Kind).header.kind, kept.code)
 
 

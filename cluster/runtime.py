@@ -321,8 +321,8 @@ def _evidence_of_node(party: Party, node: Node) -> EvidenceDesk:
     def held(wallet_id: bytes) -> Held | None:
         wallets = node.keygen.wallets
         for plan in node.keygen.plans.values():
-            if plan.charter.wallet_id == wallet_id and plan.acks:
-                wallet = wallets[wallet_id]
+            if wallet_id in {NO_ID, plan.charter.wallet_id} and plan.acks:
+                wallet = wallets[plan.charter.wallet_id]
                 backup = backup_of(party.roster_exact, wallet, plan.exact, plan.acks, wallets.values())
                 return Held(wallet, backup)
         return None
@@ -336,9 +336,9 @@ def _evidence_of_coordinator(party: Party, coordinator: Coordinator) -> Evidence
     def held(wallet_id: bytes) -> Held | None:
         wallets = coordinator.keygen.wallets
         for making in coordinator.keygen.makings.values():
-            if making.charter.wallet_id == wallet_id and making.stage == "complete":
+            if wallet_id in {NO_ID, making.charter.wallet_id} and making.stage == "complete":
                 acks = tuple(making.acks[i] for i in range(making.charter.n))
-                wallet = wallets[wallet_id]
+                wallet = wallets[making.charter.wallet_id]
                 backup = backup_of(party.roster_exact, wallet, making.exact, acks, wallets.values())
                 return Held(wallet, backup)
         return None

@@ -21,7 +21,7 @@ from cluster.cli.commands import _assent, run
 from cluster.client import SigningView
 from cluster.codec import encode, open_inner, seal_letter
 from cluster.effects import Outgoing
-from cluster.evidence import Evidence, NotProven, prove
+from cluster.evidence import FORKED, Evidence, NotProven, prove
 from cluster.evidence_file import EvidenceError, read_evidence, write_evidence
 from cluster.journal import ComplaintKept, read
 from cluster.messages import Kind, OrderEntry, SignedLetter
@@ -145,6 +145,46 @@ def test_an_end_that_finishes_nothing_convicts_the_coordinator() -> None:
     assert (finding.name, evidence.kind) == ("coord", "final-false")
 
 
+def test_records_that_fork_convict_and_those_that_grow_do_not() -> None:
+    """A node restored from an older copy of its disk says two things of one height; whoever has both can show it."""
+    world = World()
+    wallet = world.make_wallet()
+    world.run(ms=12_000)
+    seat = world.seats["node0"]
+    older = list(seat.disk)
+    for _ in range(2):
+        world.stop("node0")
+        world.restart("node0")
+        world.run(ms=12_000)
+    world.stop("node0")
+    seat.disk = older
+    world.restart("node0")
+    world.run(ms=40_000)
+    making = next(iter(world.coordinator.keygen.makings.values()))
+    acks = tuple(making.acks[i] for i in range(3))
+    held = Held(wallet, backup_of(encode(world.roster), wallet, making.exact, acks))
+
+    def statements(*names: str) -> list[SignedLetter]:
+        said = [SignedLetter(one.letter, one.signature) for name in names for one in world.seats[name].said]
+        kinds = {Kind.HEARTBEAT, Kind.VERDICT}
+        return [one for one in dict.fromkeys(said) if open_inner(one, *Kind).header.kind in kinds]
+
+    def verdicts(letters: list[SignedLetter]) -> set[str]:
+        pairs = [(one, two) for one in letters for two in letters if one != two]
+        return {convicts(Evidence(FORKED, held.backup, 0, 0, pair)) for pair in pairs}
+
+    assert verdicts(statements("node0")) == {"", "node0"}
+    assert verdicts(statements("node1", "node2")[-60:]) == {""}
+    for name in ("node1", "node2"):
+        desk = EvidenceDesk(lambda: world.seats[name].disk, world.roster, lambda wallet_id: held)  # noqa: B023
+        listed = desk.handle({})["evidence"]
+        assert isinstance(listed, list)
+        assert listed
+        for one in listed:
+            proof = read_evidence(str(desk.handle({"id": one["id"]})["file"]).encode())
+            assert (proof.kind, convicts(proof)) == (FORKED, "node0")
+
+
 @pytest.fixture(scope="module")
 def honest() -> Trial:
     return Trial({})
@@ -163,6 +203,7 @@ KINDS = (
     "nonces-invalid",
     "order-false",
     "final-false",
+    "records-forked",
     "unknown",
 )
 
