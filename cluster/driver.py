@@ -140,7 +140,7 @@ def _tell_nobody(_: Notice) -> None:
 
 
 def _nothing() -> None:
-    """What is done by default once a step is carried out."""
+    """What is done by default before a turn, and once a step is carried out."""
 
 
 def _no_work() -> bool:
@@ -161,6 +161,7 @@ class Driver:
         on_question: Callable[[Question], None] = _ask_nobody,
         on_notice: Callable[[Notice], None] = _tell_nobody,
         on_carried: Callable[[], None] = _nothing,
+        on_turn: Callable[[], None] = _nothing,
         idle: Callable[[], bool] = _no_work,
         transcript: Transcript = NoTranscript(),  # noqa: B008
     ) -> None:
@@ -173,6 +174,7 @@ class Driver:
             clock: reads both clocks.
             on_question: shows a question to the owner; must not wait.
             on_notice: tells the owner something; must not wait.
+            on_turn: called before anything else in each turn of the loop; must not wait.
             on_carried: called once a step's records are committed and its letters have left, for the log.
             idle: does a little work ahead while nothing else is to be done; whether there was any. It is asked
                 again once something has come.
@@ -185,6 +187,7 @@ class Driver:
         self._on_question = on_question
         self._on_notice = on_notice
         self._on_carried = on_carried
+        self._on_turn = on_turn
         self._idle = idle
         self._transcript = transcript
         self._idle_in_ms: int | None = 0
@@ -227,6 +230,7 @@ class Driver:
 
     def _turn(self, control: ControlServer | None) -> None:
         """Everything that is due now, in order: letters, time, the owner, letters that did not leave before."""
+        self._on_turn()
         arrived = self._links.receive()
         if arrived:
             self._carry_out(self._received(arrived))

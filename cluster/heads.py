@@ -33,8 +33,9 @@ UNPROVEN = "rollback-unproven"
 ASK_EVERY_MS = 5_000
 """How often a node asks until enough have answered."""
 
-ANSWER_EVERY_MS = 1_000
-"""How often one life of a node is answered at most."""
+ANSWERS_WITHIN_MS = 5_000
+MAX_ANSWERS = 8
+"""So often within that time one node is answered at most, however often it starts."""
 
 OBJECTION_MS = 2_000
 """How long peers may object to a chain that its anchor vouches for: the anchor may have been put back with it."""
@@ -111,7 +112,7 @@ class HeadDesk:
         self._beats = beats
         self._anchored = anchored
         self._asking = _Asking()
-        self._answered: dict[bytes, tuple[bytes, int]] = {}
+        self._answered: dict[bytes, tuple[int, int]] = {}
         self._rebuilt = False
         self._vouched = False
         self._known: tuple[bool, int, bool, bool] = (False, 0, False, False)
@@ -215,10 +216,13 @@ class HeadDesk:
             self._answer(sender, inner.header.boot_id, coordinators, turn)
 
     def _answer(self, asker: bytes, boot_id: bytes, coordinators: Iterable[bytes], turn: Turn) -> None:
-        last = self._answered.get(asker)
-        if last is not None and last[0] == boot_id and turn.now.monotonic_ms - last[1] < ANSWER_EVERY_MS:
+        now_ms = turn.now.monotonic_ms
+        since_ms, count = self._answered.get(asker, (now_ms, 0))
+        if now_ms - since_ms >= ANSWERS_WITHIN_MS:
+            since_ms, count = now_ms, 0
+        if count >= MAX_ANSWERS:
             return
-        self._answered[asker] = (boot_id, turn.now.monotonic_ms)
+        self._answered[asker] = (since_ms, count + 1)
         known = self._beats.peers[asker].lives.statements
         said = HeadSaid(asker, boot_id, tuple(statement.letter for statement in known))
         for coordinator in coordinators:

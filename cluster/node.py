@@ -191,6 +191,12 @@ class Node:
         """Time has passed: renew, expire, say Hello."""
         return self._end(self._turn(now, entropy))
 
+    def copied(self, now: Now, entropy: bytes) -> Step:
+        """The machine that this runs on is a copy, or was put back: no nonce of before may be used."""
+        turn = self._turn(now, entropy)
+        self.signing.copied(turn)
+        return self._end(turn)
+
     def questions(self, now: Now) -> tuple[Question, ...]:
         """Everything that waits for the owner."""
         return (

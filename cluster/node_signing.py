@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cluster.codec import BadLetter, Letter
+from cluster.effects import Notice
 from cluster.heads import ROLLBACK, UNPROVEN, HeadDesk
 from cluster.heartbeats import BeatDesk
 from cluster.judging import Judge
-from cluster.messages import Busy, Decision, Final, Gone, NonceRequest, Order, PersonRelay, Propose
+from cluster.messages import NO_ID, Busy, Decision, Final, Gone, NonceRequest, Order, PersonRelay, Propose
 from cluster.node_orders import Orders
 from cluster.node_people import People
 from cluster.node_verdicts import Verdicts
@@ -17,6 +18,9 @@ from cluster.schemes import Wallet
 from cluster.tickets import Tickets
 from cluster.turn import Turn
 from cluster.vault import Vault
+
+MACHINE_COPIED = "machine-copied"
+"""The alarm that the system says that this virtual machine is a copy."""
 
 
 class SigningDesk:
@@ -83,6 +87,12 @@ class SigningDesk:
                 judgement = self._judge.judge(ticket.subject, words, turn.now)
                 if judgement.decision in {Decision.ASK, Decision.WAIT}:
                     ticket.judgement = judgement
+
+    def copied(self, turn: Turn) -> None:
+        """The system says that this machine is a copy: its owner is told, and no nonce of before is used."""
+        self.forget_nonces()
+        text = "this machine was copied or put back: its nonces are dropped, and requests get fresh ones"
+        turn.notify(Notice(NO_ID, "", text, MACHINE_COPIED))
 
     def forget_nonces(self) -> None:
         """Drop every nonce in memory: the clocks jumped, so this memory may have been copied."""

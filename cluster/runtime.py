@@ -21,6 +21,7 @@ from cluster.journal import PolicyKept, read
 from cluster.judge import PolicyJudge
 from cluster.judging import Judge
 from cluster.keys import Keys
+from cluster.machine_copies import CopyWatch
 from cluster.messages import NO_ID
 from cluster.mirroring import begin_mirror
 from cluster.node import Node
@@ -121,10 +122,18 @@ def serve_node(
         links = NodeLinks(endpoints)
         mirror = begin_mirror(party, keys, stack, on_store)
         memory = _Telling(party.store, on_record, mirror, _anchoring(anchor, node))
+        watch = CopyWatch()
+        stack.callback(watch.close)
+
+        def look_for_copies() -> None:
+            if watch.copied():
+                driver.do(node.copied)
+
         driver = Driver(
             node,
             memory,
             links,
+            on_turn=look_for_copies,
             on_question=on_question,
             on_notice=on_notice,
             on_carried=memory.tell,
@@ -134,7 +143,8 @@ def serve_node(
 
         def connections() -> dict[str, object]:
             states = {roster.name_of(identity): end.state.value for identity, end in endpoints.items()}
-            return {"links": states, "state_store": mirror.facts(party.store.height)}
+            facts = {"links": states, "state_store": mirror.facts(party.store.height)}
+            return {**facts, "machine_copies_heard": watch.listens}
 
         handler = _handler(driver, desk, connections, _evidence_of_node(party, node))
         control = ControlServer(party.place.control_socket, handler)

@@ -7,72 +7,41 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from evil import EvilCoordinator
+from older_disks import (
+    MINUTE_MS,
+    Unvouched,
+    head_of,
+    lived,
+    made,
+    put_back,
+    quarantine,
+    sign,
+    signed_of,
+)
 from policed import PolicedWorld
 from spends import STRANGER, payment
 from wire import Envelope
-from world import ScriptedJudge, World
+from world import ScriptedJudge
 
 from cluster.codec import Mouth
-from cluster.head_records import LineageKept, PeerHeads, QuarantineKept
-from cluster.heads import OBJECTION_MS, REBUILT_MS, ROLLBACK, UNPROVEN, Anchored
+from cluster.head_records import LineageKept, PeerHeads
+from cluster.heads import (
+    ANSWERS_WITHIN_MS,
+    MAX_ANSWERS,
+    OBJECTION_MS,
+    REBUILT_MS,
+    ROLLBACK,
+    UNPROVEN,
+    Anchored,
+)
 from cluster.journal import BootKept, RecoveredKept, SignedKept, note, read
 from cluster.lives import ROLLED_BACK, TWO_LIVES
 from cluster.messages import Beats, Decision, HeadAsk, HeadRelay, HeadSaid, Kind, SignedLetter
 from cluster.owner_says import QuarantineEnded
-from cluster.records import Head, Record
-from cluster.schemes import Wallet
+from cluster.records import Record
 from cluster.subjects import Subject
 
 COPIES = int(os.environ.get("ASSENT_ROLLBACK_COPIES", "100"))
-MINUTE_MS = 60_000
-NO_ANCHOR = Anchored()
-
-
-class Unvouched(World):
-    """A world in which a node that starts is believed only by its anchor or its peers."""
-
-    vouched = False
-
-
-def made(t: int = 2, n: int = 3) -> tuple[Unvouched, Wallet]:
-    world = Unvouched(t, n)
-    return world, world.make_wallet()
-
-
-def sign(world: World, wallet: Wallet, label: str, *, ms: int = MINUTE_MS) -> bool:
-    view = world.request(wallet, payment(wallet, label=label))
-    return world.run(lambda: view.final is not None, ms=ms)
-
-
-def put_back(world: World, name: str, disk: Sequence[Record], anchor: Anchored = NO_ANCHOR) -> None:
-    """Stop a node, put this copy of its disk in place, and start it."""
-    world.stop(name)
-    seat = world.seats[name]
-    seat.disk, seat.anchor = list(disk), anchor
-    world.watch.signed_spends.pop(name, None)  # an older disk has forgotten some: that is the matter here
-    world.restart(name)
-
-
-def quarantine(world: World, name: str = "node0") -> QuarantineKept | None:
-    return world.node(name).heads.quarantine
-
-
-def head_of(disk: Sequence[Record]) -> Anchored:
-    return Anchored(Head().after(disk), 0, "")
-
-
-def signed_of(world: World, name: str) -> list[SignedKept]:
-    entries = (read(record) for record in world.seats[name].disk)
-    return [entry for entry in entries if isinstance(entry, SignedKept)]
-
-
-def lived(requests: int = 12) -> tuple[Unvouched, Wallet, list[Record]]:
-    """A world that has signed for a while and rests, and node0's disk as it is then."""
-    world, wallet = made()
-    for number in range(requests):
-        assert sign(world, wallet, f"before {number}")
-    world.run(ms=15_000)
-    return world, wallet, list(world.seats["node0"].disk)
 
 
 def copies_of(disk: Sequence[Record]) -> list[int]:
@@ -89,7 +58,7 @@ def test_each_earlier_copy_is_noticed_by_peers_alone() -> None:
     for height in copies:
         for anchor in (Anchored(), head_of(disk[:height])):
             put_back(world, "node0", disk[:height], anchor)
-            assert world.run(lambda: quarantine(world) is not None, ms=1_000), height
+            assert world.run(lambda: quarantine(world) is not None, ms=15_000), height
             kept = quarantine(world)
             assert kept is not None
             assert kept.by in {world.seats[name].identity.public for name in ("node1", "node2")}
@@ -344,6 +313,22 @@ def test_a_forged_statement_puts_nobody_into_quarantine() -> None:
     assert quarantine(liar.world) is None
     assert not liar.settled
     assert liar.complaints >= {"head-stranger", "letter-signature"}
+
+
+def test_a_node_is_not_made_to_answer_without_end() -> None:
+    world, _ = made()
+    evil = EvilCoordinator(world)
+
+    def answers(life: int) -> int:
+        mouth = Mouth(world.seats["node1"].identity, world.roster.cluster_id, bytes([life]) * 16)
+        asked = mouth.say(Kind.HEAD_ASK, evil.mouth.public, HeadAsk(1), expires_at_ms=world.now.wall_ms)
+        told = evil.tell("node0", Kind.HEAD_RELAY, HeadRelay(int(Kind.HEAD_ASK), asked))
+        return sum(letter.header.kind is Kind.HEAD_SAID for letter in told)
+
+    world.advance(ANSWERS_WITHIN_MS)
+    assert sum(answers(life) for life in range(50)) == MAX_ANSWERS
+    world.advance(ANSWERS_WITHIN_MS)
+    assert answers(51) == 1
 
 
 def test_one_honest_peer_among_liars_is_enough_to_notice() -> None:

@@ -33,6 +33,11 @@ class Stored(LocalCluster):
         file = self.place(name).config_file
         file.write_text(file.read_text() + "state_store:\n" + "".join(f"  {line}\n" for line in lines))
 
+    def with_anchor(self, name: str) -> None:
+        """So that a node of a 2-of-3 starts with only one of the others there."""
+        file = self.place(name).config_file
+        file.write_text(file.read_text() + f"anchor: {self.root / name}.anchor\n")
+
     def place(self, name: str) -> DataDir:
         return DataDir(self.datadir(name), NETWORK)
 
@@ -96,6 +101,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, double: VssDouble) -> Iterato
         (made.root / "store").mkdir()
         made.with_store("home", f"path: {made.root / 'store'}")
         made.with_store("phone", "kind: vss", f"url: {double.url}")
+        for name in made.nodes:
+            made.with_anchor(name)
         made.accept_roster()
         made.start(COORDINATOR, *made.nodes)
         made.make_wallet(WALLET, 2)
