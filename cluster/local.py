@@ -60,6 +60,7 @@ class LocalCluster:
         profiles: the policy (YAML text) of each node, by its name.
         kdf_memory_mib: what the key derivation takes; the default is the real one.
         people: the roles of each person, by name.
+        spares: the names of further coordinators.
     """
 
     root: Path
@@ -67,6 +68,7 @@ class LocalCluster:
     kdf_memory_mib: int | None = None
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     people: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    spares: Sequence[str] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -122,9 +124,9 @@ class LocalCluster:
     def create(self) -> None:
         """Seeds, directories and public parts of all parties; the seed words are shown to nobody."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        endpoint = f"tcp://127.0.0.1:{_free_port()}"
         orders = {name: ["--role", "node", "--policy", str(self._profile(name))] for name in self.nodes}
-        orders[COORDINATOR] = ["--role", "coordinator", "--listen", endpoint]
+        for name in (COORDINATOR, *self.spares):
+            orders[name] = ["--role", "coordinator", "--listen", f"tcp://127.0.0.1:{_free_port()}"]
         orders[CLIENT] = ["--role", "client"]
         for name, roles in self.people.items():
             orders[name] = ["--role", "person", *(word for role in roles for word in ("--person-role", role))]
@@ -139,7 +141,7 @@ class LocalCluster:
 
     def accept_roster(self) -> Sequence[str]:
         """One roster of all parties, accepted by each; its twelve words."""
-        parties = (*self.nodes, COORDINATOR, CLIENT, *self.people)
+        parties = (*self.nodes, COORDINATOR, *self.spares, CLIENT, *self.people)
         file = self.root / "roster.json"
         parts = [str(self.datadir(name) / NETWORK / "public.json") for name in parties]
         typed = [*_program(), "roster", "build", "--out", str(file), *parts, "--json"]
@@ -197,7 +199,7 @@ class LocalCluster:
     def start(self, *names: str, more: Sequence[str] = ()) -> None:
         """Start nodes or the coordinator, and wait until each is ready; `more` is what else each is told."""
         for name in names:
-            role = COORDINATOR if name == COORDINATOR else "node"
+            role = "coordinator" if name in {COORDINATOR, *self.spares} else "node"
             log = self.root / f"{name}.log"
             with log.open("ab") as sink:
                 typed = [*self.words(name, role, "run", *more, passphrase=True), "--json"]

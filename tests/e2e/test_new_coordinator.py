@@ -81,6 +81,33 @@ def test_a_new_coordinator_with_an_empty_database_ends_the_same_request(
         print(audit(cluster))
 
 
+def test_a_spare_coordinator_ends_what_the_first_began(tmp_path: Path) -> None:
+    """Two in the roster: the first is killed for good in mid-request, and nobody has to do anything."""
+    with CrashCluster(tmp_path / "c", profiles(), kdf_memory_mib=19, spares=("spare",)) as cluster:
+        cluster.create()
+        cluster.accept_roster()
+        cluster.start(COORDINATOR, "spare", *cluster.nodes)
+        assert cluster.keygen("vault", 2).code == 0
+        psbt = cluster.payment("vault", "a")
+        cluster.stop("phone", "offline")
+        process = cluster.begin(CLIENT, "sign", str(psbt), "--timeout", "100s")
+        deadline = time.monotonic() + 60
+        while not any("request" in line for line in cluster.trace("home").read_text().splitlines()):
+            assert time.monotonic() < deadline, cluster.log("home")
+            time.sleep(0.05)
+        cluster.stop(COORDINATOR, kill=True)
+        cluster.start("phone", "offline")
+        done = cluster.finish(process)
+        assert done.code == 0, (done.talk, cluster.log("spare"))
+        links = cluster.run(CLIENT, "status", passphrase=True).need()["coordinators"]
+        assert {one["name"]: one["link"] for one in links} == {  # type: ignore[attr-defined]
+            COORDINATOR: "connecting",
+            "spare": "connected",
+        }
+        cluster.close()
+        assert requests_of(cluster, "spare") == requests_of(cluster, CLIENT)
+
+
 def test_what_makes_no_coordinator_is_said_in_one_line(enrolled: Path, tmp_path: Path) -> None:
     root = tmp_path / "c"
     shutil.copytree(enrolled, root)
