@@ -11,6 +11,7 @@ from cluster.audit.chains import Chain
 from cluster.audit.report import Finding, Result
 from cluster.audit.run import Run
 from cluster.codec import BadLetter, header_of
+from cluster.held_records import WalletHeld
 from cluster.journal import (
     CharterKept,
     ClosedKept,
@@ -92,6 +93,7 @@ def _acknowledged(run: Run, result: Result) -> None:
     for chain in run.of_role("coordinator"):
         known = {_request_id(kept) for _, kept in chain.of(RequestKept)}
         known |= {digest(kept.charter) for _, kept in chain.of(CharterKept)}
+        known |= {digest(kept.charter) for _, kept in chain.of(WalletHeld)}
         finals = {(kept.request_id, kept.transaction) for _, kept in chain.of(FinalKept)}
         told: set[bytes] = set()
         for spoken in (*run.letters.of(Kind.STATUS), *run.letters.of(Kind.FINAL)):

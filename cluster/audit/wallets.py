@@ -9,6 +9,7 @@ from cluster.audit.chains import Chain
 from cluster.audit.letters import Letters
 from cluster.charter import Charter
 from cluster.codec import decode
+from cluster.held_records import WalletHeld
 from cluster.journal import WalletComplete, WalletKept
 from cluster.messages import KeygenFinal, Kind
 from cluster.scheme import KeygenTrouble
@@ -25,6 +26,9 @@ def complete_wallets(chains: Iterable[Chain], letters: Letters) -> dict[bytes, W
             charters.setdefault(entry.wallet_id, {})[kept.charter] = None
             if chain.role != "node":  # a node's is sealed
                 data.setdefault(entry.wallet_id, {})[kept.recovery_data] = None
+        for entry, held in chain.of(WalletHeld):
+            charters.setdefault(entry.wallet_id, {})[held.charter] = None
+            data.setdefault(entry.wallet_id, {})[held.recovery_data] = None
         for entry, complete in chain.of(WalletComplete):
             acks.setdefault(entry.wallet_id, {})[complete.acks] = None
     for spoken in letters.of(Kind.KEYGEN_FINAL):
