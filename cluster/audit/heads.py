@@ -11,6 +11,7 @@ from itertools import combinations
 from cluster.audit.chains import Chain
 from cluster.audit.report import Finding, Result
 from cluster.audit.run import Run
+from cluster.head_records import PeerDoubted, QuarantineKept
 from cluster.records import Head, record_hash
 
 
@@ -45,6 +46,11 @@ def _alone(chain: Chain, result: Result) -> None:
         head = Head(head.height + 1, expected)
     for height, why in chain.senseless:
         result.findings.append(Finding(chain.name, chain.file, f"a record makes no sense ({why})", height))
+    for _, kept in chain.of(QuarantineKept):
+        result.notes.append(
+            f"{chain.name}: its chain ended at {kept.height:_} records and had been at {kept.seen_height:_}; "
+            f"it stopped until its owner let it go on ({chain.file})"
+        )
     noted = chain.source.noted
     if chain.heads.get(noted.hash) != noted.height:
         text = f"its own note saw {noted.height:_} records, and this is another or older chain"
@@ -73,10 +79,7 @@ def _stated(run: Run, result: Result) -> None:
         if not chains:
             continue
         result.checked += 1
-        if any(
-            stated.hash in chain.heads and stated.height in {None, chain.heads[stated.hash]}
-            for chain in chains
-        ):
+        if any(chain.heads.get(stated.hash) == stated.height for chain in chains):
             continue
         if stated.sender not in told:  # one breach: all later heads lie beside the chain as well
             told.add(stated.sender)
@@ -94,3 +97,14 @@ def _boots(run: Run, result: Result) -> None:
         if chains and not any(boot_id in chain.boots for chain in chains):
             text = "spoke in a life that its chain knows nothing of"
             result.findings.append(Finding(chains[0].name, where, text))
+
+
+def _doubted(run: Run, result: Result) -> None:
+    """Two letters of one machine that cannot both be true of one chain convict it, whoever keeps them."""
+    told: set[bytes] = set()
+    for chain in run.of_role("node"):
+        for entry, kept in chain.of(PeerDoubted):
+            if kept.node not in told:
+                told.add(kept.node)
+                text = f"{chain.name} keeps two letters of it that prove that it forked or lost records ({kept.code})"
+                result.notes.append(f"{run.roster.name_of(kept.node)}: {text}, record {entry.height}")

@@ -37,11 +37,11 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A head that a machine stated of its own chain, under its signature; the height where it said one."""
+    """A head that a machine stated of its own chain, under its signature."""
 
     sender: bytes
     hash: bytes
-    height: int | None
+    height: int
     where: str
     letter: Letter
 

@@ -9,6 +9,7 @@ from cluster.audit.chains import Chain, ChainFile, entries_of, heads_of
 from cluster.audit.letters import Letters
 from cluster.audit.wallets import complete_wallets
 from cluster.codec import BadLetter, decode, header_of, open_inner
+from cluster.head_records import PeerDoubted, PeerHeads, QuarantineKept
 from cluster.journal import (
     BootKept,
     CharterKept,
@@ -186,6 +187,12 @@ def _evidence(body: Body) -> tuple[SignedLetter, ...]:
             return evidence
         case KeygenStarted(consents=consents):
             return consents
+        case PeerHeads(heads=heads):
+            return tuple(one.letter for one in heads)
+        case PeerDoubted(newer=newer, older=older):
+            return newer, older
+        case QuarantineKept(letter=letter) if letter is not None:
+            return (letter,)
         case RequestKept(request=request) | CharterKept(request=request):
             return (request,)
         case _:

@@ -236,6 +236,19 @@ def test_an_older_copy_alone_is_found_and_beside_the_newer_only_named(
     assert (code, outcomes["N5"]) == (8, "violated")
 
 
+def test_what_peers_wrote_down_shows_a_chain_cut_off(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without any transcript: nodes keep each other's heads beside what they sign together."""
+
+    def before_the_last_signed(records: list[Record]) -> list[Record]:
+        signed = [i for i, record in enumerate(records) if isinstance(read(record), SignedKept)]
+        return records[: signed[-3]]
+
+    rewritten(place, "node0", before_the_last_signed)
+    code, outcomes, said = audited(datadirs(place), capsys)
+    assert (code, outcomes["N5"]) == (8, "violated"), said
+    assert "node0" in said and "does not lie on its chain" in said
+
+
 def test_two_chains_of_one_node_are_a_fork(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(place / "node0.sqlite3", place / "other.sqlite3")
     rewritten(place, "other", lambda records: [*records[:-30], records[-1]])

@@ -12,7 +12,7 @@ from wire import Envelope, Hook, honest, rough
 from world import World
 
 from cluster.codec import open_letter
-from cluster.messages import Decision, Kind, Nonces, PartialSignatures, Verdict
+from cluster.messages import Decision, Heartbeat, Kind, Nonces, PartialSignatures, Verdict
 
 KEPT_LETTERS = 500
 """So many letters an eavesdropper keeps."""
@@ -45,13 +45,13 @@ class Liar:
     mood: str = "honest"
     offered: list[tuple[bytes, ...]] = field(default_factory=list)
 
-    MOODS = ("honest", "silent", "slow", "psigs", "nonces", "verdicts", "mute-signer")
+    MOODS = ("honest", "silent", "slow", "psigs", "nonces", "verdicts", "mute-signer", "beats")
 
     def bend(self, world: World, envelope: Envelope) -> Iterator[Envelope]:
         """What it makes of a letter of its own."""
         kind = envelope.kind
         body = None
-        if kind in {Kind.PARTIAL_SIGNATURES, Kind.NONCES, Kind.VERDICT}:
+        if kind in {Kind.PARTIAL_SIGNATURES, Kind.NONCES, Kind.VERDICT, Kind.HEARTBEAT}:
             public = world.seats[envelope.sender].identity.public
             body = open_letter(envelope.letter, envelope.signature, public).body
         match self.mood, body:
@@ -68,6 +68,13 @@ class Liar:
                 yield resigned(world, envelope, pubnonces=self._nonces(offer))
             case "verdicts", Verdict() as verdict:
                 yield resigned(world, envelope, **self._verdict(verdict))
+            case "beats", Heartbeat() as beat:
+                further = self.random.choice((-5, 0, 1, 9))
+                lie = {
+                    "chain_height": max(0, beat.chain_height + further),
+                    "chain_head": self.random.randbytes(32),
+                }
+                yield resigned(world, envelope, **lie)
             case _:
                 yield envelope
 
