@@ -1,7 +1,7 @@
 """`assent recover`: a node again, from its 24 words and a backup or its state store, or a coordinator.
 
-A node has the same share, and budgets that start exhausted; a coordinator has the same keys, and gets its memory
-from the nodes.
+A node has the same share; from a backup its budgets start exhausted, from its state store they are what they were
+once its peers have vouched. A coordinator has the same keys, and gets its memory from the nodes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.copies import read_backup_file
 from cluster.cli.recovery_of_coordinator import compare_roster, read_words, recover_coordinator
 from cluster.cli.setup import free_place, kdf_cost, make_datadir, make_part
-from cluster.cli.store_recovery import recover_from_store, store_place
+from cluster.cli.store_recovery import Wish, recover_from_store, store_place
 from cluster.errors import ConfigError, UsageError
 from cluster.journal import (
     CopyConfirmed,
@@ -76,6 +76,11 @@ __all__ = ["recover"]
 @click.option(
     "--store-ca-file", type=click.Path(path_type=Path), help="Who vouches for the server's certificate."
 )
+@click.option(
+    "--anchor",
+    type=click.Path(path_type=Path),
+    help="With a state store: the node's anchor, which must not know of more records.",
+)
 @click.option("--name", default="", help="Its name in the roster; a state store knows it.")
 @click.option(
     "--next-receive",
@@ -107,6 +112,7 @@ def recover(
     store_id: str,
     store_token_file: Path | None,
     store_ca_file: Path | None,
+    anchor: Path | None,
     name: str,
     next_receive: int,
     next_change: int,
@@ -140,9 +146,11 @@ def recover(
         )
     if from_store:
         where = store_place(from_store, store_id, store_token_file, store_ca_file)
-        cost, used = kdf_cost(kdf_memory), (next_receive, next_change)
-        recover_from_store(call, where, read_words(words_file), name, cost, used)
+        wish = Wish(name, kdf_cost(kdf_memory), next_receive, next_change, anchor)
+        recover_from_store(call, where, read_words(words_file), wish)
         return
+    if anchor is not None:
+        raise UsageError("--anchor is for --from-store: a chain made from a backup starts anew")
     if not name:
         raise UsageError("--name: a backup does not say which of its nodes this is")
     used_to = (next_receive, next_change)

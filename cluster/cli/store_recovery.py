@@ -13,12 +13,12 @@ from cluster.cli.setup import free_place, make_datadir, make_part
 from cluster.codec import decode
 from cluster.errors import ConfigError, StateError, UsageError
 from cluster.journal import RecoveredKept, RosterKept, UsedKept, WalletKept, note, read
-from cluster.keys import Seed
+from cluster.keys import Keys, Seed
 from cluster.messages import NO_ID
 from cluster.mirroring import open_store, sealer_of, where_of
 from cluster.party import Config, public_file
 from cluster.public_part import PublicPart, own_entry
-from cluster.records import Record
+from cluster.records import Head, Record
 from cluster.roster import NodeEntry, Roster, RosterError
 from cluster.sealed import KdfCost
 from cluster.state_store import NoSuchKey, StateStore
@@ -30,7 +30,7 @@ from cluster.state_store.mark import Mark
 from cluster.state_store.mark_file import MarkFile
 from cluster.state_store.reading import Found, read_chain
 from cluster.state_store.sealing import Sealer
-from cluster.storage import Store
+from cluster.storage import Anchor, Store
 
 __all__ = ["recover_from_store", "store_place"]
 
@@ -40,7 +40,12 @@ class _Told:
     """What the records of the store say of the node, as far as a new data directory needs it."""
 
     roster: bytes = b""
-    wallets: dict[bytes, str] = field(default_factory=dict)
+    wallets: dict[bytes, Charter] = field(default_factory=dict)
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is a wallet of which nobody else could say that records are missing."""
+        return any(len(charter.members) == 1 for charter in self.wallets.values())
 
     def take(self, batch: Batch) -> None:
         """Look at a batch that was verified."""
@@ -50,7 +55,21 @@ class _Told:
                 if isinstance(entry, RosterKept):
                     self.roster = entry.roster
                 elif isinstance(entry, WalletKept):
-                    self.wallets[record.wallet_id] = decode(entry.charter, Charter).name
+                    self.wallets[record.wallet_id] = decode(entry.charter, Charter)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the owner says of the node to be: its name, what guessing its passphrase costs, addresses, an anchor.
+
+    An empty name is the roster's; the indexes are the first that somebody vouches for as unused (0: nobody does).
+    """
+
+    name: str
+    cost: KdfCost
+    next_receive: int
+    next_change: int
+    anchor: Path | None
 
 
 def store_place(where: str, store_id: str, token_file: Path | None, ca_file: Path | None) -> StorePlace:
@@ -70,13 +89,8 @@ def store_place(where: str, store_id: str, token_file: Path | None, ca_file: Pat
     return VssPlace(url, _absolute(token_file), _absolute(ca_file), store_id)
 
 
-def recover_from_store(
-    call: Call, where: StorePlace, seed: Seed, name: str, cost: KdfCost, used: tuple[int, int]
-) -> None:
-    """Read and verify all of the store, then write the same chain into a new data directory.
-
-    `used` are the first receive and change index that somebody vouches for as unused; 0: nobody does.
-    """
+def recover_from_store(call: Call, where: StorePlace, seed: Seed, wish: Wish) -> None:
+    """Read and verify all of the store, then write the same chain into a new data directory."""
     networks = NETWORKS if call.network is None else (call.network,)
     for network in networks:
         keys = seed.keys(network)
@@ -89,7 +103,7 @@ def recover_from_store(
                 continue
             except StoreFault as fault:
                 raise StateError(fault.finding.line(where_of(where))) from None
-            _rebuild(call, where, _Source(store, sealer, found, told), seed, name, cost, used)
+            _rebuild(call, where, _Source(store, sealer, found, told), seed, wish)
             return
     missing = Finding(Code.EMPTY, f"it holds nothing of these words on {', '.join(networks)}")
     raise StateError(missing.line(where_of(where)))
@@ -105,56 +119,68 @@ class _Source:
     told: _Told
 
 
-def _rebuild(
-    call: Call,
-    where: StorePlace,
-    source: _Source,
-    seed: Seed,
-    name: str,
-    cost: KdfCost,
-    used: tuple[int, int],
-) -> None:
+def _rebuild(call: Call, where: StorePlace, source: _Source, seed: Seed, wish: Wish) -> None:
     roster, entry, part = _who(source.told, seed)
-    if name and name != entry.name:
+    if wish.name not in {"", entry.name}:
         raise UsageError(f"--name: these words are those of node {entry.name}")
     place = free_place(call, roster.network)
-    end = source.found.position.end
-    call.output.talk(f"{end.height} records verified: node {entry.name} on {roster.network}")
+    position = source.found.position
+    anchor = _checked_anchor(wish.anchor, seed.keys(roster.network), position.end)
+    call.output.talk(f"{position.end.height} records verified: node {entry.name} on {roster.network}")
     passphrase = call.passphrase.read("New passphrase", confirm=True)
-    config = Config("node", entry.name, roster.network, state_store=where)
+    config = Config("node", entry.name, roster.network, anchor=anchor, state_store=where)
     make_datadir(
         place,
         config,
         seed,
         part,
         passphrase,
-        cost,
-        records=_since(source.told, used),
+        wish.cost,
+        records=_since(source.told, wish),
         fill=lambda store: _copy(source, store),
     )
-    MarkFile(place.path, source.sealer.owner_tag).write(Mark(source.found.position.head_version, end))
+    MarkFile(place.path, source.sealer.owner_tag).write(Mark(position.head_version, position.end))
     seed.wipe()
-    _tell(call)
+    _tell(call, alone=source.told.alone)
     facts = {
         "role": "node",
         "name": entry.name,
         "network": roster.network,
         "datadir": str(place.path),
         "public_part": str(public_file(place)),
-        "wallets": list(source.told.wallets.values()),
-        "records": end.height,
-        "head": end.hash.hex(),
+        "wallets": [charter.name for charter in source.told.wallets.values()],
+        "records": position.end.height,
+        "head": position.end.hash.hex(),
         "from_store": where_of(where),
-        "budgets": "exhausted",
+        "budgets": "exhausted" if source.told.alone else "unproven",
     }
     call.output.give(facts, str(place.path))
 
 
-def _since(told: _Told, used: tuple[int, int]) -> list[Record]:
-    """What the new disk adds: that it cannot know what was signed last, and which addresses others saw used."""
+def _checked_anchor(path: Path | None, keys: Keys, end: Head) -> str:
+    """The anchor as config.yaml will name it; StateError when it knows of more than the store has."""
+    if path is None:
+        return ""
+    path = path.expanduser().absolute()
+    anchored = Anchor(path, keys.anchor_key()).read()
+    if anchored.head is None:
+        raise StateError(f"--anchor: {anchored.fault}")
+    if anchored.head.height > end.height:
+        raise StateError(
+            f"--anchor: it knows of {anchored.head.height} records and the store has {end.height}: the store is old; "
+            "look for a newer one, or recover without the anchor and end the quarantine that peers will cause"
+        )
+    return str(path)
+
+
+def _since(told: _Told, wish: Wish) -> list[Record]:
+    """What the new disk adds: which addresses others saw used, and, where no peer can say, that records may be lost."""
     at_ms = time.time_ns() // 1_000_000
-    vouched = [note(UsedKept(at_ms, *used), wallet_id) for wallet_id in told.wallets] if any(used) else []
-    return [note(RecoveredKept(at_ms, confirmed=False), NO_ID), *vouched]
+    used = UsedKept(at_ms, wish.next_receive, wish.next_change)
+    vouched = (
+        [note(used, wallet_id) for wallet_id in told.wallets] if wish.next_receive or wish.next_change else []
+    )
+    return [note(RecoveredKept(at_ms, confirmed=False), NO_ID), *vouched] if told.alone else vouched
 
 
 def _who(told: _Told, seed: Seed) -> tuple[Roster, NodeEntry, PublicPart]:
@@ -189,15 +215,19 @@ def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.expanduser().absolute()
 
 
-def _tell(call: Call) -> None:
+def _tell(call: Call, *, alone: bool) -> None:
     call.output.talk(
-        "recovered: keys, shares, policies, freezes and requests, as the store has them. What to know:"
+        "recovered: keys, shares, policies, budgets, freezes and requests, as the store has them."
     )
-    call.output.talk(
-        "  - what was signed after the store last confirmed is not known here: every budget starts exhausted, "
-        "and fills again as its window passes"
-    )
-    call.output.talk(
-        "  - a freeze or a no that came after it is missing: see `assent status`, and say it again"
-    )
+    if alone:
+        call.output.talk(
+            "  - a wallet of this node alone has nobody who could vouch: every budget starts exhausted"
+        )
+    else:
+        call.output.talk(
+            "  - it signs nothing before its peers have vouched that no record is missing: start them, then this node"
+        )
+        call.output.talk(
+            "  - if records are missing, or no peer can be had: `assent quarantine show`, then `end`"
+        )
     call.output.talk("  - the old node must never run again: two of one node conflict at the store, and stop")

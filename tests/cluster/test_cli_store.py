@@ -13,13 +13,15 @@ from mirrored import WALLET, copied, put_back
 from state_stores import KINDS
 from vss_double import vss_double
 
+from cluster.charter import Charter, CharterMember
 from cluster.cli.commands import run
-from cluster.journal import FrozenKept, note
+from cluster.codec import encode
+from cluster.journal import FrozenKept, WalletKept, note
 from cluster.mirroring import open_store
 from cluster.party import opened, read_config, unseal_seed
-from cluster.records import Record
+from cluster.records import Head, Record
 from cluster.state_store import StateStore
-from cluster.storage import DataDir, Store
+from cluster.storage import Anchor, DataDir, Store
 
 PASS = ("--passphrase-file", "pass")
 NODE = DataDir(Path("node"), "regtest")
@@ -136,11 +138,10 @@ def test_a_store_is_written_checked_shown_and_brings_the_node_back(owner: Owner)
     assert isinstance(shown["objects"], int)
     assert shown["objects"] > 2
     done = recover(owner, "--next-receive", "7")
-    assert (done.code, done.facts["name"], done.facts["budgets"]) == (0, "node", "exhausted")
-    assert records("new")[: MANY + 1] == records()
-    assert [record.kind for record in records("new")[MANY + 1 :]] == ["recovered"]
+    assert (done.code, done.facts["name"], done.facts["budgets"]) == (0, "node", "unproven")
+    assert records("new") == records()
     again = owner.do("store", "check", "--datadir", "new")
-    assert (again.facts["good"], again.facts["behind"]) == (True, 1)
+    assert (again.facts["good"], again.facts["behind"]) == (True, 0)
     assert read_config(DataDir(Path("new"), "regtest")).state_store == read_config(NODE).state_store
 
 
@@ -204,6 +205,35 @@ def test_a_false_store_brings_nothing_back(owner: Owner) -> None:
     assert not Path("new").exists()
 
 
+def test_an_anchor_that_knows_of_more_refuses_the_store(owner: Owner) -> None:
+    owner.do("store", "renew", "--datadir", "node")
+    keys = unseal_seed(NODE, b"correct horse").keys("regtest")
+    with opened(NODE, "node") as party:
+        head = party.store.head
+    Path("anchor").touch()
+    assert "damaged" in recover(owner, "--anchor", "anchor").talk
+    Anchor(Path("anchor"), keys.anchor_key()).write(Head(head.height + 1, b"h" * 32), 0)
+    old = recover(owner, "--anchor", "anchor")
+    assert (old.code, "the store is old" in old.talk) == (3, True)
+    assert not Path("new").exists()
+    Anchor(Path("anchor"), keys.anchor_key()).write(head, 0)
+    assert recover(owner, "--anchor", "anchor").code == 0
+    assert read_config(DataDir(Path("new"), "regtest")).anchor == str(Path("anchor").absolute())
+
+
+def test_a_wallet_of_one_comes_back_with_its_budgets_used_up(owner: Owner) -> None:
+    """Nobody else could say that records are missing."""
+    member = CharterMember(b"i" * 32, b"\x02" * 33, b"\x02" * 33)
+    charter = Charter(1, "regtest", bytes(32), WALLET, "lone", "musig2", "1", 0, 1, (member,))
+    with opened(NODE, "node") as party:
+        party.store.append([note(WalletKept(1, encode(charter), b"sealed"), WALLET)])
+    owner.do("store", "renew", "--datadir", "node")
+    done = recover(owner, "--next-receive", "7")
+    assert (done.facts["budgets"], done.facts["wallets"]) == ("exhausted", ["lone"])
+    assert records("new")[: MANY + 2] == records()
+    assert [record.kind for record in records("new")[MANY + 2 :]] == ["recovered", "used"]
+
+
 def test_a_node_comes_back_only_into_an_empty_place_and_under_its_own_name(owner: Owner) -> None:
     owner.do("store", "renew", "--datadir", "node")
     before = records()
@@ -224,6 +254,8 @@ def test_a_node_comes_back_only_into_an_empty_place_and_under_its_own_name(owner
         (["recover", "--name", "x"], 2, "--from-store"),
         (["recover", "--from-store", "s", "--backup", "b"], 2, "either"),
         (["recover", "--backup", "b"], 2, "--name"),
+        (["recover", "--backup", "b", "--name", "x", "--anchor", "a"], 2, "--anchor"),
+        (["recover", "--role", "coordinator", "--name", "x", "--from-store", "s"], 2, "no state store"),
         (["recover", "--from-store", "http://store.example/vss"], 2, "write https"),
         (["recover", "--from-store", "s", "--store-id", "a/b"], 2, "--store-id"),
         (["recover", "--from-store", "s", "--store-token-file", "t"], 2, "for a server"),

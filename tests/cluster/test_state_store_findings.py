@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mirrored import CLUSTER, KEYS, SEALER, WALLET, WRITER, Disk, copied, put_back, records, write
 from state_stores import KINDS, made_store
 
+from cluster.codec import encode
 from cluster.keys import Seed
 from cluster.records import Head, Record
 from cluster.state_store import (
@@ -121,6 +122,15 @@ def test_mixed_an_object_under_another_name_or_version(store: StateStore) -> Non
     put_back(store, {**whole, head: KeyValue(head, whole[head].version, whole[first].value)})
     assert code(store, Disk(of), mark) is Code.MIXED
     put_back(store, {**whole, head: KeyValue(head, whole[head].version + 1, whole[head].value)})
+    assert code(store, Disk(of), mark) is Code.MIXED
+
+
+def test_mixed_a_last_batch_that_was_written_without_its_head(store: StateStore) -> None:
+    """The same records under a version that the head object does not name: the next write would conflict."""
+    of = records(20)
+    mark = write(store, of)
+    last, version = (position := look(store, SEALER, Head())[1]).last, position.last_version
+    store.put_objects([SEALER.seal(batch_role(last.index), version, encode(last), os.urandom(24))])
     assert code(store, Disk(of), mark) is Code.MIXED
 
 
