@@ -132,8 +132,8 @@ class Run:
             try:
                 letter = open_inner(signed, Kind.REQUEST)
                 wallet = self.wallets.get(letter.header.wallet_id)
-                if self.roster.client(letter.header.sender) is None:
-                    why = "it is not from a client of the roster"
+                if self.roster.role_of(letter.header.sender) not in {"client", "node"}:  # a node's rescue
+                    why = "it is not from a client of the roster, nor a node's rescue"
                 elif wallet is None:
                     why = "its wallet is not proven by any database or transcript here"
                 else:

@@ -107,6 +107,7 @@ def test_a_person_freezes_every_disk_burns_and_two_sheets_rescue_everything(tmp_
         coins = scan(cluster.root / "home.vault.json", tmp_path / "scan.json")
         drilled(cluster, backup_file)
         person_freezes(cluster, tmp_path, payment(wallet, script=STRANGER))
+        rescued_by_a_client(cluster, tmp_path)
         sheets = {name: words_of(cluster, name) for name in ("home", "offline")}
     shutil.rmtree(cluster.root)
     transaction = rescued(tmp_path, sheets, backup_file)
@@ -151,6 +152,22 @@ def person_freezes(cluster: LocalCluster, tmp_path: Path, psbt: bytes) -> None:
     everywhere = cluster.run("phone", "freeze", "--everywhere", passphrase=True)
     assert everywhere.code == 0, everywhere
     assert "offline: frozen, 72h00min left" in everywhere.talk
+
+
+def rescued_by_a_client(cluster: LocalCluster, tmp_path: Path) -> None:
+    """While all of it is frozen, the client and two owners can still send everything to the rescue, and only there."""
+    words = ("rescue", "--coins", str(tmp_path / "scan.json"), "--fee-rate", "2sat/vB")
+    nowhere = cluster.run(CLIENT, *words, passphrase=True)
+    assert nowhere.code == 2
+    assert "--to" in str(nowhere.facts)
+    other = cluster.run(
+        CLIENT, *words, "--to", f"script:{STRANGER.hex()}", "--timeout", "20s", passphrase=True
+    )
+    assert other.code == 4, other
+    asking = cluster.begin(CLIENT, *words, "--to", PLACE, "--timeout", "60s")
+    approve_rescue(cluster, "home", "offline")
+    done = cluster.finish(asking)
+    assert done.code == 0, done
 
 
 def rescued(tmp_path: Path, sheets: Mapping[str, str], backup_file: Path) -> bytes:
