@@ -34,7 +34,6 @@ from cluster.messages import (
     HeldAsk,
     Hello,
     Kind,
-    WalletState,
 )
 from cluster.node_keygen import KeygenDesk
 from cluster.node_policies import PolicyDesk
@@ -195,6 +194,7 @@ class Node:
         """The machine that this runs on is a copy, or was put back: no nonce of before may be used."""
         turn = self._turn(now, entropy)
         self.signing.copied(turn)
+        self.drills.forget_nonces()
         return self._end(turn)
 
     def questions(self, now: Now) -> tuple[Question, ...]:
@@ -335,16 +335,7 @@ class Node:
             chain_height=turn.head.height,
             chain_head=turn.head.hash,
             clock_ms=turn.now.wall_ms,
-            wallets=tuple(
-                WalletState(
-                    plan.charter.wallet_id,
-                    plan.stage,
-                    self._judge.digest_for(plan.charter.wallet_id),
-                    self.policies.profiles.version_for(plan.charter.wallet_id),
-                )
-                for plan in self.keygen.plans.values()
-                if plan.stage in {"undecided", "made", "copied", "complete"}
-            ),
+            wallets=tuple(self.policies.state_of(plan) for plan in self.keygen.begun),
         )
 
     def _hear(self, sender: bytes, letter: bytes, signature: bytes, turn: Turn) -> None:

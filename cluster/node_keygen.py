@@ -298,6 +298,12 @@ class KeygenDesk:
             )
         return Question(plan.digest, charter.name, lines, plan.expires_at_ms)
 
+    @property
+    def begun(self) -> tuple[Plan, ...]:
+        """The wallets whose key exists, or may."""
+        stages = {"undecided", "made", "copied", "complete"}
+        return tuple(plan for plan in self.plans.values() if plan.stage in stages)
+
     def questions(self, wall_ms: int) -> tuple[Question, ...]:
         """Everything that waits for the owner."""
         return tuple(

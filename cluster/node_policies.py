@@ -10,7 +10,8 @@ from cluster.changes_heard import HeardChanges
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.effects import Question
 from cluster.judging import Judge
-from cluster.messages import Kind, PolicyRelay
+from cluster.messages import Kind, PolicyRelay, WalletState
+from cluster.plans import Plan
 from cluster.profiles import Profiles, Texts
 from cluster.record_body import Body
 from cluster.records import NO_WALLET
@@ -36,6 +37,12 @@ class PolicyDesk:
     def profiles(self) -> Profiles:
         """The profiles in force."""
         return self._judge.profiles
+
+    def state_of(self, plan: Plan) -> WalletState:
+        """What a greeting says of a wallet: how far it is made, and the policy in force for it."""
+        wallet_id = plan.charter.wallet_id
+        digest, version = self._judge.digest_for(wallet_id), self.profiles.version_for(wallet_id)
+        return WalletState(wallet_id, plan.stage, digest, version)
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one of the node's records into account; they come in the order in which they were written."""

@@ -570,6 +570,20 @@ def test_heartbeats_that_are_kept_back_or_repeated_keep_nobody_alive() -> None:
     assert {notice.code for notice in world.seats["node0"].told} == {"peer-hidden"}
 
 
+def test_heartbeats_that_echo_nothing_new_keep_nobody_alive() -> None:
+    """Held back and handed out one by one in new letters, or from a peer that is told nothing of us."""
+    world, _ = made()
+    world.run(ms=30_000)
+    evil = EvilCoordinator(world)
+    for _ in range(20):
+        world.run(ms=5_000)
+        said = evil.opened("node1", world.seats["node1"].said[-4:])
+        beat = [letter.signed for letter in said if letter.header.kind is Kind.HEARTBEAT][-1]
+        evil.tell("node0", Kind.BEATS, Beats((beat,)))
+    me = world.seats["node1"].identity.public
+    assert ("peer-hidden", me) in [(notice.code, notice.subject) for notice in world.seats["node0"].told]
+
+
 def test_restarts_and_an_own_line_that_is_down_are_no_alarm() -> None:
     world, _ = made()
     world.run(ms=30_000)
