@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cluster.audit import drills
 from cluster.audit.report import Finding, Result
 from cluster.audit.run import Run
 from cluster.journal import CosigningKept, SignedKept
@@ -16,6 +17,7 @@ def every_record(run: Run) -> Result:
         kept.setdefault(chain.identity, []).extend(body for _, body in chain.of(SignedKept))
     _letters(run, kept, result)
     _parts(run, kept, result)
+    drills.check_records(run, result)
     result.gaps += [f"no database of {name}" for name in run.missing("node")]
     if not run.transcripts:
         result.gaps.append("no transcript, so nobody knows what left")

@@ -22,6 +22,8 @@ WANTED = frozenset(
         Kind.FINAL,
         Kind.PARTLY_SIGNED,
         Kind.KEYGEN_FINAL,
+        Kind.DRILL_ORDER,
+        Kind.DRILL_PSIGS,
     }
 )
 """The kinds that an audit opens; the others prove nothing that these do not."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cluster.audit import drills
 from cluster.audit.chains import Chain, Entry
 from cluster.audit.report import Finding, Result
 from cluster.audit.run import Run
 from cluster.codec import BadLetter, open_inner
+from cluster.drill_records import DrillSigned
 from cluster.journal import SignedKept
 from cluster.messages import Kind, Nonces, Order, PartialSignatures
 from cluster.scheme import Blame, Signer
@@ -53,6 +55,9 @@ def every_nonce(run: Run) -> Result:
                 _check(run, chain, entry, kept, result)
             else:
                 unseen += 1
+        for entry, drilled in chain.of(DrillSigned):
+            met.note(chain.identity, drilled.pubnonces, drilled.session_id, chain.file, entry.height)
+    drills.check_orders(run, result)
     _answered(run, met)
     result.checked = len(met.challenges)
     for (identity, _), challenges in met.challenges.items():

@@ -17,6 +17,7 @@ from world import TestIdentity
 from cluster.audit.budget_model import Spend, at_most, part_of, places
 from cluster.cli.commands import run
 from cluster.codec import open_inner
+from cluster.drill_records import DrillSigned
 from cluster.journal import (
     ClosedKept,
     FinalKept,
@@ -168,6 +169,12 @@ TAMPERED: dict[str, tuple[str, str, Edit]] = {
         "N2",
         "node0",
         changed(SignedKept, lambda b: replace(b, psigs=(bytes(32),))),
+    ),
+    "a node without its part in a drill": ("N2", "node0", without(DrillSigned)),
+    "a node with another nonce in a drill": (
+        "N3",
+        "node0",
+        changed(DrillSigned, lambda b: replace(b, pubnonces=(bytes([3]) * 66,))),
     ),
     "a node with one nonce in two sessions": ("N3", "node0", same_nonces_twice),
     "a node with other nonces than it used": (

@@ -19,6 +19,7 @@ lists:
   blocked: ["script:{blocked}"]
   haven: ["script:{rescue}"]
 rescue: {{to: haven, fee: 9_000sat}}
+drills: {{a_day: 40}}
 limits:
   amount: {{sent: 90_000sat}}
   fee: {{max: 6_000sat, max_share: unlimited}}

@@ -25,6 +25,8 @@ from world import Crash
 
 from cluster.audit import Finding, Report
 from cluster.cli.audit import report_of
+from cluster.client import Client
+from cluster.drills import copy_digest
 from cluster.owner_says import Answer, ClockConfirmed, Freeze, NothingToAnswer, PolicyProposed, Thaw
 from cluster.records import NO_WALLET
 from cluster.schemes import Wallet
@@ -233,6 +235,8 @@ class Story:
                         world.answer(name, Answer(question.subject, random.random() < 0.8))
         if random.random() < 0.1:
             self.person()
+        if random.random() < 0.06:
+            self.drill()
 
     def person(self) -> None:
         """A person says yes or no to the newest request."""
@@ -246,6 +250,14 @@ class Story:
                 world.perform(
                     name, person.says(request_id, random.random() < 0.8, world.now, world.entropy())
                 )
+
+    def drill(self) -> None:
+        """A client asks whether every share still signs."""
+        world, wallet = self.world, self.made.wallet
+        machine = world.seats[CLIENTS[0]].machine
+        assert isinstance(machine, Client)
+        _, step = machine.drill(wallet, copy_digest(wallet), world.now, world.entropy())
+        world.perform(CLIENTS[0], step)
 
     # Faults.
 
