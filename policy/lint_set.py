@@ -56,8 +56,8 @@ def _rescue(profiles: Mapping[Role, Profile], found: Survey) -> Iterator[Remark]
             Severity.WARNING, f"{', '.join(sorted(named))} do not name the same places under `rescue`",
             "a rescue needs the same address at all nodes that sign it",
         )  # fmt: skip
-    sure = len(named) > len(profiles) - found.t and frozenset.intersection(*named.values())
-    if found.rescue.gap and not (sure and len(named) >= found.t):
+    sure = len(named) == len(profiles) and bool(frozenset.intersection(*named.values()))
+    if found.rescue.gap and not sure:
         yield _set(
             Severity.WARNING, f"there is no rescue path: {found.rescue.gap}",
             f"give every {found.t} of the nodes a tier for one listed place without a limit, such as "

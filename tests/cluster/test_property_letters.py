@@ -18,6 +18,7 @@ from spends import payment
 from wire import Envelope
 
 from cluster.codec import SIGNATURE_DOMAIN, Mouth, encode, open_letter
+from cluster.drills import copy_digest
 from cluster.effects import Outgoing
 from cluster.messages import (
     KINDS,
@@ -25,6 +26,9 @@ from cluster.messages import (
     Body,
     ClockRelay,
     Cosigned,
+    DrillOrder,
+    DrillPropose,
+    FreezeRelay,
     KeygenPropose,
     KeygenStart,
     Kind,
@@ -35,8 +39,9 @@ from cluster.messages import (
     Propose,
     SignedLetter,
 )
-from cluster.owner_says import Answer
+from cluster.owner_says import Answer, Freeze
 from cluster.roster import digest
+from cluster.schemes import Wallet
 
 SLOW_S = 2.0
 RARE = {Kind.GONE, Kind.BUSY, Kind.WITHDRAW, Kind.INTENT, Kind.KEYGEN_FAULT, Kind.KEYGEN_INVESTIGATION}
@@ -53,6 +58,10 @@ INNER = (
     Kind.POLICY_RECEIPT,
     Kind.CLOCK_ASK,
     Kind.CLOCK_SAID,
+    Kind.FREEZE,
+    Kind.FREEZE_RECEIPT,
+    Kind.DRILL_REQUEST,
+    Kind.DRILL_NONCES,
 )
 POLICY = """\
 schema: 1
@@ -87,6 +96,7 @@ class Stage:
         self.world.says("ann", self.open.subject.request_id, True)
         self.sign_with_an_outsider()
         self.change_policies()
+        self.drill_and_freeze(wallet)
         self.charter = encode(self.world.propose(self.world.charter(1, "other")).charter)
         self.world.run(ms=4_000)
         self.world.hook = lambda envelope: []  # from here on, only the tests speak
@@ -110,6 +120,7 @@ class Stage:
         )
         assert world.run(lambda: view.final is not None)
         world.hook, world.t, world.scheme, world.outsiders = hook, t, scheme, ()
+        self.joint = wallet
 
     def lose_the_coordinator(self) -> None:
         """Its disk is gone: nodes give everything back, and the client asks again for what had ended."""
@@ -132,6 +143,15 @@ class Stage:
         world.run(ms=1_000)
         world.answer("node0", Answer(heard, False))
         world.restart("node2")
+        world.run(ms=1_000)
+
+    def drill_and_freeze(self, wallet: Wallet) -> None:
+        """A drill of one wallet, and a freeze of the other at every node."""
+        world = self.world
+        drill, step = world.client.drill(wallet, copy_digest(wallet), world.now, world.entropy())
+        world.perform("client", step)
+        assert world.run(lambda: world.client.drills[drill].over, ms=60_000)
+        world.answer("node0", Freeze(self.joint.wallet_id, everywhere_ms=3_600_000))
         world.run(ms=1_000)
 
     def keep(self, envelope: Envelope) -> list[Envelope]:
@@ -179,6 +199,10 @@ class Stage:
             Kind.POLICY_RECEIPT: (Kind.POLICY_RELAY, PolicyRelay(int(Kind.POLICY_RECEIPT), inner)),
             Kind.CLOCK_ASK: (Kind.CLOCK_RELAY, ClockRelay(int(Kind.CLOCK_ASK), inner)),
             Kind.CLOCK_SAID: (Kind.CLOCK_RELAY, ClockRelay(int(Kind.CLOCK_SAID), inner)),
+            Kind.FREEZE: (Kind.FREEZE_RELAY, FreezeRelay(int(Kind.FREEZE), inner)),
+            Kind.FREEZE_RECEIPT: (Kind.FREEZE_RELAY, FreezeRelay(int(Kind.FREEZE_RECEIPT), inner)),
+            Kind.DRILL_REQUEST: (Kind.DRILL_PROPOSE, DrillPropose(inner, 0)),
+            Kind.DRILL_NONCES: (Kind.DRILL_ORDER, DrillOrder(0, (inner, inner))),
         }
         outer, body = wrapped[kind]
         keygen = kind in {Kind.KEYGEN_CONSENT, Kind.KEYGEN_REQUEST}

@@ -203,6 +203,12 @@ def test_what_is_odd_about_a_set() -> None:
         frozen, LIMITED, LIMITED
     )
     assert "stay frozen" not in said(frozen, frozen, LIMITED), "every two have one of them"
+    to, other = "rescue: {to: STRANGER, fee: 1_000sat}\n", "rescue: {to: FRIEND, fee: 1_000sat}\n"
+    assert "do not name the same places under `rescue`" in said(LIMITED + to, LIMITED + other, LIMITED)
+    assert "WARNING there is no rescue path" in said(LIMITED + to, LIMITED, LIMITED)
+    every = said(LIMITED + to, LIMITED + to, LIMITED + to)
+    assert "rescue path" not in every
+    assert "under `rescue`" not in every
     intends = LIMITED + "intents: required\n"
     assert "only n2 demands a signed intent, and n0 and n1 can sign" in said(LIMITED, LIMITED, intends)
 
