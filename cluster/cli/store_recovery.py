@@ -11,7 +11,7 @@ from cluster.charter import Charter
 from cluster.cli.call import NETWORKS, Call
 from cluster.cli.setup import free_place, make_datadir, make_part
 from cluster.codec import decode
-from cluster.errors import ConfigError, StateError, UsageError
+from cluster.errors import ClusterError, ConfigError, StateError, UsageError
 from cluster.journal import RecoveredKept, RosterKept, UsedKept, WalletKept, note, read
 from cluster.keys import Keys, Seed
 from cluster.messages import NO_ID
@@ -30,7 +30,7 @@ from cluster.state_store.mark import Mark
 from cluster.state_store.mark_file import MarkFile
 from cluster.state_store.reading import Found, read_chain
 from cluster.state_store.sealing import Sealer
-from cluster.storage import Anchor, Store
+from cluster.storage import Anchor, DataDir, Store
 
 __all__ = ["recover_from_store", "store_place"]
 
@@ -137,7 +137,7 @@ def _rebuild(call: Call, where: StorePlace, source: _Source, seed: Seed, wish: W
         passphrase,
         wish.cost,
         records=_since(source.told, wish),
-        fill=lambda store: _copy(source, store),
+        fill=lambda store: _fill(place, source, store),
     )
     MarkFile(place.path, source.sealer.owner_tag).write(Mark(position.head_version, position.end))
     seed.wipe()
@@ -195,6 +195,16 @@ def _who(told: _Told, seed: Seed) -> tuple[Roster, NodeEntry, PublicPart]:
     except (RosterError, ValueError) as error:
         raise StateError(f"the roster in the store makes no sense ({error})") from None
     return roster, entry, part
+
+
+def _fill(place: DataDir, source: _Source, store: Store) -> None:
+    """Copy; what a store that goes away leaves half-made in this new place is taken away again."""
+    try:
+        _copy(source, store)
+    except ClusterError:
+        for file in (place.config_file, *place.path.glob(f"{place.database.name}*")):
+            file.unlink(missing_ok=True)
+        raise
 
 
 def _copy(source: _Source, store: Store) -> None:

@@ -20,7 +20,7 @@ from cluster.journal import FrozenKept, WalletKept, note
 from cluster.mirroring import open_store
 from cluster.party import opened, read_config, unseal_seed
 from cluster.records import Head, Record
-from cluster.state_store import StateStore
+from cluster.state_store import StateStore, StoreUnavailable
 from cluster.storage import Anchor, DataDir, Store
 
 PASS = ("--passphrase-file", "pass")
@@ -232,6 +232,22 @@ def test_a_wallet_of_one_comes_back_with_its_budgets_used_up(owner: Owner) -> No
     assert (done.facts["budgets"], done.facts["wallets"]) == ("exhausted", ["lone"])
     assert records("new")[: MANY + 2] == records()
     assert [record.kind for record in records("new")[MANY + 2 :]] == ["recovered", "used"]
+
+
+def test_a_store_that_goes_away_while_it_is_read_leaves_nothing_half_made(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner.do("store", "renew", "--datadir", "node")
+    append = Store.append
+
+    def gone(store: Store, batch: tuple[Record, ...]) -> None:
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(Store, "append", gone)
+    assert recover(owner).code == 7
+    monkeypatch.setattr(Store, "append", append)
+    assert recover(owner).code == 0
+    assert records("new") == records()
 
 
 def test_a_node_comes_back_only_into_an_empty_place_and_under_its_own_name(owner: Owner) -> None:
