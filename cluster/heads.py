@@ -30,6 +30,9 @@ ROLLBACK = "rollback"
 UNPROVEN = "rollback-unproven"
 """Nobody has vouched yet, since this start, that the chain is the newest."""
 
+ANCHOR_SILENT = "anchor-silent"
+"""There should be an anchor, and it is missing, damaged or another node's."""
+
 ASK_EVERY_MS = 5_000
 """How often a node asks until enough have answered."""
 
@@ -143,7 +146,10 @@ class HeadDesk:
 
     def start(self, turn: Turn) -> None:
         """The first look at the anchor, before anything is said."""
-        head, lineage = self._anchored.head, self._anchored.lineage
+        head, lineage, fault = self._anchored.head, self._anchored.lineage, self._anchored.fault
+        if fault and fault != NO_ANCHOR.fault:
+            text = f"the anchor vouches for nothing ({fault}): the peers must"
+            turn.notify(Notice(self._me, "", text, ANCHOR_SILENT))
         if head is None or lineage < self.lineage:
             self._anchored = replace(self._anchored, head=None)  # of a lineage that its owner has ended
         elif self.quarantine is None and (lineage > self.lineage or not self.trail.passes(head)):
