@@ -61,6 +61,8 @@ class LocalCluster:
         kdf_memory_mib: what the key derivation takes; the default is the real one.
         people: the roles of each person, by name.
         spares: the names of further coordinators.
+        endpoint: where the first coordinator is reached; a free port of the loopback address if empty.
+        bind: where it listens, if not there.
     """
 
     root: Path
@@ -69,6 +71,8 @@ class LocalCluster:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     people: Mapping[str, Sequence[str]] = field(default_factory=dict)
     spares: Sequence[str] = ()
+    endpoint: str = ""
+    bind: str = ""
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -127,6 +131,9 @@ class LocalCluster:
         orders = {name: ["--role", "node", "--policy", str(self._profile(name))] for name in self.nodes}
         for name in (COORDINATOR, *self.spares):
             orders[name] = ["--role", "coordinator", "--listen", f"tcp://127.0.0.1:{_free_port()}"]
+        if self.endpoint:
+            bind = ["--bind", self.bind] if self.bind else []
+            orders[COORDINATOR] = ["--role", "coordinator", "--listen", self.endpoint, *bind]
         orders[CLIENT] = ["--role", "client"]
         for name, roles in self.people.items():
             orders[name] = ["--role", "person", *(word for role in roles for word in ("--person-role", role))]
