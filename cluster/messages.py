@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from cluster.clock_letters import ClockAsk, ClockRelay, ClockSaid
 from cluster.drill_letters import (
@@ -34,6 +33,7 @@ from cluster.held_letters import (
     HeldWalletId,
     HeldWord,
 )
+from cluster.hello_letter import Hello, WalletState
 from cluster.intent_letter import Intent
 from cluster.keygen_letters import (
     KeygenCertificate,
@@ -205,27 +205,6 @@ class Header(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     boot_id: Bytes16
     sequence: Millis
     expires_at_ms: Millis
-
-
-class WalletState(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """What a node says of one wallet: how far its keygen is, and the policy in force with its version."""
-
-    wallet_id: Bytes32
-    stage: Code
-    policy_digest: Bytes32
-    policy_version: Count
-
-
-class Hello(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """I am here: my protocol and scheme versions, my roster, my record chain, my clock."""
-
-    protocol: Count
-    schemes: Annotated[tuple[Note, ...], Meta(max_length=8)]
-    roster_digest: Bytes32
-    chain_height: Millis
-    chain_head: Bytes32
-    clock_ms: Millis
-    wallets: Annotated[tuple[WalletState, ...], Meta(max_length=64)]
 
 
 Body = (
