@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.client import SigningView
 from cluster.client_line import ClientLine, now
+from cluster.client_views import SigningView
 from cluster.local import CLIENT, COORDINATOR, LocalCluster
 from cluster.party import opened, unseal_seed
 from cluster.schemes import Wallet

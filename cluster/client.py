@@ -8,11 +8,11 @@ data and every member's acknowledgement.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from cluster.approvals import read_verdict
 from cluster.charter import Charter
 from cluster.client_drills import DrillView
+from cluster.client_views import ClusterView, KeygenView, NodeView, SigningView
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, encode, open_inner, open_letter
 from cluster.drill_letters import DrillFinal, DrillRequest
 from cluster.drills import DRILL_LIFE_MS, drill_id
@@ -24,7 +24,6 @@ from cluster.messages import (
     Busy,
     Cosigned,
     Final,
-    Heartbeat,
     Hello,
     KeygenFinal,
     KeygenRequest,
@@ -32,20 +31,17 @@ from cluster.messages import (
     PartlySigned,
     Request,
     SignedLetter,
-    SignerPart,
     Status,
     StatusQuery,
-    Verdict,
 )
 from cluster.records import Head
 from cluster.roster import Roster, digest
 from cluster.scheme import Known
-from cluster.schemes import SCHEMES, Blame, KeygenTrouble, Wallet, read_wallet
+from cluster.schemes import SCHEMES, Wallet
 from cluster.statements import read_beat
-from cluster.subjects import BadRequest, Signed, Subject, check_parts, describe
+from cluster.subjects import describe
 from cluster.turn import Turn
 from cluster.turning import Turning
-from taproot import FinalTransaction
 
 REPEAT_MS = 2_000
 """How long to wait for an answer before asking again."""
@@ -58,51 +54,6 @@ ENDED = frozenset({"refused", "rejected", "expired", "closed", "failed"})
 
 REQUEST_LIFE_MS = 24 * 3_600_000
 """How long a request may wait for its quorum unless the client says otherwise."""
-
-
-@dataclass(slots=True)
-class NodeView:
-    """One node as far as the client knows: the coordinator's word on its reach, its own signed verdict or heartbeat."""
-
-    reach: str
-    verdict: Verdict | None = None
-    signed: SignedLetter | None = None
-    beat: Heartbeat | None = None
-
-
-@dataclass(slots=True)
-class SigningView:
-    """One request as far as the client knows."""
-
-    subject: Subject
-    request: SignedLetter
-    state: str = "unsent"
-    codes: tuple[str, ...] = ()
-    nodes: dict[bytes, NodeView] = field(default_factory=dict)
-    final: FinalTransaction | None = None
-    signed: Signed | None = None
-    parts: tuple[SignerPart, ...] = ()
-
-
-@dataclass(slots=True)
-class KeygenView:
-    """One proposed wallet as far as the client knows."""
-
-    charter: Charter
-    request: SignedLetter
-    state: str = "unsent"
-    codes: tuple[str, ...] = ()
-    nodes: dict[bytes, NodeView] = field(default_factory=dict)
-    wallet: Wallet | None = None
-    acks: tuple[bytes, ...] = ()
-
-
-@dataclass(slots=True)
-class ClusterView:
-    """Who the coordinator says is there."""
-
-    nodes: dict[bytes, NodeView] = field(default_factory=dict)
-    heard: bool = False
 
 
 class Client:
@@ -313,23 +264,19 @@ class Client:
             case Hello() as hello:
                 self._hello(hello)
             case Status() as status if request_id in self.signing:
-                self._status(self.signing[request_id], status, now)
+                self.signing[request_id].hear(status, now.wall_ms)
             case Status() as status if request_id in self.keygen:
-                plan = self.keygen[request_id]
-                if plan.wallet is not None:
-                    return
-                plan.state, plan.codes = status.state, status.codes
-                plan.nodes = {node.node: NodeView(node.reach) for node in status.nodes}
+                self.keygen[request_id].hear(status)
             case Status(state="rejected", codes=codes) if request_id in self.drills:
                 self.drills[request_id].rejected = next(iter(codes), "rejected")
             case Status() as status:
                 self._hear_cluster(status)
             case PartlySigned(parts=parts) if request_id in self.signing:
-                self._partly_signed(self.signing[request_id], parts)
+                self.signing[request_id].hear_parts(parts)
             case Final() as final if request_id in self.signing:
-                self._final(self.signing[request_id], final)
+                self.signing[request_id].hear_final(final)
             case KeygenFinal() as final if request_id in self.keygen:
-                self._keygen_final(self.keygen[request_id], final)
+                self.keygen[request_id].hear_final(final, self.known)
             case DrillFinal() as final if request_id in self.drills:
                 self.drills[request_id].hear(final, self.roster.cluster_id)
             case Busy():
@@ -352,60 +299,6 @@ class Client:
             beat = None if node.beat is None else read_beat(node.beat, node.node, self.roster.cluster_id)
             self.cluster.nodes[node.node] = NodeView(node.reach, beat=beat)
         self.cluster.heard = True
-
-    def _status(self, view: SigningView, status: Status, now: Now) -> None:
-        if view.final is not None:
-            return
-        view.state, view.codes = status.state, status.codes
-        hear_nodes(view.nodes, status, view.subject.wallet.charter, view.subject.request_id, now.wall_ms)
-
-    def _final(self, view: SigningView, final: Final) -> None:
-        try:
-            signed = Signed(final.signatures, final.signers)
-            finished = view.subject.finish(signed)
-        except BadRequest as bad:
-            raise BadLetter("final-invalid", str(bad)) from None
-        if finished.tx != final.transaction:
-            raise BadLetter("final-invalid", "the transaction is not what these signatures finish")
-        view.state, view.final, view.signed = "final", finished, signed
-
-    def _partly_signed(self, view: SigningView, parts: tuple[SignerPart, ...]) -> None:
-        """The nodes' part of the signatures: believed only when each is valid for this very request."""
-        if view.final is not None:
-            return
-        try:
-            check_parts(view.subject, parts)
-        except (Blame, BadRequest, ValueError) as bad:
-            raise BadLetter("parts-invalid", str(bad)) from None
-        view.state, view.parts = "cosigning", parts
-
-    def _keygen_final(self, view: KeygenView, final: KeygenFinal) -> None:
-        try:
-            wallet = read_wallet(view.charter, final.recovery_data, self.known)
-        except KeygenTrouble as trouble:
-            raise BadLetter(trouble.code, "the recovery data does not fit the charter") from None
-        if not wallet.acknowledged(final.acks):
-            raise BadLetter("keygen-acks", "an acknowledgement is missing")
-        view.state, view.codes, view.acks = "complete", (), final.acks
-        view.wallet = replace(wallet, complete=True)
-
-
-def hear_nodes(
-    nodes: dict[bytes, NodeView], status: Status, charter: Charter, request_id: bytes, wall_ms: int
-) -> None:
-    """Take what a status says of each node: a verdict only with that node's signature. BadLetter for any other."""
-    for node in status.nodes:
-        if charter.participant(node.node) is None:
-            raise BadLetter("status-stranger", "a status about somebody who is no member")
-        shown = nodes.setdefault(node.node, NodeView(node.reach))
-        shown.reach = node.reach
-        if node.verdict is None or node.verdict == shown.signed:
-            continue  # nothing said, or what was checked before
-        letter = read_verdict(node.verdict, charter, request_id, wall_ms)
-        if letter.header.sender != node.node:
-            raise BadLetter("status-verdict", "a verdict under another node's name")
-        assert isinstance(letter.body, Verdict)
-        shown.verdict, shown.signed = letter.body, node.verdict
 
 
 def _is_unheard(view: SigningView | KeygenView, wall_ms: int) -> bool:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from cluster.approvals import CLOCK_SKEW_MS, PERSON_LIFE_MS
 from cluster.charter import Charter, check_charter
-from cluster.client import REPEAT_MS, NodeView, hear_nodes
+from cluster.client import REPEAT_MS
+from cluster.client_views import NodeView, hear_nodes
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, decode, encode, open_inner, open_letter
 from cluster.effects import Now, Outgoing, Step
 from cluster.errors import one_line

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from cluster.client import NodeView
+from cluster.client_views import NodeView
 from cluster.driver import Driver, system_clock
 from cluster.keys import Keys
 from cluster.messages import NO_ID

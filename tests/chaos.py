@@ -12,7 +12,7 @@ from spends import payment
 from wire import Envelope
 from world import Crash, ScriptedJudge, World
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.effects import Now
 from cluster.messages import Decision, Kind, NonceRequest, Order, OrderEntry, Propose, SignedLetter
 from cluster.owner_says import Answer, NothingToAnswer

@@ -5,7 +5,8 @@ from __future__ import annotations
 from policed import PolicedWorld
 from spends import STRANGER, payment
 
-from cluster.client import REQUEST_LIFE_MS, SigningView
+from cluster.client import REQUEST_LIFE_MS
+from cluster.client_views import SigningView
 from cluster.messages import Decision
 from cluster.schemes import Wallet
 

@@ -23,7 +23,7 @@ from hostile import NASTY
 from wire import Envelope
 from world import ScriptedJudge, World
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.codec import SIGNATURE_DOMAIN
 from cluster.messages import Decision
 from cluster.subjects import Subject

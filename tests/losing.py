@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from world import ScriptedJudge, World
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.coordinator import Coordinator
 from cluster.jobs import JobTrace
 from cluster.journal import ComplaintKept, read

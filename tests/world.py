@@ -19,7 +19,8 @@ from watch import Watch, WatchedJudge
 from wire import Envelope, Hook, honest
 
 from cluster.charter import Charter, CharterMember, LeafPlan, Outsider
-from cluster.client import REQUEST_LIFE_MS, Client, KeygenView, SigningView
+from cluster.client import REQUEST_LIFE_MS, Client
+from cluster.client_views import KeygenView, SigningView
 from cluster.codec import encode
 from cluster.coordinator import Coordinator
 from cluster.effects import Notice, Now, Outgoing, Step

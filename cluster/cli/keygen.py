@@ -12,8 +12,8 @@ from cluster.charter_words import charter_lines, participant_names
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import ClientCall, as_client, duration_s
 from cluster.cli.output import words_table
-from cluster.client import KeygenView
 from cluster.client_line import now
+from cluster.client_views import KeygenView
 from cluster.codec import encode
 from cluster.errors import ConfigError, Misbehaviour, Refused, StateError, UsageError, Waiting
 from cluster.journal import CharterKept, KeygenFailed, WalletComplete, WalletKept

@@ -12,8 +12,8 @@ from cluster.charter_words import participant_names
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import ClientCall, as_client, book_of, wallet_of
 from cluster.cli.sign import formed, read_psbt
-from cluster.client import SigningView
 from cluster.client_line import now
+from cluster.client_views import SigningView
 from cluster.cosigning import answer_in, prepared, script_parts
 from cluster.errors import NoQuorum, PeerError, Refused, UsageError
 from cluster.journal import FinalKept

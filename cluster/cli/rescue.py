@@ -15,7 +15,7 @@ from cluster.cli.copies import backup_file
 from cluster.cli.owner import ask_node
 from cluster.cli.sign import ask
 from cluster.cli.verdicts import Verdicts, outcome_error
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.coins import own_coins, read_coin, read_scan, sweep
 from cluster.errors import ConfigError, StateError, UsageError, Waiting
 from cluster.messages import NO_ID, Request, SignedLetter

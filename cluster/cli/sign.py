@@ -13,8 +13,8 @@ from cluster.cli.clients import ClientCall, as_client, duration_s, wallet_of
 from cluster.cli.intents import read_intent_file
 from cluster.cli.output import foreign
 from cluster.cli.verdicts import Verdicts, outcome_error
-from cluster.client import SigningView
 from cluster.client_line import ClientLine, now
+from cluster.client_views import SigningView
 from cluster.cosigning import with_parts
 from cluster.errors import StateError, UsageError
 from cluster.journal import ClosedKept, CosigningKept, FinalKept, RequestKept

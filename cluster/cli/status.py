@@ -13,8 +13,8 @@ from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import as_client
 from cluster.cli.owner import ask_node
 from cluster.cli.quarantine import head_lines
-from cluster.client import NodeView
 from cluster.client_line import now
+from cluster.client_views import NodeView
 from cluster.desk_facts import drill_facts
 from cluster.errors import PeerError
 from cluster.heartbeats import HIDDEN_AFTER_MS

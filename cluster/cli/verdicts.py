@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cluster.cli.output import Facts
-from cluster.client import NodeView, SigningView
+from cluster.client_views import NodeView, SigningView
 from cluster.errors import ClusterError, Misbehaviour, NoQuorum, PeerError, Refused, Waiting
 from cluster.messages import Decision, Verdict
 from cluster.roster import Roster

@@ -6,7 +6,7 @@ import pytest
 from company import Company
 
 from cluster.cli.verdicts import Verdicts
-from cluster.client import NodeView
+from cluster.client_views import NodeView
 from cluster.messages import Decision, Verdict
 
 ASKED = {

@@ -9,7 +9,7 @@ from older_disks import lived, put_back, quarantine
 
 from cluster.cli.quarantine import head_lines
 from cluster.cli.status import _beat_facts, _node_line
-from cluster.client import NodeView
+from cluster.client_views import NodeView
 from cluster.errors import AuthenticationError, StateError, UsageError
 from cluster.messages import Heartbeat
 from cluster.owner_desk import NodeDesk, proof_of

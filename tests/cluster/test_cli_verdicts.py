@@ -6,7 +6,7 @@ import pytest
 from world import World
 
 from cluster.cli.verdicts import Verdicts, outcome_error
-from cluster.client import NodeView, SigningView
+from cluster.client_views import NodeView, SigningView
 from cluster.errors import ClusterError
 from cluster.messages import NO_ID, Decision, Verdict
 from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt

@@ -18,7 +18,7 @@ from world import World
 
 from cluster.backup import Backup, backup_of
 from cluster.cli.commands import _assent, run
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.codec import encode, open_inner, seal_letter
 from cluster.effects import Outgoing
 from cluster.evidence import FORKED, Evidence, NotProven, prove

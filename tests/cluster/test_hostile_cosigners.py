@@ -14,7 +14,7 @@ from world import World
 
 from cluster import requests, subjects
 from cluster.charter import LeafPlan
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.codec import open_letter, seal_letter
 from cluster.cosigning import with_parts
 from cluster.journal import ComplaintKept, FinalKept, read

@@ -13,7 +13,7 @@ from world import ScriptedJudge, World
 
 import taproot
 from cluster import subjects
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.codec import Mouth
 from cluster.journal import ClosedKept, FinalKept, JudgedKept, RequestKept, SignedKept, note, read
 from cluster.messages import Decision, Kind, Request

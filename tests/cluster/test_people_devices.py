@@ -11,7 +11,7 @@ from policed import PolicedWorld
 from spends import STRANGER, payment
 from world import World
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.codec import Mouth, encode, open_letter, seal_letter
 from cluster.coordinator_people import MAX_WORDS
 from cluster.messages import (

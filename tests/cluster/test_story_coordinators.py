@@ -14,7 +14,7 @@ from spends import STRANGER, payment
 from wire import Envelope
 from world import World
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.effects import Outgoing
 from cluster.messages import Kind
 from cluster.owner_says import Answer

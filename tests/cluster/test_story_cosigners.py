@@ -12,7 +12,7 @@ from wire import Envelope
 from world import World
 
 from cluster.charter import LeafPlan
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.cosigning import answer_in, parts_from, with_parts
 from cluster.journal import ComplaintKept, CosigningKept, read
 from cluster.messages import Cosigned, Decision, Kind, PartlySigned, SignerPart

@@ -12,7 +12,7 @@ import pytest
 from spends import payment
 from world import Crash, World
 
-from cluster.client import KeygenView, SigningView
+from cluster.client_views import KeygenView, SigningView
 from cluster.codec import encode
 from cluster.journal import SignedKept, read
 from cluster.messages import Kind

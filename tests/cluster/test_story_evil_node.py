@@ -11,7 +11,7 @@ from spends import payment
 from wire import Envelope
 from world import World
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.codec import open_letter, seal_letter
 from cluster.journal import ComplaintKept, read
 from cluster.messages import Gone, KeygenFault, Kind, PartialSignatures

@@ -11,7 +11,7 @@ from spends import RESCUE, STRANGER, payment, sweep
 from wire import Envelope
 from world import TestIdentity
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.codec import Mouth
 from cluster.effects import Now
 from cluster.freeze_letters import FREEZE_LIFE_MS, FreezeReceipt, FreezeRelay, FreezeSaid

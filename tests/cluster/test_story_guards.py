@@ -11,7 +11,7 @@ from spends import payment
 from wire import Envelope
 from world import TestIdentity, World
 
-from cluster.client import KeygenView
+from cluster.client_views import KeygenView
 from cluster.codec import Mouth, encode, open_letter, seal_letter
 from cluster.messages import KeygenMessage, Kind, NodeStatus, Status, StatusQuery
 from cluster.owner_says import Answer

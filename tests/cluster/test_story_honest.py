@@ -9,7 +9,7 @@ from evil import signed_by
 from spends import payment
 from world import ScriptedJudge, World
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.journal import FinalKept, read
 from cluster.messages import Decision, Kind
 from cluster.owner_says import Answer, CopyShown, NothingToAnswer

@@ -9,7 +9,7 @@ from spends import STRANGER
 from world import ScriptedJudge, World
 
 from cluster.charter import LeafPlan
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.codec import encode
 from cluster.messages import Decision, Kind, Order, Verdict
 from cluster.owner_says import Answer, CopyShown, Freeze

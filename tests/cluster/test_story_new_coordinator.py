@@ -15,7 +15,7 @@ from spends import STRANGER, payment
 from wire import Envelope
 from world import World
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.codec import Mouth, encode, open_letter, seal_letter
 from cluster.effects import Outgoing
 from cluster.held_letters import HeldList, HeldRequest, HeldWallet, HeldWalletId

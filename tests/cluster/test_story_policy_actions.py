@@ -7,7 +7,7 @@ from evil import signed_by
 from policed import PolicedWorld
 from spends import STRANGER, payment
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.effects import Now
 from cluster.journal import FrozenKept, NoticeKept, ThawedKept, WaitKept, read
 from cluster.messages import Decision, Kind, PartialSignatures, Verdict

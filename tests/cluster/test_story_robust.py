@@ -30,7 +30,7 @@ from spends import payment
 from wire import Envelope
 from world import ScriptedJudge, World
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.journal import ComplaintKept, read
 from cluster.messages import Decision, Kind
 from cluster.owner_says import Answer

@@ -8,7 +8,7 @@ from policed import PolicedWorld
 from spends import STRANGER, payment
 from world import ScriptedJudge, World
 
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.journal import ComplaintKept, read
 from cluster.messages import Kind, Order, Verdict
 from cluster.schemes import Wallet

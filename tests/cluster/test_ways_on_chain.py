@@ -10,7 +10,7 @@ from outside import Outsiderly
 from world import World
 
 from cluster.charter import LeafPlan
-from cluster.client import SigningView
+from cluster.client_views import SigningView
 from cluster.errors import ChainError
 from cluster.messages import Cosigned
 from cluster.regtest import RegtestChain

@@ -23,8 +23,8 @@ import pytest
 from bitcoin_rules import core_accepts, prevouts
 from crash_cluster import NETWORK, CrashCluster, audit, profiles
 
-from cluster.client import SigningView
 from cluster.client_line import ClientLine, now
+from cluster.client_views import SigningView
 from cluster.local import CLIENT, COORDINATOR
 from cluster.party import opened, unseal_seed
 from cluster.schemes import Wallet

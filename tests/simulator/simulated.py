@@ -13,7 +13,8 @@ from watch import Watch
 from wire import Envelope
 from world import START_MS, World
 
-from cluster.client import Client, SigningView
+from cluster.client import Client
+from cluster.client_views import SigningView
 from cluster.codec import encode
 from cluster.effects import Now, Outgoing, Step
 from cluster.journal import RosterKept, note

@@ -1,0 +1,127 @@
+"""What a client knows of what it asked, and what it believes of the answers, which is what it can verify itself.
+
+A verdict counts as its node's with the node's signature, a transaction when it verifies whole, a wallet with its
+recovery data and every member's acknowledgement; states and reach are the coordinator's word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from cluster.approvals import read_verdict
+from cluster.charter import Charter
+from cluster.codec import BadLetter
+from cluster.messages import Final, Heartbeat, KeygenFinal, SignedLetter, SignerPart, Status, Verdict
+from cluster.scheme import Known
+from cluster.schemes import Blame, KeygenTrouble, Wallet, read_wallet
+from cluster.subjects import BadRequest, Signed, Subject, check_parts
+from taproot import FinalTransaction
+
+
+@dataclass(slots=True)
+class NodeView:
+    """One node as far as the client knows: the coordinator's word on its reach, its own signed verdict or heartbeat."""
+
+    reach: str
+    verdict: Verdict | None = None
+    signed: SignedLetter | None = None
+    beat: Heartbeat | None = None
+
+
+@dataclass(slots=True)
+class SigningView:
+    """One request as far as the client knows."""
+
+    subject: Subject
+    request: SignedLetter
+    state: str = "unsent"
+    codes: tuple[str, ...] = ()
+    nodes: dict[bytes, NodeView] = field(default_factory=dict)
+    final: FinalTransaction | None = None
+    signed: Signed | None = None
+    parts: tuple[SignerPart, ...] = ()
+
+    def hear(self, status: Status, wall_ms: int) -> None:
+        """How the coordinator says that it stands; what is signed stays so."""
+        if self.final is not None:
+            return
+        self.state, self.codes = status.state, status.codes
+        hear_nodes(self.nodes, status, self.subject.wallet.charter, self.subject.request_id, wall_ms)
+
+    def hear_parts(self, parts: tuple[SignerPart, ...]) -> None:
+        """The nodes' part of the signatures: believed only when each is valid for this very request."""
+        if self.final is not None:
+            return
+        try:
+            check_parts(self.subject, parts)
+        except (Blame, BadRequest, ValueError) as bad:
+            raise BadLetter("parts-invalid", str(bad)) from None
+        self.state, self.parts = "cosigning", parts
+
+    def hear_final(self, final: Final) -> None:
+        """The signatures: believed only when they finish this very request, into this very transaction."""
+        try:
+            signed = Signed(final.signatures, final.signers)
+            finished = self.subject.finish(signed)
+        except BadRequest as bad:
+            raise BadLetter("final-invalid", str(bad)) from None
+        if finished.tx != final.transaction:
+            raise BadLetter("final-invalid", "the transaction is not what these signatures finish")
+        self.state, self.final, self.signed = "final", finished, signed
+
+
+@dataclass(slots=True)
+class KeygenView:
+    """One proposed wallet as far as the client knows."""
+
+    charter: Charter
+    request: SignedLetter
+    state: str = "unsent"
+    codes: tuple[str, ...] = ()
+    nodes: dict[bytes, NodeView] = field(default_factory=dict)
+    wallet: Wallet | None = None
+    acks: tuple[bytes, ...] = ()
+
+    def hear(self, status: Status) -> None:
+        """How the coordinator says that it stands; a wallet that is here stays so."""
+        if self.wallet is not None:
+            return
+        self.state, self.codes = status.state, status.codes
+        self.nodes = {node.node: NodeView(node.reach) for node in status.nodes}
+
+    def hear_final(self, final: KeygenFinal, known: Known) -> None:
+        """The wallet: believed with recovery data that fits the charter, and every member's acknowledgement."""
+        try:
+            wallet = read_wallet(self.charter, final.recovery_data, known)
+        except KeygenTrouble as trouble:
+            raise BadLetter(trouble.code, "the recovery data does not fit the charter") from None
+        if not wallet.acknowledged(final.acks):
+            raise BadLetter("keygen-acks", "an acknowledgement is missing")
+        self.state, self.codes, self.acks = "complete", (), final.acks
+        self.wallet = replace(wallet, complete=True)
+
+
+@dataclass(slots=True)
+class ClusterView:
+    """Who the coordinator says is there."""
+
+    nodes: dict[bytes, NodeView] = field(default_factory=dict)
+    heard: bool = False
+
+
+def hear_nodes(
+    nodes: dict[bytes, NodeView], status: Status, charter: Charter, request_id: bytes, wall_ms: int
+) -> None:
+    """Take what a status says of each node: a verdict only with that node's signature. BadLetter for any other."""
+    for node in status.nodes:
+        if charter.participant(node.node) is None:
+            raise BadLetter("status-stranger", "a status about somebody who is no member")
+        shown = nodes.setdefault(node.node, NodeView(node.reach))
+        shown.reach = node.reach
+        if node.verdict is None or node.verdict == shown.signed:
+            continue  # nothing said, or what was checked before
+        letter = read_verdict(node.verdict, charter, request_id, wall_ms)
+        if letter.header.sender != node.node:
+            raise BadLetter("status-verdict", "a verdict under another node's name")
+        assert isinstance(letter.body, Verdict)
+        shown.verdict, shown.signed = letter.body, node.verdict
