@@ -9,12 +9,11 @@ in `remember` of the same Step, so that a later word is always newer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from cluster.approvals import CLOCK_SKEW_MS, PERSON_LIFE_MS
 from cluster.charter import Charter, check_charter
 from cluster.client import REPEAT_MS
-from cluster.client_views import NodeView, hear_nodes
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, decode, encode, open_inner, open_letter
 from cluster.effects import Now, Outgoing, Step
 from cluster.errors import one_line
@@ -29,7 +28,6 @@ from cluster.messages import (
     Kind,
     OpenList,
     OpenRequest,
-    PersonReceipt,
     PersonSays,
     PolicyRelay,
     Propose,
@@ -41,11 +39,12 @@ from cluster.messages import (
 from cluster.people_changes import ChangesSeen
 from cluster.people_freezes import FreezesSaid, FreezeView
 from cluster.people_records import known_wallets, last_said
+from cluster.people_requests import RequestView
 from cluster.profiles import ReadTexts
 from cluster.records import Head, Record
 from cluster.roster import Roster, RosterError
 from cluster.schemes import SCHEMES, KeygenTrouble, Wallet, known_keys, read_wallet
-from cluster.subjects import BadRequest, Subject, understand
+from cluster.subjects import BadRequest, understand
 from cluster.turn import Turn
 from cluster.turning import Turning
 
@@ -54,51 +53,6 @@ MAX_FETCHED = 8
 
 MAX_INDEX = 100_000
 """As far as the coordinator is believed about the addresses that are used; each of them is derived here."""
-
-
-@dataclass(slots=True)
-class RequestView:
-    """One request, read from its client's own letter; `state` and reach are the coordinator's word."""
-
-    subject: Subject
-    letter: Letter
-    state: str
-    codes: tuple[str, ...] = ()
-    nodes: dict[bytes, NodeView] = field(default_factory=dict)
-    receipts: dict[bytes, PersonReceipt] = field(default_factory=dict)
-    said: SignedLetter | None = None
-    body: PersonSays | None = None
-    taken: bool = False
-    fault: str = ""
-
-    @property
-    def expires_at_ms(self) -> int:
-        """Until when its client wants it."""
-        return self.letter.header.expires_at_ms
-
-    @property
-    def over(self) -> bool:
-        """Whether there is nothing left to say: it has ended, or the coordinator did not take the word."""
-        return bool(self.fault) or self.state in {"final", "expired", "closed"}
-
-    def kept_by(self) -> tuple[bytes, ...]:
-        """The nodes whose receipt says that they have what was said last."""
-        body = self.body
-        return tuple(
-            node
-            for node, receipt in self.receipts.items()
-            if body is not None and (receipt.said_at_ms, receipt.yes) == (body.said_at_ms, body.yes)
-        )
-
-    @property
-    def heard_by_enough(self) -> bool:
-        """Whether a yes counts with some node, or too few nodes lack a no to sign.
-
-        That it is signed already excuses only a yes: whoever holds a no back would say so.
-        """
-        charter, is_yes = self.subject.wallet.charter, self.body is not None and self.body.yes
-        enough = 1 if is_yes else charter.n - charter.t + 1
-        return len(self.kept_by()) >= enough or (is_yes and self.state == "final")
 
 
 class Person:
@@ -308,7 +262,9 @@ class Person:
             case Propose(request=request):
                 self._request(request_id, request)
             case Status() as status if request_id in self.views:
-                self._status(self.views[request_id], status, turn.now)
+                self.views[request_id].hear(
+                    status, turn.now.wall_ms, me=self._mouth.public, cluster_id=self.roster.cluster_id
+                )
             case ChangeList() as found:
                 self.changes.hear_list(found)
             case FreezeRelay() as relay:
@@ -388,27 +344,3 @@ class Person:
         if request_id not in self.views:
             state = next((e.state for e in self.listed or () if e.request_id == request_id), "open")
             self.views[request_id] = RequestView(subject, inner, state)
-
-    def _status(self, view: RequestView, status: Status, now: Now) -> None:
-        if status.state == "rejected":
-            if view.said is not None and not view.taken:
-                view.fault = next(iter(status.codes), "rejected")
-            return
-        view.state, view.codes = status.state, status.codes
-        view.taken = view.taken or view.said is not None
-        charter, request_id = view.subject.wallet.charter, view.subject.request_id
-        hear_nodes(view.nodes, status, charter, request_id, now.wall_ms)
-        for node in status.nodes:
-            if node.heard is not None:
-                view.receipts[node.node] = self._receipt(node.heard, node.node, view)
-
-    def _receipt(self, signed: SignedLetter, node: bytes, view: RequestView) -> PersonReceipt:
-        """A node's receipt for a word of mine about this request; BadLetter for any other."""
-        letter = open_inner(signed, Kind.PERSON_RECEIPT)
-        header, body = letter.header, letter.body
-        assert isinstance(body, PersonReceipt)
-        about = (header.sender, header.cluster_id, header.request_id, body.spend_id, body.person)
-        mine = (node, self.roster.cluster_id, view.subject.request_id, view.subject.spend_id)
-        if about != (*mine, self._mouth.public):
-            raise BadLetter("status-receipt", "a receipt that is not this node's for a word of mine")
-        return body

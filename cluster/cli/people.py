@@ -19,7 +19,8 @@ from cluster.cli.verdicts import Verdicts
 from cluster.client_line import PersonLine, now
 from cluster.errors import PeerError, Refused, UsageError, Waiting, one_line
 from cluster.party import Party, opened
-from cluster.people import Person, RequestView
+from cluster.people import Person
+from cluster.people_requests import RequestView
 from cluster.roster import Roster, match_words
 from cluster.schemes import Wallet
 from policy import describe

@@ -1,0 +1,80 @@
+"""One request as a person's device knows it: what was said of it, and which nodes have that, by their own receipts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cluster.client_views import NodeView, hear_nodes
+from cluster.codec import BadLetter, Letter, open_inner
+from cluster.messages import Kind, PersonReceipt, PersonSays, SignedLetter, Status
+from cluster.subjects import Subject
+
+
+@dataclass(slots=True)
+class RequestView:
+    """One request, read from its client's own letter; `state` and reach are the coordinator's word."""
+
+    subject: Subject
+    letter: Letter
+    state: str
+    codes: tuple[str, ...] = ()
+    nodes: dict[bytes, NodeView] = field(default_factory=dict)
+    receipts: dict[bytes, PersonReceipt] = field(default_factory=dict)
+    said: SignedLetter | None = None
+    body: PersonSays | None = None
+    taken: bool = False
+    fault: str = ""
+
+    @property
+    def expires_at_ms(self) -> int:
+        """Until when its client wants it."""
+        return self.letter.header.expires_at_ms
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to say: it has ended, or the coordinator did not take the word."""
+        return bool(self.fault) or self.state in {"final", "expired", "closed"}
+
+    def kept_by(self) -> tuple[bytes, ...]:
+        """The nodes whose receipt says that they have what was said last."""
+        body = self.body
+        return tuple(
+            node
+            for node, receipt in self.receipts.items()
+            if body is not None and (receipt.said_at_ms, receipt.yes) == (body.said_at_ms, body.yes)
+        )
+
+    @property
+    def heard_by_enough(self) -> bool:
+        """Whether a yes counts with some node, or too few nodes lack a no to sign.
+
+        That it is signed already excuses only a yes: whoever holds a no back would say so.
+        """
+        charter, is_yes = self.subject.wallet.charter, self.body is not None and self.body.yes
+        enough = 1 if is_yes else charter.n - charter.t + 1
+        return len(self.kept_by()) >= enough or (is_yes and self.state == "final")
+
+    def hear(self, status: Status, wall_ms: int, *, me: bytes, cluster_id: bytes) -> None:
+        """How the coordinator says that it stands, and what nodes signed of it; `me` is the person (identity key)."""
+        if status.state == "rejected":
+            if self.said is not None and not self.taken:
+                self.fault = next(iter(status.codes), "rejected")
+            return
+        self.state, self.codes = status.state, status.codes
+        self.taken = self.taken or self.said is not None
+        hear_nodes(self.nodes, status, self.subject.wallet.charter, self.subject.request_id, wall_ms)
+        for node in status.nodes:
+            if node.heard is not None:
+                mine = (node.node, cluster_id, self.subject.request_id, self.subject.spend_id, me)
+                self.receipts[node.node] = _receipt(node.heard, mine)
+
+
+def _receipt(signed: SignedLetter, mine: tuple[bytes, bytes, bytes, bytes, bytes]) -> PersonReceipt:
+    """A node's receipt for a word of this person's about this request; BadLetter for any other."""
+    letter = open_inner(signed, Kind.PERSON_RECEIPT)
+    header, body = letter.header, letter.body
+    assert isinstance(body, PersonReceipt)
+    about = (header.sender, header.cluster_id, header.request_id, body.spend_id, body.person)
+    if about != mine:
+        raise BadLetter("status-receipt", "a receipt that is not this node's for a word of mine")
+    return body
