@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from cluster.charter import Charter
 from cluster.client_drills import DrillView
-from cluster.client_views import ClusterView, KeygenView, NodeView, SigningView
+from cluster.client_views import ClusterView, KeygenView, NodeView, SigningView, check_versions
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, encode, open_inner, open_letter
 from cluster.drill_letters import DrillFinal, DrillRequest
 from cluster.drills import DRILL_LIFE_MS, drill_id
@@ -286,12 +286,7 @@ class Client:
 
     def _hello(self, hello: Hello) -> None:
         self.cluster.heard = True
-        if hello.protocol != PROTOCOL_VERSION or hello.schemes != SCHEMES:
-            raise BadLetter(
-                "version-mismatch",
-                f"the coordinator speaks protocol {hello.protocol}, {', '.join(hello.schemes)}; "
-                f"this program {PROTOCOL_VERSION}, {', '.join(SCHEMES)}",
-            )
+        check_versions(hello)
 
     def _hear_cluster(self, status: Status) -> None:
         """Who is there: the coordinator's word, and with it each node's own."""

@@ -11,9 +11,19 @@ from dataclasses import dataclass, field, replace
 from cluster.approvals import read_verdict
 from cluster.charter import Charter
 from cluster.codec import BadLetter
-from cluster.messages import Final, Heartbeat, KeygenFinal, SignedLetter, SignerPart, Status, Verdict
+from cluster.messages import (
+    PROTOCOL_VERSION,
+    Final,
+    Heartbeat,
+    Hello,
+    KeygenFinal,
+    SignedLetter,
+    SignerPart,
+    Status,
+    Verdict,
+)
 from cluster.scheme import Known
-from cluster.schemes import Blame, KeygenTrouble, Wallet, read_wallet
+from cluster.schemes import SCHEMES, Blame, KeygenTrouble, Wallet, read_wallet
 from cluster.subjects import BadRequest, Signed, Subject, check_parts
 from taproot import FinalTransaction
 
@@ -107,6 +117,16 @@ class ClusterView:
 
     nodes: dict[bytes, NodeView] = field(default_factory=dict)
     heard: bool = False
+
+
+def check_versions(hello: Hello) -> None:
+    """BadLetter, with both versions named, for a coordinator that speaks others than this program."""
+    if hello.protocol != PROTOCOL_VERSION or hello.schemes != SCHEMES:
+        raise BadLetter(
+            "version-mismatch",
+            f"the coordinator speaks protocol {hello.protocol}, {', '.join(hello.schemes)}; "
+            f"this program {PROTOCOL_VERSION}, {', '.join(SCHEMES)}",
+        )
 
 
 def hear_nodes(

@@ -14,6 +14,7 @@ from dataclasses import replace
 from cluster.approvals import CLOCK_SKEW_MS, PERSON_LIFE_MS
 from cluster.charter import Charter, check_charter
 from cluster.client import REPEAT_MS
+from cluster.client_views import check_versions
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, decode, encode, open_inner, open_letter
 from cluster.effects import Now, Outgoing, Step
 from cluster.errors import one_line
@@ -286,12 +287,7 @@ class Person:
     def _hello(self, hello: Hello, now: Now) -> None:
         ahead_ms = now.wall_ms - hello.clock_ms
         self.clock_differs_ms = ahead_ms if abs(ahead_ms) > CLOCK_SKEW_MS else 0
-        if hello.protocol != PROTOCOL_VERSION or hello.schemes != SCHEMES:
-            raise BadLetter(
-                "version-mismatch",
-                f"the coordinator speaks protocol {hello.protocol}, {', '.join(hello.schemes)}; "
-                f"this program {PROTOCOL_VERSION}, {', '.join(SCHEMES)}",
-            )
+        check_versions(hello)
 
     def _wallet(self, wallet_id: bytes, shown: WalletShown, turn: Turn) -> None:
         """A wallet counts with every member's acknowledgement; what was kept of it once is never replaced."""
