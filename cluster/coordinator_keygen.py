@@ -13,20 +13,15 @@ from cluster.journal import (
     WalletComplete,
     WalletKept,
 )
+from cluster.keygen_telling import REPEAT_MS, KeygenVoice, final_of
 from cluster.makings import Making, Makings
 from cluster.messages import (
-    KeygenCertificate,
     KeygenConsent,
     KeygenFault,
-    KeygenFinal,
     KeygenMessage,
-    KeygenPropose,
     KeygenRequest,
-    KeygenStart,
     Kind,
-    NodeStatus,
     RecoveryAck,
-    Status,
     WalletState,
 )
 from cluster.presence import Presence
@@ -38,16 +33,12 @@ from cluster.turn import Turn
 SESSION_LIFE_MS = 60_000
 """How long the members of a running session have before it is started again or given up."""
 
-REPEAT_MS = 2_000
-"""How long to wait before saying a thing again to somebody who has not answered."""
-
 
 class KeygenDesk:
     """The keygen half of a coordinator; it owns the wallets that exist."""
 
     def __init__(self, roster: Roster, presence: Presence) -> None:
-        self._roster = roster
-        self._presence = presence
+        self._voice = KeygenVoice(roster, presence)
         self._makings = Makings(roster)
         self.kept = self._makings
         self.makings = self._makings.all
@@ -68,67 +59,20 @@ class KeygenDesk:
             try:
                 making = self._makings.consider(exact, letter)
             except (RosterError, ValueError) as error:
-                self._reject(letter, turn)
+                self._voice.reject(letter, turn)
                 raise BadLetter("keygen-charter", str(error)) from None
             self.makings[making.digest] = making
             turn.note(CharterKept(turn.now.wall_ms, letter.signed, exact), making.charter.wallet_id)
-        self.tell_client(making, letter.header.sender, turn)
-        self._repeat(making, turn)
-
-    @staticmethod
-    def _reject(letter: Letter, turn: Turn) -> None:
-        """Say to a client that its proposal is none; otherwise it would wait for owners who are never asked."""
-        header = letter.header
-        turn.tell(
-            Kind.STATUS,
-            header.sender,
-            Status("rejected", ("keygen-rejected",), ()),
-            wallet_id=header.wallet_id,
-            request_id=header.request_id,
-        )
+        self._voice.tell_client(making, letter.header.sender, turn)
+        self._voice.repeat(making, turn)
 
     def query(self, letter: Letter, turn: Turn) -> bool:
         """A client asks how its keygen stands; False when there is none of that id."""
         making = self.makings.get(letter.header.request_id)
         if making is None:
             return False
-        self.tell_client(making, letter.header.sender, turn)
+        self._voice.tell_client(making, letter.header.sender, turn)
         return True
-
-    def tell_client(self, making: Making, client: bytes, turn: Turn) -> None:
-        """Say to the client how its keygen stands; of a wallet that nodes gave back it may be nobody."""
-        if self._roster.client(client) is None:
-            return
-        if making.stage == "complete":
-            self._say(Kind.KEYGEN_FINAL, client, self._final(making), making, turn)
-            return
-        nodes = tuple(
-            NodeStatus(member.identity, self._progress(making, index, member.identity, turn), None)
-            for index, member in enumerate(making.charter.members)
-        )
-        codes = (making.code,) if making.code else tuple(sorted(set(making.unfinished.values())))
-        self._say(Kind.STATUS, client, Status(making.stage, codes, nodes), making, turn)
-
-    def _progress(self, making: Making, index: int, node: bytes, turn: Turn) -> str:
-        if node in making.declined:
-            return "declined"
-        if index in making.culprits:
-            return "misbehaved"
-        if self._presence.mismatched(node):
-            return "version-mismatch"
-        if index in making.acks:
-            return "acknowledged"
-        if index in making.unfinished:
-            return "unfinished"
-        if making.stage == "made":
-            return "copy-awaited"
-        if index in making.seconds:
-            return "second-message"
-        if index in making.firsts:
-            return "first-message"
-        if node in making.consents:
-            return "agreed"
-        return "asked" if self._presence.online(node, turn.now.monotonic_ms) else "unreachable"
 
     # What nodes answer.
 
@@ -155,7 +99,7 @@ class KeygenDesk:
             case _:
                 raise BadLetter("letter-kind", f"the coordinator has no use for a {letter.header.kind.name}")
         if before != _signs_of_life(making):
-            self.tell_client(making, making.client, turn)
+            self._voice.tell_client(making, making.client, turn)
 
     def _consent(self, making: Making, letter: Letter, turn: Turn) -> None:
         sender = letter.header.sender
@@ -170,7 +114,7 @@ class KeygenDesk:
             if known != letter.header.boot_id:
                 making.stage = "proposed"  # it restarted before message 2: nobody is bound yet, start again
         if making.stage in {"second", "made"}:
-            self._repeat(making, turn)
+            self._voice.repeat(making, turn)
         if making.stage == "proposed" and len(making.consents) == making.charter.n:
             self._start(making, turn)
 
@@ -187,7 +131,7 @@ class KeygenDesk:
         making.ends_at_ms = turn.now.monotonic_ms + SESSION_LIFE_MS
         making.firsts.clear()
         making.said_at_ms.clear()
-        self._repeat(making, turn)
+        self._voice.repeat(making, turn)
 
     def _first(self, making: Making, index: int, session_id: bytes, message: bytes, turn: Turn) -> None:
         if making.stage != "running" or session_id != making.session_id:
@@ -207,12 +151,12 @@ class KeygenDesk:
             KeygenStarted(turn.now.wall_ms, making.digest, making.session_id, making.started, messages),
             making.charter.wallet_id,
         )
-        self._repeat(making, turn)
+        self._voice.repeat(making, turn)
 
     def _second(self, making: Making, index: int, session_id: bytes, message: bytes, turn: Turn) -> None:
         if making.stage != "second" or session_id != making.session_id or index in making.seconds:
             if making.stage == "made":
-                self._repeat(making, turn)
+                self._voice.repeat(making, turn)
             return
         assert making.gathering is not None  # made before the stage was entered
         making.seconds[index] = message
@@ -246,7 +190,7 @@ class KeygenDesk:
         turn.note(WalletKept(turn.now.wall_ms, making.exact, recovery_data), wallet_id)
         making.stage, making.code = "made", ""
         self.wallets[wallet_id] = wallet
-        self._repeat(making, turn)
+        self._voice.repeat(making, turn)
 
     def _fault(self, making: Making, letter: Letter, fault: KeygenFault, turn: Turn) -> None:
         node = letter.header.sender
@@ -267,7 +211,7 @@ class KeygenDesk:
         if fault.code == "keygen-investigate" and making.gathering is not None:
             assert index is not None  # receive() checked it
             message = making.gathering.investigation(index)
-            self._say(Kind.KEYGEN_INVESTIGATION, node, KeygenMessage(message), making, turn)
+            self._voice.say(Kind.KEYGEN_INVESTIGATION, node, KeygenMessage(message), making, turn)
             return
         self._fail(making, fault.code, fault.culprits, turn)
 
@@ -277,8 +221,8 @@ class KeygenDesk:
         )
         making.stage, making.code = "failed", code
         for member in making.charter.members:
-            self._say(Kind.KEYGEN_FAULT, member.identity, KeygenFault(code, culprits), making, turn)
-        self.tell_client(making, making.client, turn)
+            self._voice.say(Kind.KEYGEN_FAULT, member.identity, KeygenFault(code, culprits), making, turn)
+        self._voice.tell_client(making, making.client, turn)
 
     def _blame(self, making: Making, trouble: KeygenTrouble, turn: Turn) -> None:
         """Write down, once, who sent what cannot be right."""
@@ -290,8 +234,8 @@ class KeygenDesk:
 
     def _ack(self, making: Making, index: int, ack: bytes, turn: Turn) -> None:
         if making.stage == "complete":
-            self._say(
-                Kind.KEYGEN_FINAL, making.charter.members[index].identity, self._final(making), making, turn
+            self._voice.say(
+                Kind.KEYGEN_FINAL, making.charter.members[index].identity, final_of(making), making, turn
             )
         if making.stage != "made":
             return
@@ -304,7 +248,7 @@ class KeygenDesk:
             acks = tuple(making.acks[i] for i in range(making.charter.n))
             turn.note(WalletComplete(turn.now.wall_ms, acks), making.charter.wallet_id)
             self._makings.complete(making, acks)
-            self._repeat(making, turn)
+            self._voice.repeat(making, turn)
 
     # Going on.
 
@@ -320,7 +264,7 @@ class KeygenDesk:
             if making.stage == "running" and making.ends_at_ms <= turn.now.monotonic_ms:
                 making.stage = "proposed"
                 making.consents.clear()
-            self._repeat(making, turn)
+            self._voice.repeat(making, turn)
             wake = turn.now.monotonic_ms + REPEAT_MS
         return wake
 
@@ -330,7 +274,7 @@ class KeygenDesk:
             if making.charter.participant(node) is not None and making.stage != "failed":
                 for key in [key for key in making.said_at_ms if key[1] == node]:
                     del making.said_at_ms[key]
-                self._repeat(making, turn, only=node)
+                self._voice.repeat(making, turn, only=node)
 
     def hear_stages(self, node: bytes, wallets: tuple[WalletState, ...], turn: Turn) -> None:
         """A node says how far its wallets are: tell it how those ended that it still waits for."""
@@ -338,67 +282,7 @@ class KeygenDesk:
             for making in self.makings.values():
                 waits = making.stage == "complete" and state.stage == "copied"
                 if waits and making.charter.wallet_id == state.wallet_id:
-                    self._repeat(making, turn, only=node)
-
-    def _repeat(self, making: Making, turn: Turn, only: bytes | None = None) -> None:
-        """Say to each member whatever this stage still needs from it."""
-        for index, member in enumerate(making.charter.members):
-            if only is None or only == member.identity:
-                self._repeat_to(making, index, member.identity, turn)
-
-    def _repeat_to(self, making: Making, index: int, node: bytes, turn: Turn) -> None:
-        if making.stage == "proposed" and node not in making.consents:
-            self._say_again(Kind.KEYGEN_PROPOSE, node, KeygenPropose(making.request), making, turn)
-        elif making.stage == "running" and index not in making.firsts:
-            self._say_again(Kind.KEYGEN_START, node, KeygenStart(making.started), making, turn)
-        elif making.stage == "second" and index not in making.seconds and making.gathering is not None:
-            message = KeygenMessage(making.gathering.message(index))
-            self._say_again(Kind.KEYGEN_COORDINATOR1, node, message, making, turn)
-        elif making.stage == "made" and index not in making.acks:
-            certificate = KeygenCertificate(making.certificate, making.recovery_data)
-            self._say_again(Kind.KEYGEN_CERTIFICATE, node, certificate, making, turn)
-        elif making.stage == "complete":
-            self._say_again(Kind.KEYGEN_FINAL, node, self._final(making), making, turn)
-
-    def _final(self, making: Making) -> KeygenFinal:
-        return KeygenFinal(making.recovery_data, tuple(making.acks[i] for i in range(making.charter.n)))
-
-    def _say_again(
-        self,
-        kind: Kind,
-        node: bytes,
-        body: KeygenPropose | KeygenStart | KeygenMessage | KeygenCertificate | KeygenFinal,
-        making: Making,
-        turn: Turn,
-    ) -> None:
-        last = making.said_at_ms.get((kind, node))
-        if last is not None and turn.now.monotonic_ms - last < REPEAT_MS:
-            return
-        making.said_at_ms[(kind, node)] = turn.now.monotonic_ms
-        self._say(kind, node, body, making, turn)
-
-    def _say(
-        self,
-        kind: Kind,
-        addressee: bytes,
-        body: KeygenPropose
-        | KeygenStart
-        | KeygenMessage
-        | KeygenCertificate
-        | KeygenFinal
-        | KeygenFault
-        | Status,
-        making: Making,
-        turn: Turn,
-    ) -> None:
-        turn.tell(
-            kind,
-            addressee,
-            body,
-            wallet_id=making.charter.wallet_id,
-            request_id=making.digest,
-            session_id=making.session_id,
-        )
+                    self._voice.repeat(making, turn, only=node)
 
 
 def _signs_of_life(making: Making) -> tuple[str, int, int, int, int]:
