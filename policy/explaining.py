@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policy.advice import advice, layer_of
+from policy.advice import advice
 from policy.facts import Facts
+from policy.grounds import layer_of
 from policy.profile import Profile
 from policy.prose import quorum_words
 from policy.quorum import Conditions
