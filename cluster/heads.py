@@ -188,13 +188,21 @@ class HeadDesk:
 
     def missing(self) -> int:
         """How many more peers must answer before everything may be signed."""
-        return max((self._lacks(wallet) for wallet in self._wallets.values()), default=0)
+        if not self._wallets:
+            return 0 if self._asking.answered or len(self._roster.nodes) == 1 else 1
+        return max(self._lacks(wallet) for wallet in self._wallets.values())
+
+    def silent(self) -> tuple[bytes, ...]:
+        """Whoever of its wallets' members has not answered since this start."""
+        members = {member.identity for wallet in self._wallets.values() for member in wallet.charter.members}
+        asked = members or {node.identity for node in self._roster.nodes}
+        return tuple(sorted(asked - {self._me} - self._asking.answered))
 
     def _proven(self, wallets: list[Wallet]) -> bool:
         if self._vouched:
             return True
         if not wallets:
-            return bool(self._asking.answered) or len(self._roster.nodes) == 1
+            return self.missing() <= 0
         return all(self._lacks(wallet) <= 0 for wallet in wallets)
 
     def _lacks(self, wallet: Wallet) -> int:
@@ -288,8 +296,6 @@ class HeadDesk:
 
     def _enough(self) -> bool:
         """Whether so many have answered that no more need be asked, whatever an anchor says."""
-        if not self._wallets:
-            return bool(self._asking.answered) or len(self._roster.nodes) == 1
         return self.missing() <= 0
 
     def due(self) -> int | None:

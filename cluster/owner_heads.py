@@ -20,6 +20,7 @@ def heads_facts(node: Node, now: Now) -> Facts:
         "lineage": heads.lineage,
         "settled": heads.settled,
         "waits_for": 0 if heads.settled else max(0, heads.missing()),
+        "waits_of": [] if heads.settled else [node.roster.name_of(peer) for peer in heads.silent()],
         "anchor": heads.anchor_fault or "intact at this start",
         "quarantine": _quarantine(node),
         "peers": [_peer(node, identity, peer, now) for identity, peer in node.beats.peers.items()],
@@ -68,7 +69,7 @@ def _alarms(node: Node) -> list[Facts]:
     if heads.quarantine is not None:
         found.append({"code": ROLLBACK, "about": name_of(node.me), "do": "assent quarantine show"})
     elif not heads.settled:
-        found.append({"code": UNPROVEN, "about": name_of(node.me), "do": "start the other nodes"})
+        found.append({"code": UNPROVEN, "about": name_of(node.me), "do": "assent quarantine show"})
     for identity, peer in node.beats.peers.items():
         if peer.doubt is not None:
             found.append(

@@ -18,7 +18,7 @@ from cluster.records import NO_WALLET, Record
 from cluster.roster import NAME, Roster, RosterError, check_roster, digest
 from cluster.sealed import NONCE_BYTES, SALT_BYTES, KdfCost, seal, unseal
 from cluster.settings import SettingsError, load_settings
-from cluster.state_store.config import StorePlace, read_place, write_place
+from cluster.state_store.config import StorePlace, quoted, read_place, write_place
 from cluster.storage import DataDir, Store, check_private_file, read_file, read_private
 from policy.tree import Fields, Node, ProfileError, Scalar, need_text
 
@@ -85,7 +85,7 @@ def write_config(config: Config) -> bytes:
     if config.role == "node":
         lines += [
             "# A file that says how far the records have come, best on another disk (docs/howto/a-restored-disk.md).",
-            f"anchor: {config.anchor}" if config.anchor else "# anchor: /media/key/assent.anchor",
+            f'anchor: "{quoted(config.anchor)}"' if config.anchor else "# anchor: /media/key/assent.anchor",
         ]
     return "\n".join([*lines, ""]).encode()
 

@@ -12,16 +12,24 @@ from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.output import foreign, words_table
 from cluster.control import control_call
 from cluster.errors import ConfigError, Refused, StateError, UsageError, Waiting, one_line
+from cluster.heads import UNPROVEN
 from cluster.owner_desk import proof_of
 from cluster.party import read_config
 from cluster.roster import match_words
 from cluster.storage import DataDir
+from policy.tags import ASK_NUMBER
 
 __all__ = ["approve", "ask_node", "clock", "pending", "proven", "refuse"]
 
 _PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
 Found = dict[str, object]
+
+_HELPS = {
+    ASK_NUMBER: "say it again with --number and the number that the asking device shows",
+    UNPROVEN: "it goes on by itself once enough peers have answered; `assent status` says which, and what else helps",
+}
+"""What an owner can do, where their yes alone is not enough."""
 
 
 @click.command()
@@ -185,6 +193,11 @@ def _answered(call: Call, reply: Found, said: str) -> None:
     if said == "approved" and state in {"failed", "declined"}:
         raise StateError("too late: this proposal has ended; it must be made again")
     if said == "approved" and about["kind"] == "request" and state != "approve":
-        codes = ", ".join(cast("list[str]", about["codes"]))
-        kind = Refused if state == "refuse" else Waiting
-        raise kind(f"your yes is kept, but this node's policy still says {state} ({codes})")
+        raise _not_yet(str(state), cast("list[str]", about["codes"]))
+
+
+def _not_yet(state: str, codes: list[str]) -> Refused | Waiting:
+    """A yes that is not enough: what else the policy says, and what the owner can do about it."""
+    helps = "".join(f"; {_HELPS[code]}" for code in codes if code in _HELPS)
+    text = f"your yes is kept, but this node's policy still says {state} ({', '.join(codes)}){helps}"
+    return Refused(text) if state == "refuse" else Waiting(text)

@@ -60,13 +60,25 @@ def head_lines(heads: Facts) -> list[str]:
             f"{kept['records_seen']}: an older copy, so nothing is signed (docs/howto/a-restored-disk.md)"
         )
     elif not heads["settled"]:
-        rows.append(
-            f"  records unproven: {heads['waits_for']} more peers must answer before anything is signed "
-            f"(anchor: {heads['anchor']})"
-        )
+        rows += _unproven_lines(heads)
     for peer in cast("list[Facts]", heads["peers"]):
         rows.append(_peer_line(peer))
     return rows
+
+
+def _unproven_lines(heads: Facts) -> list[str]:
+    """What a node that may not be the newest waits for, and the ways out."""
+    count = cast("int", heads["waits_for"])
+    if not count:
+        return ["  records unproven: nothing is signed for a few seconds more, in which its peers may object"]
+    silent = cast("list[str]", heads["waits_of"])
+    peers = ", ".join(silent) if count == len(silent) else f"{count} of {', '.join(silent)}"
+    return [
+        f"  records unproven: nothing is signed yet; missing answers: {peers} (anchor: {heads['anchor']})",
+        "    either start and connect them: then it goes on by itself",
+        "    or end the wait: `assent quarantine end`; budgets then count as used up until their windows have passed",
+        "    for next time: an anchor, and it starts without them (`anchor:` in config.yaml, docs/howto/run-a-node.md)",
+    ]
 
 
 def _peer_line(peer: Facts) -> str:

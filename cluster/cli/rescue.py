@@ -14,7 +14,7 @@ from cluster.cli.clients import ClientCall, as_client, duration_s
 from cluster.cli.copies import backup_file
 from cluster.cli.owner import ask_node
 from cluster.cli.sign import ask
-from cluster.cli.verdicts import Verdicts, outcome_error
+from cluster.cli.verdicts import Verdicts, outcome_error, tell_news
 from cluster.client_views import SigningView
 from cluster.coins import own_coins, read_coin, read_scan, sweep
 from cluster.errors import ConfigError, StateError, UsageError, Waiting
@@ -147,9 +147,7 @@ def _script(place: DataDir, role: str, name: str, to: str, network: Network) -> 
 def _tell(call: Call, subject: Subject) -> None:
     for line in describe_spend(subject.spend):
         call.output.talk(f"  {line}")
-    call.output.talk(
-        f"request {subject.request_id.hex()[:16]}: each owner looks at `assent pending` and approves"
-    )
+    call.output.talk("each owner looks at `assent pending` and approves")
 
 
 def _through_coordinator(
@@ -197,11 +195,11 @@ def _gather(
         )
         subject = line.ask(psbt, 24 * 3_600_000)
         _tell(call, subject)
+        call.output.talk(f"request {subject.request_id.hex()[:16]}")
         view = SigningView(subject, SignedLetter(b"", b""), "open", nodes=line.nodes)
 
         def look() -> None:
-            for told in verdicts.news(view):
-                call.output.talk(f"  {told}")
+            tell_news(call.output, verdicts, view)
 
         line.wait(look, timeout_s)
         view.state = line.state

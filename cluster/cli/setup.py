@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from cluster.cli.anchors import anchor_advice, anchored, new_anchor
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.output import words_table
 from cluster.cli.profile_files import first_policy, read_profile_files
@@ -64,6 +66,11 @@ __all__ = [
 )
 @click.option("--policy", type=click.Path(path_type=Path), help="Node: the profile to put in force.")
 @click.option(
+    "--anchor",
+    default="",
+    help="Node: a file on another disk that says how far its records have come; it then starts without its peers.",
+)
+@click.option(
     "--kdf-memory", type=int, help="MiB for the passphrase's key derivation (default 256, at least 19)."
 )
 def init(
@@ -77,6 +84,7 @@ def init(
     person_roles: tuple[str, ...],
     person: str,
     policy: Path | None,
+    anchor: str,
     kdf_memory: int | None,
 ) -> None:
     """Make a data directory for one party: seed, keys, database and public part.
@@ -88,6 +96,7 @@ def init(
     _check_init(config, listen, quorum_roles, policy)
     _check_people(config, person_roles, person)
     place = free_place(call, network)
+    config = replace(config, anchor=new_anchor(anchor, role, place))
     records = (
         () if policy is None else (note(first_policy(read_profile_files(policy, None, network), network)),)
     )
@@ -96,11 +105,14 @@ def init(
     call.output.talk("Making the seed and sealing it...")
     seed = Seed(os.urandom(32))
     part = make_part(config, seed, listen, quorum_roles or person_roles, person)
-    make_datadir(place, config, seed, part, passphrase, cost, records=records)
+    with anchored(config, seed):
+        make_datadir(place, config, seed, part, passphrase, cost, records=records)
     show_words(call, seed)
     seed.wipe()
     public = public_file(place)
     call.output.talk(f"{role} {name} on {network}: {place.path}")
+    if role == "node" and (advice := anchor_advice(config, place)):
+        call.output.talk(advice)
     call.output.talk("Hand its public part to whoever builds the roster:")
     call.output.give(
         {
@@ -109,6 +121,7 @@ def init(
             "network": network,
             "datadir": str(place.path),
             "public_part": str(public),
+            "anchor": config.anchor,
             "identity": part.identity.hex(),
         },
         str(public),

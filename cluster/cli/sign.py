@@ -12,7 +12,7 @@ from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import ClientCall, as_client, duration_s, wallet_of
 from cluster.cli.intents import read_intent_file
 from cluster.cli.output import foreign
-from cluster.cli.verdicts import Verdicts, outcome_error
+from cluster.cli.verdicts import Verdicts, outcome_error, tell_news
 from cluster.client_line import ClientLine, now
 from cluster.client_views import SigningView
 from cluster.cosigning import with_parts
@@ -21,10 +21,9 @@ from cluster.journal import ClosedKept, CosigningKept, FinalKept, RequestKept
 from cluster.messages import NO_ID, Request
 from cluster.schemes import Wallet
 from cluster.storage import read_file, write_public
-from cluster.subjects import BadRequest, Subject, describe, request_number
+from cluster.subjects import BadRequest, Subject, describe
 from cluster.wallet_book import Asked, WalletBook
 from policy import describe as describe_spend
-from policy.tags import ASK_NUMBER
 from taproot import MAX_PSBT_BYTES
 
 __all__ = ["ask", "formed", "read_psbt", "sign"]
@@ -230,10 +229,7 @@ def ask(
         request_id, wallet_id = view.subject.request_id, subject.wallet.wallet_id
 
         def over() -> bool:
-            for told in verdicts.news(view):
-                client.call.output.talk(f"  {told}")
-                if ASK_NUMBER in told:
-                    client.call.output.talk(f"  the number for that owner: {request_number(request_id)}")
+            tell_news(client.call.output, verdicts, view)
             if view.state == "rejected" and view.codes == ("request-unknown",):
                 view.state = "unsent"  # the coordinator lost it: the very same letter goes again
             return (

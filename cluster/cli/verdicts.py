@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from cluster.cli.output import Facts
+from cluster.cli.output import Facts, Output
 from cluster.client_views import NodeView, SigningView
 from cluster.errors import ClusterError, Misbehaviour, NoQuorum, PeerError, Refused, Waiting
+from cluster.heads import UNPROVEN
 from cluster.messages import Decision, Verdict
 from cluster.roster import Roster
+from cluster.subjects import request_number
+from policy.tags import ASK_NUMBER
 
-__all__ = ["Verdicts", "outcome_error"]
+__all__ = ["Verdicts", "outcome_error", "tell_news"]
 
 _SAID = {
     Decision.APPROVE: "approves",
@@ -19,6 +22,11 @@ _SAID = {
     Decision.REFUSE: "refuses",
 }
 
+
+_UNPROVEN = (
+    "rollback-unproven: since its restart too few peers told that node that its records are the newest; start the "
+    "others, or end the wait there (assent quarantine end), at the price of used-up budgets; an anchor avoids it"
+)
 
 _PEOPLE = {"policy-ask-people", "policy-ask-distinct"}
 
@@ -58,6 +66,13 @@ class Verdicts:
             if seen.verdict is not None and seen.verdict.decision in decisions
         ]
 
+    def ways_out(self) -> list[str]:
+        """What helps where a node waits for its peers and not for its owner."""
+        codes = {
+            code for seen in self._nodes.values() if seen.verdict is not None for code in seen.verdict.codes
+        }
+        return [_UNPROVEN] if UNPROVEN in codes else []
+
     def reached(self, *reaches: str) -> list[str]:
         """Whoever stands so."""
         return [self._roster.name_of(node) for node, seen in self._nodes.items() if seen.reach in reaches]
@@ -90,9 +105,21 @@ class Verdicts:
         ]
 
 
+def tell_news(output: Output, verdicts: Verdicts, view: SigningView) -> None:
+    """Say what has changed; the number, where an owner must type it; and what helps a node that waits for its peers."""
+    ways_out = verdicts.ways_out()
+    for told in verdicts.news(view):
+        output.talk(f"  {told}")
+        if ASK_NUMBER in told:
+            number = request_number(view.subject.request_id)
+            output.talk(f"  the number for that owner: {number} (assent approve ID --number {number})")
+    for way in verdicts.ways_out() if not ways_out else ():
+        output.talk(f"  {way}")
+
+
 def outcome_error(view: SigningView, verdicts: Verdicts, where: str, *, heard: bool) -> ClusterError:
     """Why there is no signature (yet), as the error whose exit code says so (DESIGN 9)."""
-    again = "give the same command again to go on"
+    again = "; ".join([*verdicts.ways_out(), "give the same command again to go on"])
     refusing = verdicts.named(Decision.REFUSE)
     misbehaved = verdicts.reached("misbehaved")
     if view.state == "refused":

@@ -9,7 +9,7 @@ from pathlib import Path
 from cluster.state_store.http_line import address_of
 from policy.tree import Fields, Node, ProfileError, need_text
 
-__all__ = ["STORE_ID", "DirectoryPlace", "StorePlace", "VssPlace", "read_place", "write_place"]
+__all__ = ["STORE_ID", "DirectoryPlace", "StorePlace", "VssPlace", "quoted", "read_place", "write_place"]
 
 STORE_ID = re.compile(r"[A-Za-z0-9._-]{1,120}")
 """What names a keyspace."""
@@ -70,7 +70,7 @@ def write_place(place: StorePlace) -> list[str]:
             "ca_file": str(place.ca_file or ""),
             "store_id": place.store_id,
         }
-    return ["state_store:", *(f'  {key}: "{_quoted(value)}"' for key, value in words.items() if value)]
+    return ["state_store:", *(f'  {key}: "{quoted(value)}"' for key, value in words.items() if value)]
 
 
 def _url(fields: Fields) -> str:
@@ -103,5 +103,6 @@ def _wrong(fields: Fields, key: str, text: str) -> ProfileError:
     return ProfileError(node.line, node.path, text)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """What stands between double quotes in a settings file to mean this text."""
     return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -3,7 +3,7 @@
 It is not a key store: what must be secret is sealed (`cluster.sealed`) before it comes here.
 """
 
-from cluster.storage.anchor import Anchor
+from cluster.storage.anchor import Anchor, check_anchor_place
 from cluster.storage.datadir import DataDir, DataDirLock
 from cluster.storage.files import (
     MAX_FILE_BYTES,
@@ -26,6 +26,7 @@ __all__ = [
     "StoredRow",
     "read_chain",
     "Anchor",
+    "check_anchor_place",
     "SCHEMA_VERSION",
     "APPLICATION_ID",
     "MAX_BODY_BYTES",

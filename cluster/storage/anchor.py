@@ -10,19 +10,39 @@ with big-endian numbers. It is nobody's secret. Whoever puts back an old databas
 from __future__ import annotations
 
 import hmac
+import os
+import stat
 from hashlib import sha256
 from pathlib import Path
 
 from cluster.errors import StateError, StorageFault
 from cluster.heads import Anchored
-from cluster.records import Head
+from cluster.records import GENESIS, Head
 from cluster.storage.files import read_file, write_public
 
-__all__ = ["Anchor"]
+__all__ = ["Anchor", "check_anchor_place"]
 
 _MAGIC = b"assent/anchor/1"
 _MAC_BYTES = 32
 _SIZE = len(_MAGIC) + 4 + 8 + 32 + _MAC_BYTES
+
+
+def check_anchor_place(path: Path) -> None:
+    """Raises StateError unless a new anchor can lie there, in a directory where only we can write."""
+    if path.exists():
+        raise StateError(f"{path}: this exists already; each node needs an anchor of its own")
+    try:
+        mode = os.stat(path.parent).st_mode
+    except OSError as error:
+        raise StateError(f"{path.parent}: {(error.strerror or 'cannot be read').lower()}") from None
+    if not stat.S_ISDIR(mode):
+        raise StateError(f"{path.parent}: this is not a directory")
+    if mode & 0o022:
+        raise StateError(
+            f"{path.parent}: others may write here, and could put back an older anchor; do `chmod go-w`"
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise StateError(f"{path.parent}: nothing can be written here")
 
 
 class Anchor:
@@ -53,13 +73,22 @@ class Anchor:
 
     def write(self, head: Head, lineage: int) -> None:
         """Say how far the chain has come; StorageFault if the disk refuses, and the process must end."""
-        body = _MAGIC + lineage.to_bytes(4, "big") + head.height.to_bytes(8, "big") + head.hash
         try:
-            write_public(self.path, body + self._mac(body))
+            write_public(self.path, self._sealed(head, lineage))
         except StateError as error:
             raise StorageFault(
                 f"the anchor cannot be written ({error}); bring its disk back, or change `anchor:` in config.yaml"
             ) from None
+
+    def create(self) -> None:
+        """The anchor of a chain that is still to be made; StateError if it cannot be written."""
+        write_public(
+            self.path, self._sealed(Head(0, GENESIS), 0)
+        )  # no `replace=False`: a stick's FAT has no links
+
+    def _sealed(self, head: Head, lineage: int) -> bytes:
+        body = _MAGIC + lineage.to_bytes(4, "big") + head.height.to_bytes(8, "big") + head.hash
+        return body + self._mac(body)
 
     def _mac(self, body: bytes) -> bytes:
         return hmac.digest(self._key, body, sha256)

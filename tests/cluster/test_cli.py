@@ -11,9 +11,11 @@ import pytest
 
 from cluster.cli.commands import run
 from cluster.cli.output import foreign
-from cluster.errors import WrongPassphrase
+from cluster.errors import StateError, WrongPassphrase
+from cluster.heads import Anchored
 from cluster.party import opened, unseal_seed
-from cluster.storage import DataDir
+from cluster.records import Head
+from cluster.storage import Anchor, DataDir
 
 
 @pytest.fixture
@@ -76,6 +78,49 @@ def test_init_touches_nothing_that_is_there(home: Path, capsys: pytest.CaptureFi
     assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
 
 
+def test_an_anchor_is_made_with_the_node_and_stands_in_its_config(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = home / 'the "other" disk'
+    other.mkdir(mode=0o755)
+    file = other / "home.anchor"
+    assert init("home", "node", "--anchor", str(file), "--json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["anchor"] == str(file)
+    assert "on the disk of its data directory" in err
+    place = DataDir(home / "home", "regtest")
+    with opened(place, "node") as party:
+        assert party.config.anchor == str(file)
+        keys = party.keys(unseal_seed(place, b"correct horse"))
+        assert Anchor(file, keys.anchor_key()).read() == Anchored(Head(), 0, "")
+    assert init("phone", "node", "--anchor", str(file)) == 3  # another node's
+    assert "an anchor of its own" in error_of(capsys)
+    assert not (home / "phone").exists()
+
+
+def test_an_anchor_is_not_inside_its_node_and_goes_when_the_node_is_not_made(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert init("home", "node", "--anchor", str(home / "home" / "regtest" / "a")) == 2
+    assert "inside the data directory" in error_of(capsys)
+    (home / "other").mkdir(mode=0o700)
+
+    def full(*_: object, **__: object) -> None:
+        raise StateError("full")
+
+    monkeypatch.setattr("cluster.cli.setup.make_datadir", full)
+    assert init("home", "node", "--anchor", str(home / "other" / "a")) == 3
+    assert "full" in error_of(capsys)
+    assert list((home / "other").iterdir()) == []
+
+
+def test_a_node_without_an_anchor_is_told_what_one_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert init("home") == 0
+    assert "It has no anchor, a small file" in capsys.readouterr().err
+    assert init("laptop", "client") == 0
+    assert "no anchor" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -102,6 +147,14 @@ def test_init_touches_nothing_that_is_there(home: Path, capsys: pytest.CaptureFi
         (["init", "--role", "node", "--name", "c"], 2, "--passphrase-file"),
         (["init", "--role", "node", "--name", "c", "--passphrase-file", "none"], 3, "none"),
         (["init", "--role", "node", "--name", "c", "--passphrase-fd", "77"], 2, "--passphrase-fd 77"),
+        (["init", "--role", "client", "--name", "c", "--anchor", "/a/b"], 2, "--role node"),
+        (["init", "--role", "node", "--name", "c", "--anchor", "a/b"], 2, "the full path"),
+        (["init", "--role", "node", "--name", "c", "--anchor", "/a\n/b"], 2, "the full path"),
+        (["init", "--role", "node", "--name", "c", "--anchor", "/absent/c.anchor"], 3, "/absent: no such"),
+        (["init", "--role", "node", "--name", "c", "--anchor", "/dev/null/c.anchor"], 3, "not a directory"),
+        (["init", "--role", "node", "--name", "c", "--anchor", "/dev/null"], 3, "of its own"),
+        (["init", "--role", "node", "--name", "c", "--anchor", "/tmp/no-such.anchor"], 3, "chmod go-w"),
+        (["init", "--role", "node", "--name", "c", "--anchor", "/proc/c.anchor", *PASS], 3, "/proc"),
         (["frobnicate"], 2, "frobnicate"),
         (["status"], 3, "assent init"),
         (["status", "--frob"], 2, "--frob"),

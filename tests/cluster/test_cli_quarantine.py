@@ -26,7 +26,11 @@ def test_a_node_shows_its_peers_and_what_is_wrong() -> None:
     assert (facts["settled"], facts["quarantine"], facts["alarms"]) == (True, None, [])
     assert "peer node1: heard" in lines(facts)
     put_back(world, "node0", disk[:-6])
-    assert "records unproven: 2 more peers must answer" in lines(heads_facts(world.node("node0"), world.now))
+    unproven = lines(heads_facts(world.node("node0"), world.now))
+    assert (
+        "records unproven: nothing is signed yet; missing answers: node1, node2 (anchor: none is" in unproven
+    )
+    assert all(way in unproven for way in ("start and connect them", "assent quarantine end", "`anchor:` in"))
     world.run(lambda: quarantine(world) is not None, ms=1_000)
     world.run(ms=20_000)
     facts = heads_facts(world.node("node0"), world.now)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import pytest
 from world import World
 
-from cluster.cli.verdicts import Verdicts, outcome_error
+from cluster.cli.output import Output
+from cluster.cli.owner import _not_yet
+from cluster.cli.verdicts import Verdicts, outcome_error, tell_news
 from cluster.client_views import NodeView, SigningView
 from cluster.errors import ClusterError
+from cluster.heads import UNPROVEN
 from cluster.messages import NO_ID, Decision, Verdict
+from cluster.subjects import request_number
+from policy.tags import ASK_NUMBER
 from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt
 
 
@@ -87,3 +92,47 @@ def test_news_are_told_once_and_a_lost_cause_is_seen(world: World, asked: Signin
     ]
     assert verdicts.hopeless(view)
     assert [fact["decision"] for fact in verdicts.facts()] == ["approve", None, "refuse"]
+
+
+def test_whoever_waits_for_a_node_that_waits_for_its_peers_is_told_the_ways_out(
+    world: World, asked: SigningView
+) -> None:
+    view = SigningView(asked.subject, asked.request)
+    keys = [world.seats[name].identity.public for name in world.node_names]
+    unproven = NodeView("online", Verdict(WAIT, (UNPROVEN,), NO_ID, NO_ID, 0, 0, NO_ID, 0, (), (), (), 0))
+    view.nodes = dict(zip(keys, [unproven, node(YES), node(None, "unreachable")], strict=True))
+    verdicts = Verdicts(world.roster)
+    assert verdicts.news(view)[0] == "node0: waits (rollback-unproven)"
+    error = outcome_error(view, verdicts, "relay", heard=True)
+    assert error.exit_code == 5
+    for way in ("start the others", "assent quarantine end", "an anchor", "the same command again"):
+        assert way in str(error)
+    view.nodes[keys[0]] = node(ASK)
+    verdicts.news(view)
+    assert "quarantine" not in str(outcome_error(view, verdicts, "relay", heard=True))
+
+
+def test_an_owner_who_must_type_the_number_is_told_which(
+    world: World, asked: SigningView, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = SigningView(asked.subject, asked.request)
+    keys = [world.seats[name].identity.public for name in world.node_names]
+    by_number = NodeView("online", Verdict(ASK, (ASK_NUMBER,), NO_ID, NO_ID, 0, 0, NO_ID, 0, (), (), (), 0))
+    unproven = NodeView("online", Verdict(WAIT, (UNPROVEN,), NO_ID, NO_ID, 0, 0, NO_ID, 0, (), (), (), 0))
+    view.nodes = dict(zip(keys, [node(YES), by_number, unproven], strict=True))
+    verdicts = Verdicts(world.roster)
+    for _ in range(2):
+        tell_news(Output(as_json=False), verdicts, view)
+    said = capsys.readouterr().err
+    assert said.count(f"assent approve ID --number {request_number(asked.subject.request_id)}") == 1
+    assert said.count("assent quarantine end") == 1
+
+
+def test_a_yes_that_is_not_enough_says_what_is_missing() -> None:
+    assert "again with --number" in str(_not_yet("ask", [ASK_NUMBER]))
+    assert "`assent status` says which" in str(_not_yet("wait", [UNPROVEN]))
+    refused = _not_yet("refuse", ["policy-frozen"])
+    assert (refused.exit_code, str(refused)) == (
+        4,
+        "your yes is kept, but this node's policy still says refuse (policy-frozen)",
+    )

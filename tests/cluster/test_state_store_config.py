@@ -64,7 +64,7 @@ def test_the_example_loads_and_so_does_what_it_shows_in_comments(tmp_path: Path)
     ],
 )
 def test_what_is_written_is_read_again(tmp_path: Path, place: StorePlace | None) -> None:
-    made = Config("node", "home", "regtest", state_store=place)
+    made = Config("node", "home", "regtest", state_store=place, anchor='/media/a "b" # c: d/x')
     assert config(tmp_path, write_config(made).decode()) == made
 
 

@@ -40,7 +40,7 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
 def what_was_signed(home: Path) -> None:
     wallet = read_backup((home / "home.backup.json").read_bytes())[1].public
     assert read_spend((home / "rent.psbt").read_bytes(), wallet).sent_sats == 50_000
-    for name, signed in {"rent": True, "car": True, "theft": False, "book": False}.items():
+    for name, signed in {"rent": True, "car": True, "bread": True, "theft": False, "book": False}.items():
         path = home / f"{name}.signed.psbt"
         assert path.exists() is signed
         assert not signed or path.read_bytes().startswith(b"psbt\xff")
