@@ -9,6 +9,8 @@ import pytest
 from evil import EvilCoordinator
 from older_disks import (
     MINUTE_MS,
+    Answers,
+    Twins,
     Unvouched,
     head_of,
     lived,
@@ -36,7 +38,7 @@ from cluster.heads import (
 )
 from cluster.journal import BootKept, RecoveredKept, SignedKept, note, read
 from cluster.lives import ROLLED_BACK, TWO_LIVES
-from cluster.messages import Beats, Decision, HeadAsk, HeadRelay, HeadSaid, Kind, SignedLetter
+from cluster.messages import Beats, Decision, HeadAsk, HeadRelay, Kind, SignedLetter
 from cluster.owner_says import QuarantineEnded
 from cluster.records import Record
 from cluster.subjects import Subject
@@ -244,38 +246,6 @@ def test_with_anchor_and_disk_put_back_and_answers_withheld_no_peer_signs_with_i
     assert sign(world, wallet, "without it"), "a quorum without it is found"
 
 
-class Answers:
-    """A coordinator in league with peers whose keys it has: it writes what it likes to node0, which just started."""
-
-    def __init__(self) -> None:
-        self.world, self.wallet, self.disk = lived(2)
-        self.evil = EvilCoordinator(self.world)
-        self.own = self.newest()
-        put_back(self.world, "node0", self.disk)
-        said = self.evil.opened("node0", self.world.seats["node0"].said)
-        self.boot_id = [letter.header.boot_id for letter in said if isinstance(letter.body, HeadAsk)][-1]
-
-    def newest(self) -> SignedLetter:
-        said = self.evil.opened("node0", self.world.seats["node0"].said)
-        return [letter.signed for letter in said if letter.header.kind is Kind.HEARTBEAT][-1]
-
-    def say(self, signer: str, *statements: SignedLetter, boot_id: bytes = b"") -> None:
-        me = self.world.seats["node0"].identity.public
-        body = HeadSaid(me, boot_id or self.boot_id, statements)
-        mouth = Mouth(self.world.seats[signer].identity, self.world.roster.cluster_id, b"life" * 4)
-        coord = self.world.seats["coord"].identity.public
-        inner = mouth.say(Kind.HEAD_SAID, coord, body, expires_at_ms=self.world.now.wall_ms + 60_000)
-        self.evil.tell("node0", Kind.HEAD_RELAY, HeadRelay(int(Kind.HEAD_SAID), inner))
-
-    @property
-    def settled(self) -> bool:
-        return self.world.node("node0").heads.settled
-
-    @property
-    def complaints(self) -> set[str]:
-        return {code for _, code in self.world.node("node0").complaints.counts}
-
-
 def test_two_genuine_answers_are_enough_and_one_is_not() -> None:
     liar = Answers()
     liar.say("node1", liar.own)
@@ -342,34 +312,6 @@ def test_one_honest_peer_among_liars_is_enough_to_notice() -> None:
 
 
 # Two lives.
-
-
-class Twins:
-    """Two processes of node0, on copies of one disk, and a coordinator that brings both what is for either."""
-
-    def __init__(self) -> None:
-        self.world, self.wallet = made()
-        self.world.run(ms=20_000)
-        world, seat = self.world, self.world.seats["node0"]
-        disk = list(seat.disk)
-        world.restart("node0")
-        first, first_disk = seat.machine, seat.disk
-        world.seats["twin"] = type(seat)("twin", seat.identity, first_disk, first, wake_at_ms=seat.wake_at_ms)
-        world.watch.judges["twin"] = world.watch.judges["node0"]
-        seat.disk, seat.machine = disk, None
-        seat.boots += 1
-        world.hook = self.both
-        world.restart("node0")
-
-    def both(self, envelope: Envelope) -> list[Envelope]:
-        if envelope.addressee != "node0":
-            return [envelope]
-        twin = Envelope(envelope.sender, "twin", envelope.letter, envelope.signature)
-        return [envelope, twin]
-
-    def doubt(self, name: str) -> str:
-        peer = self.world.node(name).beats.peers[self.world.seats["node0"].identity.public]
-        return "" if peer.doubt is None else peer.doubt.code
 
 
 def test_two_live_boot_ids_of_one_node_are_an_alarm_and_both_are_refused() -> None:
