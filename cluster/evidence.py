@@ -30,7 +30,7 @@ from cluster.messages import (
 )
 from cluster.roster import Roster
 from cluster.schemes import Blame, Signer, Wallet
-from cluster.statements import KINDS_OF_STATEMENTS, read_statement
+from cluster.statements import read_statement
 from cluster.subjects import BadRequest, Signed, Subject, understand
 
 __all__ = ["MAX_INDEX", "MAX_LETTERS", "Evidence", "Finding", "NotProven", "prove"]
@@ -301,14 +301,11 @@ def _records_forked(evidence: Evidence) -> Finding:
         roster = evidence.wallet.read_roster()
         if len(evidence.letters) != 2:
             raise NotProven("there are not two letters")
-        one, two = map(read_statement, evidence.letters)
-        headers = [open_inner(signed, *KINDS_OF_STATEMENTS).header for signed in evidence.letters]
+        one, two = (read_statement(signed, roster.cluster_id) for signed in evidence.letters)
     except (BackupError, BadLetter) as error:
         raise NotProven(str(error)) from None
     if one.node != two.node or roster.node(one.node) is None:
         raise NotProven("they are not both of one node of this roster")
-    if any(header.cluster_id != roster.cluster_id for header in headers):
-        raise NotProven("they are about another cluster")
     name = roster.name_of(one.node)
     if one.place == two.place and one.head != two.head:
         why = f"its {one.height}. record is said to be two: it speaks from two copies of its disk"

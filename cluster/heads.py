@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from cluster.approvals import CLOCK_SKEW_MS
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.effects import Notice
 from cluster.head_records import LineageKept, QuarantineKept
@@ -226,7 +227,8 @@ class HeadDesk:
             raise BadLetter("letter-cluster", "it is about another cluster")
         if isinstance(inner.body, HeadSaid):
             self._hear(sender, inner.body, turn)
-        else:
+        elif inner.header.expires_at_ms + CLOCK_SKEW_MS >= turn.now.wall_ms:
+            # Questions of earlier lives, repeated, would use up the answers that this one needs.
             self._answer(sender, inner.header.boot_id, coordinators, turn)
 
     def _answer(self, asker: bytes, boot_id: bytes, coordinators: Iterable[bytes], turn: Turn) -> None:
@@ -247,7 +249,7 @@ class HeadDesk:
         if (said.asker, said.asker_boot_id) != (self._me, self._boot_id):
             return
         for signed in said.statements:
-            statement = read_statement(signed)
+            statement = read_statement(signed, self._roster.cluster_id)
             if statement.node != self._me:
                 raise BadLetter("head-stranger", "it hands back a letter that this node did not write")
             self._compare(peer, statement.lineage, Head(statement.height, statement.head), signed, turn)

@@ -15,7 +15,7 @@ from cluster.head_letters import MAX_WALLETS, TAG_BYTES
 from cluster.head_records import PeerDoubted, PeerHead, PeerHeads, PeerTrusted
 from cluster.judging import Judge
 from cluster.lives import ROLLED_BACK, Doubt, Lives
-from cluster.messages import Beats, Heartbeat, Kind, WalletBeat
+from cluster.messages import Beats, Heartbeat, Kind, SignedLetter, WalletBeat
 from cluster.record_body import Body
 from cluster.roster import Roster
 from cluster.schemes import Wallet
@@ -38,6 +38,9 @@ KEEP_EVERY_MS = 30_000
 REMEMBERED_BEATS = 64
 """How many of this node's own heartbeats can be told from their echoes."""
 
+MAX_SETTLED = 8
+"""So often in one run a peer's new lineage ends by itself what is doubted of it: a liar must not fill the disk."""
+
 
 @dataclass(slots=True)
 class Peer:
@@ -52,6 +55,7 @@ class Peer:
     hidden: bool = False
     doubt: PeerDoubted | None = None
     kept: PeerHead | None = None
+    settled: int = 0
 
 
 class BeatDesk:
@@ -82,9 +86,19 @@ class BeatDesk:
                 if peer is not None:
                     peer.doubt = entry
             case PeerTrusted(node=node):
-                self._trust(node)
+                self._restore_trust(node)
             case _:
                 pass
+
+    def _restore_trust(self, node: bytes) -> None:
+        """What was known by then is settled with it, or every start would find it again."""
+        peer = self.peers.get(node)
+        if peer is not None and peer.kept is not None:
+            self._relive(peer, peer.kept.letter)
+        self._trust(node)
+
+    def _relive(self, peer: Peer, letter: SignedLetter) -> None:
+        peer.lives.take(read_statement(letter, self._roster.cluster_id), beat=0)
 
     def settle(self) -> None:
         """All records are read: what peers were known to have said is what their next letters are held against."""
@@ -92,7 +106,7 @@ class BeatDesk:
             letters = [] if peer.kept is None else [peer.kept.letter]
             doubted = () if peer.doubt is None else (peer.doubt.newer, peer.doubt.older)
             for letter in (*letters, *doubted):
-                peer.lives.take(read_statement(letter), beat=0)
+                self._relive(peer, letter)
 
     def _hold(self, head: PeerHead) -> None:
         peer = self.peers.get(head.node)
@@ -224,8 +238,10 @@ class BeatDesk:
         peer = self.peers[letter.header.sender]
         assert statement is not None  # heartbeats and verdicts make one
         doubt = peer.lives.take(statement, beat=self._beats, echo=echo)
-        settled = peer.doubt is not None and peer.doubt.code == ROLLED_BACK
-        if settled and echo and peer.doubt is not None and statement.lineage > peer.doubt.lineage:
+        settles = echo and peer.settled < MAX_SETTLED
+        old = peer.doubt
+        if settles and old is not None and old.code == ROLLED_BACK and statement.lineage > old.lineage:
+            peer.settled += 1
             turn.note(PeerTrusted(turn.now.wall_ms, statement.node))
             self._trust(statement.node)
         elif doubt is not None:

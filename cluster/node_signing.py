@@ -9,7 +9,18 @@ from cluster.effects import Notice
 from cluster.heads import ROLLBACK, UNPROVEN, HeadDesk
 from cluster.heartbeats import BeatDesk
 from cluster.judging import Judge
-from cluster.messages import NO_ID, Busy, Decision, Final, Gone, NonceRequest, Order, PersonRelay, Propose
+from cluster.messages import (
+    NO_ID,
+    Busy,
+    Decision,
+    Final,
+    Gone,
+    Kind,
+    NonceRequest,
+    Order,
+    PersonRelay,
+    Propose,
+)
 from cluster.node_orders import Orders
 from cluster.node_people import People
 from cluster.node_verdicts import Verdicts
@@ -21,6 +32,9 @@ from cluster.vault import Vault
 
 MACHINE_COPIED = "machine-copied"
 """The alarm that the system says that this virtual machine is a copy."""
+
+ASK_AGAIN_MS = 2_000
+"""When to ask a recovered node again that does not know yet which lineage it is."""
 
 
 class SigningDesk:
@@ -45,6 +59,10 @@ class SigningDesk:
 
     def receive(self, letter: Letter, turn: Turn) -> None:
         """Handle one signing letter from a coordinator; raises BadLetter when it makes no sense."""
+        if isinstance(letter.body, Propose) and not self._heads.speaks:
+            # A verdict says where the chain stands: in a lineage that is not its own it would look like a second end.
+            self._not_yet(letter, turn)
+            return
         ended = self.tickets.ended.get(letter.header.request_id)
         if ended is not None and isinstance(letter.body, NonceRequest | Order | Final):
             self._orders.after_end(ended, letter, turn)
@@ -67,6 +85,11 @@ class SigningDesk:
                 pass
             case _:
                 raise BadLetter("letter-kind", f"a node has no use for a {letter.header.kind.name}")
+
+    @staticmethod
+    def _not_yet(letter: Letter, turn: Turn) -> None:
+        header, busy = letter.header, Busy(ASK_AGAIN_MS)
+        turn.tell(Kind.BUSY, header.sender, busy, wallet_id=header.wallet_id, request_id=header.request_id)
 
     def heed_head(self, coordinators: Iterable[bytes], turn: Turn) -> None:
         """What is known of this node's own chain has changed: say so of every request that it concerns."""

@@ -62,8 +62,11 @@ def read_beat(signed: SignedLetter, node: bytes, cluster_id: bytes) -> Heartbeat
     return letter.body
 
 
-def read_statement(signed: SignedLetter) -> Statement:
-    """Open somebody's statement; BadLetter when it is none, or not genuine."""
-    statement = statement_of(open_inner(signed, *KINDS_OF_STATEMENTS))
+def read_statement(signed: SignedLetter, cluster_id: bytes) -> Statement:
+    """Open somebody's statement; BadLetter when it is none, not genuine, or of another cluster with the same keys."""
+    letter = open_inner(signed, *KINDS_OF_STATEMENTS)
+    if letter.header.cluster_id != cluster_id:
+        raise BadLetter("letter-cluster", "it is about another cluster")
+    statement = statement_of(letter)
     assert statement is not None  # letters of these kinds make one
     return statement

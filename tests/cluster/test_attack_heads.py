@@ -1,0 +1,142 @@
+"""False alarms and starvation by letters about heads: what peers, a coordinator or an old letter must not achieve."""
+
+from __future__ import annotations
+
+import msgspec
+from evil import EvilCoordinator
+from older_disks import Answers, lived, made, put_back, quarantine, signed_of
+from spends import payment
+
+from cluster.approvals import CLOCK_SKEW_MS
+from cluster.codec import Letter, Mouth
+from cluster.head_letters import TAG_BYTES, Heartbeat
+from cluster.heads import ANSWERS_WITHIN_MS, MAX_ANSWERS
+from cluster.heartbeats import KEEP_EVERY_MS, MAX_SETTLED
+from cluster.journal import RecoveredKept, note
+from cluster.lives import ROLLED_BACK, TWO_LIVES
+from cluster.messages import Beats, HeadAsk, HeadRelay, Kind, SignedLetter
+from cluster.owner_says import QuarantineEnded
+from cluster.turn import LETTER_LIFE_MS
+from curve import tagged_hash
+
+
+def heartbeat(evil: EvilCoordinator, name: str) -> Heartbeat:
+    """The newest heartbeat of a node."""
+    said = evil.opened(name, evil.world.seats[name].said)
+    return [letter.body for letter in said if isinstance(letter.body, Heartbeat)][-1]
+
+
+def is_beat(letter: Letter) -> bool:
+    return letter.header.kind is Kind.HEARTBEAT
+
+
+def test_what_a_node_said_in_another_cluster_puts_it_into_no_quarantine() -> None:
+    """Words that serve in two clusters are one identity, and a peer of both has letters of both."""
+    liar = Answers()
+    mouth = Mouth(liar.world.seats["node0"].identity, b"elsewhere".ljust(32), b"life" * 4)
+    further = msgspec.structs.replace(heartbeat(liar.evil, "node0"), chain_height=10_000)
+    strange = mouth.say(
+        Kind.HEARTBEAT, liar.evil.mouth.public, further, expires_at_ms=liar.world.now.wall_ms + 60_000
+    )
+    liar.say("node1", strange)
+    assert quarantine(liar.world) is None
+    assert "letter-cluster" in liar.complaints
+    assert not liar.settled, "it is no answer either"
+
+
+def test_questions_of_earlier_lives_do_not_use_up_the_answers_of_this_one() -> None:
+    world, _ = made()
+    evil = EvilCoordinator(world)
+
+    def ask(life: bytes, at_ms: int) -> SignedLetter:
+        mouth = Mouth(world.seats["node1"].identity, world.roster.cluster_id, life)
+        return mouth.say(Kind.HEAD_ASK, evil.mouth.public, HeadAsk(1), expires_at_ms=at_ms + LETTER_LIFE_MS)
+
+    def answered(asked: SignedLetter) -> bool:
+        told = evil.tell("node0", Kind.HEAD_RELAY, HeadRelay(int(Kind.HEAD_ASK), asked))
+        return any(letter.header.kind is Kind.HEAD_SAID for letter in told)
+
+    old = [ask(bytes([life]) * 16, world.now.wall_ms) for life in range(1, MAX_ANSWERS + 1)]
+    world.advance(LETTER_LIFE_MS + CLOCK_SKEW_MS + ANSWERS_WITHIN_MS)
+    assert not any(answered(asked) for asked in old)
+    assert answered(ask(b"now!" * 4, world.now.wall_ms))
+
+
+def test_what_an_owner_settled_of_a_peer_is_not_found_again_at_the_next_start() -> None:
+    """The life that was stopped had come further than the one that goes on."""
+    world, _ = made()
+    world.run(ms=20_000)
+    evil = EvilCoordinator(world)
+    peer = world.seats["node1"].identity
+
+    def says(life: bytes, sequence: int, height: int) -> None:
+        """A heartbeat that echoes the newest one of node0."""
+        beats = [letter for letter in evil.opened("node0", world.seats["node0"].said) if is_beat(letter)]
+        tag = tagged_hash("assent/heartbeat", beats[-1].signed.signature)[:TAG_BYTES]
+        body = msgspec.structs.replace(
+            heartbeat(evil, "node1"), chain_height=height, deeds=height, echoes=(tag,) * 3
+        )
+        mouth = Mouth(peer, world.roster.cluster_id, life)
+        for _ in range(sequence):
+            signed = mouth.say(
+                Kind.HEARTBEAT, evil.mouth.public, body, expires_at_ms=world.now.wall_ms + 60_000
+            )
+        evil.tell("node0", Kind.BEATS, Beats((signed,)))
+        world.run(ms=KEEP_EVERY_MS)
+
+    def doubt() -> str:
+        doubted = world.node("node0").beats.peers[peer.public].doubt
+        return "" if doubted is None else doubted.code
+
+    says(b"gone" * 4, 1, 1000)
+    says(b"stay" * 4, 1, 990)
+    assert doubt() == ROLLED_BACK
+    world.answer("node0", QuarantineEnded(peer.public))
+    says(b"stay" * 4, 2, 991)
+    assert doubt() == ""
+    world.restart("node0")
+    says(b"stay" * 4, 3, 992)
+    says(b"stay" * 4, 4, 993)
+    assert doubt() == ""
+    says(b"gone" * 4, 2, 1000)
+    says(b"stay" * 4, 5, 993)
+    assert doubt() == TWO_LIVES, "but what goes on is found"
+
+
+def test_a_peer_that_is_doubted_and_settles_it_itself_for_ever_fills_no_disk() -> None:
+    world, _ = made()
+    world.run(ms=20_000)
+    evil = EvilCoordinator(world)
+    echo = heartbeat(evil, "node1")
+    before = len(world.seats["node0"].disk)
+    for round_ in range(3 * MAX_SETTLED):
+        letters = []
+        for life in range(3):  # two ends of one chain, and then a new lineage
+            mouth = Mouth(world.seats["node1"].identity, world.roster.cluster_id, bytes([round_, life]) * 8)
+            lineage = round_ + (life == 2)
+            body = msgspec.structs.replace(echo, lineage=lineage, chain_height=10**6)
+            letters.append(
+                mouth.say(Kind.HEARTBEAT, evil.mouth.public, body, expires_at_ms=world.now.wall_ms + 60_000)
+            )
+        evil.tell("node0", Kind.BEATS, Beats(tuple(letters)))
+    doubt = world.node("node0").beats.peers[world.seats["node1"].identity.public].doubt
+    assert doubt is not None
+    assert doubt.code == ROLLED_BACK, "and its owner's word still ends it"
+    assert len(world.seats["node0"].disk) - before == 2 * MAX_SETTLED + 1
+    world.answer("node0", QuarantineEnded(world.seats["node1"].identity.public))
+
+
+def test_a_recovered_node_says_nothing_of_its_chain_before_it_knows_its_lineage() -> None:
+    """Else two heads at one height, each honest, would be evidence against it."""
+    world, wallet, disk = lived(1)
+    kinds = {"wallet", "copy-confirmed", "wallet-complete"}
+    kept = [record for record in disk if record.kind in kinds]
+    world.request(wallet, payment(wallet, label="asked meanwhile"))
+    already = len(world.seats["node0"].said)
+    put_back(world, "node0", [note(RecoveredKept(world.now.wall_ms, confirmed=False)), *kept])
+    world.run(ms=30_000)
+    evil = EvilCoordinator(world)
+    bodies = [letter.body for letter in evil.opened("node0", world.seats["node0"].said[already:])]
+    lineages = {body.lineage for body in bodies if hasattr(body, "lineage")}
+    assert lineages == {1}
+    assert not signed_of(world, "node0")
