@@ -7,6 +7,7 @@ what it lacks. Nothing here is believed by anybody for this node's sake: every l
 from __future__ import annotations
 
 from cluster.codec import Letter
+from cluster.effects import Now
 from cluster.held_letters import (
     MAX_HELD_REQUESTS,
     MAX_HELD_WALLETS,
@@ -88,7 +89,7 @@ class HoldingDesk:
         live = {ticket.subject.request_id for ticket in self._tickets.live()}
         self._holders = {known: who for known, who in self._holders.items() if known in live}
         alive = self._alive(now_ms)
-        if alive and self._orphans(now_ms):
+        if alive and self._orphans(turn.now):
             self._round += 1
             self._tell_list(alive[self._round % len(alive)], turn)
 
@@ -101,10 +102,14 @@ class HoldingDesk:
             if one in self._heard_at_ms and now_ms - self._heard_at_ms[one] <= SILENT_AFTER_MS
         ]
 
-    def _orphans(self, now_ms: int) -> list[bytes]:
-        """The requests that can still be signed and are with no coordinator that is heard."""
-        alive = set(self._alive(now_ms))
-        ids = (ticket.subject.request_id for ticket in self._tickets.live())
+    def _orphans(self, now: Now) -> list[bytes]:
+        """The requests that can still be signed and are with no coordinator that is heard.
+
+        What was half signed lives on here when it has expired, but no coordinator takes it any more.
+        """
+        alive = set(self._alive(now.monotonic_ms))
+        good = (ticket for ticket in self._tickets.live() if ticket.expires_at_ms >= now.wall_ms)
+        ids = (ticket.subject.request_id for ticket in good)
         return [one for one in ids if not alive & self._holders.get(one, set())]
 
     def _tell_list(self, coordinator: bytes, turn: Turn) -> None:
@@ -113,7 +118,7 @@ class HoldingDesk:
             HeldWalletId(wallet.wallet_id, wallet.next_receive, wallet.next_change)
             for wallet in self._wallets.values()
         )
-        requests = tuple(self._orphans(turn.now.monotonic_ms))
+        requests = tuple(self._orphans(turn.now))
         if wallets:
             held = HeldList(wallets[-MAX_HELD_WALLETS:], requests[-MAX_HELD_REQUESTS:])
             turn.tell(Kind.HELD_LIST, coordinator, held)
