@@ -5,8 +5,8 @@ from __future__ import annotations
 from cluster.charter import Charter, check_charter
 from cluster.codec import BadLetter, decode, open_inner
 from cluster.held_records import WalletHeld
-from cluster.journal import UsedKept, WalletComplete
-from cluster.makings import MAX_MAKINGS, Makings
+from cluster.journal import KeygenFailed, UsedKept, WalletComplete
+from cluster.makings import MAX_MAKINGS, Making, Makings
 from cluster.messages import HeldWallet, HeldWalletId, KeygenRequest, Kind
 from cluster.record_body import Body
 from cluster.roster import Roster, RosterError
@@ -23,8 +23,9 @@ class HeldWallets:
         self._used: dict[bytes, dict[bytes, HeldWalletId]] = {}
 
     def lacks(self, wallet_id: bytes) -> bool:
-        """Whether no such wallet exists here."""
-        return wallet_id not in self._makings.wallets
+        """Whether no such wallet is finished here: what was only proposed under its id may be another."""
+        known = self._makings.wallets.get(wallet_id)
+        return known is None or not known.complete
 
     def take(self, held: HeldWallet, turn: Turn) -> None:
         """Take a wallet that is not here yet; BadLetter says why it proves nothing."""
@@ -36,19 +37,29 @@ class HeldWallets:
             wallet = read_wallet(charter, held.recovery_data, known_keys(self._makings.wallets))
         except (ValueError, RosterError, KeygenTrouble):
             raise BadLetter("held-wallet", "it is no wallet of this cluster") from None
-        if not self.lacks(charter.wallet_id):
+        known = self._makings.wallets.get(charter.wallet_id)
+        if known is not None and (known.complete or not held.acks):
             return
         if not (wallet.acknowledged(held.acks) if held.acks else self._was_proposed(held)):
             raise BadLetter(
                 "held-wallet", "its members have not acknowledged it, nor has a client proposed it"
             )
         now_ms = turn.now.wall_ms
-        entries: list[Body] = [WalletHeld(now_ms, held.charter, held.recovery_data, held.request)]
+        entries: list[Body] = [
+            KeygenFailed(now_ms, other.digest, other.session_id, "keygen-other")
+            for other in self._others(charter)
+        ]
+        entries += [WalletHeld(now_ms, held.charter, held.recovery_data, held.request)]
         entries += [WalletComplete(now_ms, held.acks)] if held.acks else []
         for entry in entries:
             turn.note(entry, charter.wallet_id)
             self._makings.restore(entry, charter.wallet_id)
         self._catch_up(wallet, turn)
+
+    def _others(self, charter: Charter) -> list[Making]:
+        """What was proposed under the id of a wallet that is another: a stolen client chooses any."""
+        same_id = (one for one in self._makings.all.values() if one.charter.wallet_id == charter.wallet_id)
+        return [one for one in same_id if one.charter != charter and one.stage != "failed"]
 
     def _was_proposed(self, held: HeldWallet) -> bool:
         """Whether an enrolled client signed that it wants exactly this charter."""

@@ -137,10 +137,9 @@ class Makings:
 
     def of_wallet(self, wallet_id: bytes) -> Making:
         """The making of a wallet that exists."""
+        charter = self.wallets[wallet_id].charter
         return next(
-            making
-            for making in self.all.values()
-            if making.charter.wallet_id == wallet_id and making.recovery_data
+            making for making in self.all.values() if making.charter == charter and making.recovery_data
         )
 
     def consider(self, exact: bytes, letter: Letter) -> Making:
