@@ -112,10 +112,13 @@ class Sessions:
         if len(body.psigs) != job.subject.count:
             self._convict(job, session, {node: ("psig-count", letter.signed)}, turn)
             return
-        first = session.psigs.setdefault(node, (body.psigs, letter.signed))
-        if first[0] != body.psigs and job.subject.route.group.gives_nonces:
-            job.culprits[node] = "psig-twice"
-            self._write_down(job, node, (first[1], letter.signed), turn)
+        first = session.psigs.get(node)
+        if first is not None:  # said before: whatever was to be looked at in it was
+            if first[0] != body.psigs and job.subject.route.group.gives_nonces:
+                job.culprits[node] = "psig-twice"
+                self._write_down(job, node, (first[1], letter.signed), turn)
+            return
+        session.psigs[node] = (body.psigs, letter.signed)
         if session.is_complete:
             self._finish(job, session, turn)
         elif not session.open:  # passed over, and here at last
@@ -202,8 +205,9 @@ class Sessions:
         me = subject.wallet.charter.participant(letter.header.sender)
         signers = tuple(Signer(part.participant, part.pubnonces) for part in held.signers)
         participants = frozenset(signer.participant for signer in signers)
-        if len(participants) != len(signers) or not subject.route.admits(participants):
-            raise BadLetter("held-parts", "these make no quorum")
+        sound = len(participants) == len(signers) and subject.route.admits(participants)
+        if not sound or not subject.route.outsiders:
+            raise BadLetter("held-parts", "these make no quorum that somebody else is to complete")
         mine = {part.participant: part.psigs for part in held.signers if part.participant == me}
         try:
             fits = subject.session_id(signers) == session_id and subject.route.group.gives_nonces

@@ -42,6 +42,9 @@ from cluster.turn import Turn
 MAX_RETRY_MS = 60_000
 """However busy a node says it is, it is asked again after this long."""
 
+MAX_TOLD = 64
+"""How many letters of what it holds of one request a node is listened to: one for each session that it signed in."""
+
 LOOK_EVERY_MS = 100
 """While letters come in, what only time brings is looked at this often, and not with every letter."""
 
@@ -145,10 +148,18 @@ class SigningDesk:
             self._sessions.held_final(job, final, turn)
 
     def _job_of(self, letter: Letter) -> Job | None:
-        """The request that a member's letter is about, if it is kept whole here; BadLetter from anybody else."""
-        job = self.jobs.whole.get(letter.header.request_id)
-        if job is not None and job.subject.wallet.charter.participant(letter.header.sender) is None:
+        """The request that a member's letter is about, if it is kept whole here; BadLetter from anybody else.
+
+        Each letter of this sort is work, most of all for a tree with many inputs.
+        """
+        job, node = self.jobs.whole.get(letter.header.request_id), letter.header.sender
+        if job is None:
+            return None
+        if job.subject.wallet.charter.participant(node) is None:
             raise BadLetter("request-unknown", "not this node's request")
+        job.told[node] = job.told.get(node, 0) + 1
+        if job.told[node] > MAX_TOLD:
+            raise BadLetter("held-often", "it has said enough of this request")
         return job
 
     def cosigned(self, letter: Letter, body: Cosigned, turn: Turn) -> None:

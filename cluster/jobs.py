@@ -103,6 +103,7 @@ class Job:
     parts: tuple[SignerPart, ...] = ()
     possible_since_ms: int | None = None
     held: dict[bytes, dict[bytes, HeldParts]] = field(default_factory=dict)
+    told: dict[bytes, int] = field(default_factory=dict)
     holds_until_ms: int | None = None
 
     def waits(self, now: Now) -> bool:

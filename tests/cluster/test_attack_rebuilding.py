@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
-from losing import lose
+import pytest
+from losing import asks, codes, lose
 from msgspec.structs import replace
 from spends import payment
 from wire import Envelope
 from world import World
 
 from cluster.client import REQUEST_LIFE_MS
-from cluster.codec import Mouth, encode, header_of
+from cluster.client_views import SigningView
+from cluster.codec import Mouth, encode, header_of, open_letter, seal_letter
+from cluster.coordinator_sessions import Sessions
+from cluster.coordinator_signing import MAX_TOLD
 from cluster.holding import OFFER_EVERY_MS
-from cluster.messages import Body, HeldList, HeldWallet, HeldWalletId, KeygenRequest, Kind
+from cluster.jobs import Job, Session
+from cluster.messages import (
+    NO_ID,
+    Body,
+    HeldFinal,
+    HeldList,
+    HeldParts,
+    HeldWallet,
+    HeldWalletId,
+    KeygenRequest,
+    Kind,
+    SignerPart,
+)
 from cluster.outputs import public_wallet
+from cluster.owner_says import Answer
 from cluster.roster import digest
 from cluster.scheme_musig2 import main_key
-from cluster.schemes import SCHEMES
+from cluster.schemes import SCHEMES, Signer
+from cluster.turn import Turn
+
+
+def tell(
+    world: World,
+    mouth: Mouth,
+    name: str,
+    kind: Kind,
+    body: Body,
+    view: SigningView,
+    *,
+    session_id: bytes = NO_ID,
+) -> None:
+    """A node says to the coordinator what it claims to hold of a request."""
+    signed = mouth.say(
+        kind,
+        world.seats["coord"].identity.public,
+        body,
+        wallet_id=view.subject.wallet.wallet_id,
+        request_id=view.subject.request_id,
+        session_id=session_id,
+        expires_at_ms=world.now.wall_ms + 1_000,
+    )
+    world.deliver(Envelope(name, "coord", signed.letter, signed.signature))
 
 
 def test_what_was_half_signed_and_has_expired_is_not_offered_for_ever() -> None:
@@ -91,3 +132,74 @@ def test_a_proposal_under_a_wallets_own_id_does_not_keep_the_wallet_out() -> Non
         world.restart("coord")
     view = world.request(wallet, payment(wallet))
     assert world.run(lambda: view.final is not None)
+
+
+def test_ends_that_finish_nothing_are_looked_at_so_often_and_no_more() -> None:
+    """Each is work: in a tree of 250 inputs the messages of another quorum take a fortieth of a second."""
+    world = World(judges=asks)
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet))
+    world.run(ms=2_000)
+    node = Mouth(world.seats["node1"].identity, world.roster.cluster_id, b"evil" * 4)
+    false = HeldFinal(((b"\x01" * 64,),), (0, 1))
+    for _ in range(MAX_TOLD + 10):
+        tell(world, node, "node1", Kind.HELD_FINAL, false, view)
+    counts = world.coordinator.complaints.counts
+    me = world.seats["node1"].identity.public
+    assert (counts[me, "final-invalid"], counts[me, "held-often"]) == (MAX_TOLD, 10)
+    for name in ("node1", "node2"):
+        world.answer(name, Answer(view.subject.request_id, True))
+    assert world.run(lambda: view.final is not None), (
+        "the others' end, and its own partial signature, still count"
+    )
+
+
+def test_no_part_of_a_session_is_waited_for_where_nobody_signs_last() -> None:
+    """Else a node could have every request wait eight seconds for the others' parts of what never was."""
+    world = World(judges=asks)
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet))
+    world.run(ms=2_000)
+    node = Mouth(world.seats["node1"].identity, world.roster.cluster_id, b"evil" * 4)
+    subject, signers = view.subject, []
+    for i in (0, 1):  # its own part is genuine, in a session that it made up
+        vault = world.node(f"node{i}")._vault
+        asked = (wallet, subject.route.name, subject.request_id, subject.count, subject.fixed_tasks)
+        signers.append(Signer(i, vault.nonces(*asked, world.entropy())))
+    psigs = vault.sign(wallet, subject.request_id, signers, subject.tasks(frozenset((0, 1))))
+    parts = tuple(SignerPart(one.participant, one.pubnonces, psigs) for one in signers)
+    session_id = subject.session_id(signers)
+    tell(world, node, "node1", Kind.HELD_PARTS, HeldParts(parts), view, session_id=session_id)
+    assert codes(world) == {"held-parts"}
+    assert world.coordinator.signing.jobs.whole[view.subject.request_id].holds_until_ms is None
+
+
+def test_a_late_answer_that_is_repeated_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(3, 5)
+    wallet = world.make_wallet()
+    looked: list[bytes] = []
+    late: list[Envelope] = []
+    look = Sessions._look_through
+
+    def watched(self: Sessions, job: Job, session: Session, turn: Turn) -> None:
+        looked.append(session.session_id)
+        look(self, job, session, turn)
+
+    def hook(envelope: Envelope) -> list[Envelope]:
+        if header_of(envelope.letter).kind is not Kind.PARTIAL_SIGNATURES:
+            return [envelope]
+        late.append(envelope)
+        return []
+
+    monkeypatch.setattr(Sessions, "_look_through", watched)
+    world.hook = hook
+    world.request(wallet, payment(wallet))
+    assert world.run(lambda: bool(looked))
+    name, identity = late[0].sender, world.seats[late[0].sender].identity
+    letter = open_letter(late[0].letter, late[0].signature, identity.public)
+    looked.clear()
+    for sequence in range(20):
+        header = replace(letter.header, boot_id=b"again" + bytes(11), sequence=sequence + 1)
+        again = seal_letter(header, letter.body, identity)
+        world.deliver(Envelope(name, "coord", again.letter, again.signature))
+    assert looked.count(letter.header.session_id) == 1
