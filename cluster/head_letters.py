@@ -33,7 +33,7 @@ class WalletBeat(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tru
 class Heartbeat(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """I live, and this is where I stand; carried to every other node, which believes only the signature.
 
-    `lineage` counts how often an owner let this chain go on although it had lost records; `deeds` are its records
+    `lineage` rises whenever an owner lets this chain go on although it had lost records; `deeds` are its records
     without those about peers' heads. `tip_height` and `tip_hash` are of the chain as this node knows it; 0 and
     zeros where it has no source. `echoes` has a place for each node of the roster, in its order: the tag of the
     newest heartbeat heard of it, or nothing.

@@ -48,6 +48,7 @@ REBUILT_MS = 10_000
 """How long a recovered node waits to hear of its earlier life: its budgets are exhausted anyway."""
 
 _HASH_BYTES = 8
+_MINUTE_MS = 60_000
 
 _CARRIED = {int(kind): kind for kind in (Kind.HEAD_ASK, Kind.HEAD_SAID)}
 
@@ -331,7 +332,10 @@ class HeadDesk:
     def _go_on(self, turn: Turn) -> None:
         """Another lineage begins: what was said in earlier ones binds this chain no more."""
         seen = 0 if self.quarantine is None else self.quarantine.seen_lineage
-        entry = LineageKept(turn.now.wall_ms, max(self.lineage, self._asking.seen_lineage, seen) + 1)
+        lineage = max(self.lineage, self._asking.seen_lineage, seen) + 1
+        if not self._enough():  # it may be one that was and is hidden from here; none of those was this minute
+            lineage = max(lineage, turn.now.wall_ms // _MINUTE_MS)
+        entry = LineageKept(turn.now.wall_ms, lineage)
         turn.note(entry)
         self.restore(entry)
         turn.lineage = self.lineage

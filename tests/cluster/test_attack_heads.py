@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 from evil import EvilCoordinator
-from older_disks import Answers, lived, made, put_back, quarantine, signed_of
+from older_disks import MINUTE_MS, Answers, lived, made, put_back, quarantine, sign, signed_of
 from spends import payment
+from wire import Envelope, honest
 
 from cluster.approvals import CLOCK_SKEW_MS
-from cluster.codec import Letter, Mouth
+from cluster.codec import Letter, Mouth, header_of
 from cluster.head_letters import TAG_BYTES, Heartbeat
-from cluster.heads import ANSWERS_WITHIN_MS, MAX_ANSWERS
+from cluster.heads import ANSWERS_WITHIN_MS, MAX_ANSWERS, REBUILT_MS
 from cluster.heartbeats import KEEP_EVERY_MS, MAX_SETTLED
 from cluster.journal import RecoveredKept, note
 from cluster.lives import ROLLED_BACK, TWO_LIVES
@@ -140,3 +141,30 @@ def test_a_recovered_node_says_nothing_of_its_chain_before_it_knows_its_lineage(
     lineages = {body.lineage for body in bodies if hasattr(body, "lineage")}
     assert lineages == {1}
     assert not signed_of(world, "node0")
+
+
+def test_a_node_that_is_recovered_twice_while_its_peers_are_hidden_begins_no_lineage_twice() -> None:
+    """Else the second life would look like an older copy of the first: an alarm at all, and evidence against it."""
+    world, wallet, disk = lived(1)
+    kinds = {"wallet", "copy-confirmed", "wallet-complete"}
+    kept = [record for record in disk if record.kind in kinds]
+
+    def recover() -> None:
+        put_back(world, "node0", [note(RecoveredKept(world.now.wall_ms, confirmed=False)), *kept])
+        world.run(ms=2 * REBUILT_MS)
+
+    def hidden(envelope: Envelope) -> list[Envelope]:
+        kind = header_of(envelope.letter).kind
+        return [] if kind is Kind.HEAD_RELAY and envelope.addressee == "node0" else [envelope]
+
+    recover()
+    assert world.node("node0").heads.lineage == 1
+    assert sign(world, wallet, "in the first")
+    world.run(ms=MINUTE_MS)
+    world.hook = hidden
+    recover()
+    world.hook = honest
+    world.run(ms=MINUTE_MS)
+    assert quarantine(world) is None
+    assert [notice.code for notice in world.seats["node1"].told] == []
+    assert sign(world, wallet, "in the second")

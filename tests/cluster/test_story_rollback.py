@@ -436,6 +436,7 @@ def test_an_older_copy_of_after_the_end_is_noticed_again() -> None:
     world, _, disk = lived(3)
     put_back(world, "node0", disk[:-10])
     assert world.run(lambda: quarantine(world) is not None, ms=1_000)
+    world.run(ms=1_000)  # until both peers have answered
     before = list(world.seats["node0"].disk)
     world.answer("node0", QuarantineEnded())
     world.run(ms=20_000)
@@ -447,6 +448,7 @@ def test_an_older_copy_of_after_the_end_is_noticed_again() -> None:
     kept = quarantine(world)
     assert kept is not None
     assert kept.seen_lineage == 1
+    world.run(ms=1_000)
     world.answer("node0", QuarantineEnded())
     assert world.node("node0").heads.lineage == 2
 
