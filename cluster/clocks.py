@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from cluster.approvals import CLOCK_SKEW_MS
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.judging import Judge
 from cluster.messages import ClockAsk, ClockRelay, ClockSaid, Kind
@@ -68,6 +69,8 @@ class ClockDesk:
         if inner.header.cluster_id != self._roster.cluster_id:
             raise BadLetter("letter-cluster", "it is about another cluster")
         if isinstance(inner.body, ClockAsk):
+            if inner.header.expires_at_ms + CLOCK_SKEW_MS < turn.now.wall_ms:
+                return  # repeated, those of earlier lives would use up the answers that this one needs
             self._answer(inner, inner.body.attempt, coordinators, turn)
         elif isinstance(inner.body, ClockSaid):
             self._hear(sender, inner.body, turn)

@@ -333,7 +333,9 @@ class HeadDesk:
         """Another lineage begins: what was said in earlier ones binds this chain no more."""
         seen = 0 if self.quarantine is None else self.quarantine.seen_lineage
         lineage = max(self.lineage, self._asking.seen_lineage, seen) + 1
-        if not self._enough():  # it may be one that was and is hidden from here; none of those was this minute
+        if (
+            not self._enough()
+        ):  # it may be one that was and is hidden from here; none of those was this minute
             lineage = max(lineage, turn.now.wall_ms // _MINUTE_MS)
         entry = LineageKept(turn.now.wall_ms, lineage)
         turn.note(entry)

@@ -304,7 +304,7 @@ class Tickets(Shelf[Ticket, TicketTrace]):
 
     def _restore_end(self, trace: TicketTrace, state: str, code: str) -> None:
         trace.state, trace.codes, trace.letter = state, (code,), None
-        trace.signed = _repeatable(trace.signed)
+        trace.signed, trace.sessions = _repeatable(trace.signed), {}
 
     def settle(self, newest_ms: int) -> None:
         """All records are read: read what has not ended whole, and drop the letters of the rest."""

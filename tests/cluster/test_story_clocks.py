@@ -9,6 +9,7 @@ from spends import STRANGER
 from wire import Envelope
 from world import TestIdentity
 
+from cluster.approvals import CLOCK_SKEW_MS
 from cluster.clocks import ANSWER_EVERY_MS, FRESH_MS
 from cluster.codec import Letter, Mouth
 from cluster.effects import Now
@@ -212,6 +213,20 @@ def test_a_node_is_not_made_to_answer_without_end() -> None:
     assert [answers() for _ in range(5)] == [1, 0, 0, 0, 0]
     world.advance(ANSWER_EVERY_MS)
     assert answers() == 1
+
+
+def test_questions_of_earlier_lives_do_not_use_up_the_answers_that_a_clock_needs() -> None:
+    world = made()
+    liar = Liar(world)
+    old = liar.asked("node2")
+    world.advance(60_000 + CLOCK_SKEW_MS + 1)
+
+    def answered(asked: ClockRelay) -> bool:
+        told = liar.evil.tell("node0", Kind.CLOCK_RELAY, asked)
+        return any(letter.header.kind is Kind.CLOCK_SAID for letter in told)
+
+    assert not answered(old)
+    assert answered(liar.asked("node2"))
 
 
 def test_a_three_of_five_needs_three_peers() -> None:

@@ -110,6 +110,12 @@ def test_a_request_that_waits_for_whoever_signs_last_is_put_together_again(
     said = Cosigned((core.sign(view.subject, view.parts),))
     world.perform("client", world.client.cosign(view.subject.request_id, said, world.now, world.entropy()))
     assert world.run(lambda: view.final is not None)
+    world.run(ms=1_000)
+    for name in world.node_names:
+        world.restart(name)
+        assert not world.node(name).signing.tickets.ended[view.subject.request_id].sessions, (
+            "nonces by the score"
+        )
 
 
 def test_a_wallet_whose_copies_are_not_all_made_is_finished_by_the_new_one() -> None:
