@@ -32,5 +32,6 @@ class FreezeDelayed(Body, frozen=True):
     """The clock was set anew while a freeze held: it counts anew from and until, so that it got no shorter."""
 
     freeze_id: Bytes32
+    issuer: Bytes32
     heard_ms: Millis
     until_ms: Millis

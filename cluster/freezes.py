@@ -131,11 +131,11 @@ class FreezeDesk:
         if header.wallet_id not in self._wallets:
             return "freeze-wallet", None, False
         holds = self._judge.holds
-        known = holds.find(header.wallet_id, said.freeze_id)
-        if known is not None and known.issuer == header.sender:
+        known = holds.find(header.wallet_id, header.sender, said.freeze_id)
+        if known is not None:
             return "frozen", known, False
         last = holds.last_by(header.wallet_id, header.sender)
-        if known is not None or (last is not None and policy_ms < last.heard_ms + ONCE_IN_MS):
+        if last is not None and policy_ms < last.heard_ms + ONCE_IN_MS:
             return "freeze-spent", last, False
         if header.expires_at_ms < turn.now.wall_ms:
             return "freeze-expired", last, False
@@ -143,7 +143,7 @@ class FreezeDesk:
         most_ms = DEFAULT_FREEZE_MS if profile is None else profile.others_freeze_ms
         until_ms = policy_ms + min(said.wanted_ms, most_ms)
         self._keep(inner, said, until_ms, turn)
-        return "frozen", holds.find(header.wallet_id, said.freeze_id), True
+        return "frozen", holds.find(header.wallet_id, header.sender, said.freeze_id), True
 
     def _keep(self, inner: Letter, said: FreezeSaid, until_ms: int, turn: Turn) -> None:
         wallet_id, issuer = inner.header.wallet_id, inner.header.sender
@@ -214,7 +214,7 @@ class FreezeDesk:
         by_ms = max(0, gained_ms) + SLACK_MS
         for wallet_id, hold in found:
             entry = FreezeDelayed(
-                turn.now.wall_ms, hold.freeze_id, hold.heard_ms + by_ms, hold.until_ms + by_ms
+                turn.now.wall_ms, hold.freeze_id, hold.issuer, hold.heard_ms + by_ms, hold.until_ms + by_ms
             )
             turn.note(entry, wallet_id)
             self._judge.restore(entry, wallet_id)

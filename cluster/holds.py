@@ -39,7 +39,7 @@ class Holds:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._own: dict[bytes, str] = {}
-        self._by_others: dict[bytes, dict[bytes, Hold]] = {}
+        self._by_others: dict[bytes, dict[tuple[bytes, bytes], Hold]] = {}
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one record into account; they come in the order in which they were written."""
@@ -50,11 +50,12 @@ class Holds:
                 self._own.pop(wallet_id, None)
             case FreezeHeard():
                 hold = Hold(entry.freeze_id, entry.issuer, entry.heard_ms, entry.until_ms, entry.sure)
-                self._by_others.setdefault(wallet_id, {})[entry.freeze_id] = hold
-            case FreezeDelayed(freeze_id=freeze_id):
-                old = self._by_others[wallet_id][freeze_id]
+                self._by_others.setdefault(wallet_id, {})[entry.issuer, entry.freeze_id] = hold
+            case FreezeDelayed():
+                name = entry.issuer, entry.freeze_id
+                old = self._by_others[wallet_id][name]
                 moved = replace(old, heard_ms=entry.heard_ms, until_ms=entry.until_ms, sure=True)
-                self._by_others[wallet_id][freeze_id] = moved
+                self._by_others[wallet_id][name] = moved
             case _:
                 pass
 
@@ -70,9 +71,9 @@ class Holds:
         """Every freeze by others that was ever heard of, the newest last."""
         return tuple(self._by_others.get(wallet_id, {}).values())
 
-    def find(self, wallet_id: bytes, freeze_id: bytes) -> Hold | None:
-        """The freeze of this id, if it was heard of."""
-        return self._by_others.get(wallet_id, {}).get(freeze_id)
+    def find(self, wallet_id: bytes, issuer: bytes, freeze_id: bytes) -> Hold | None:
+        """This issuer's freeze of this id, if it was heard of; another's of the same id is another freeze."""
+        return self._by_others.get(wallet_id, {}).get((issuer, freeze_id))
 
     def last_by(self, wallet_id: bytes, issuer: bytes) -> Hold | None:
         """The newest freeze of a wallet by this issuer."""

@@ -327,6 +327,20 @@ def test_a_freeze_that_is_repeated_prolongs_nothing() -> None:
     assert not why(world, "node1", wallet)
 
 
+def test_nobody_takes_a_freeze_away_by_taking_its_id_first() -> None:
+    world, wallet = made()
+    evil = EvilCoordinator(world)
+    copied = relay(evil, "node1", word(world, "node2", FreezeSaid(b"\x01" * 32, 1), wallet))
+    first = relay(evil, "node1", word(world, "eva", FreezeSaid(b"\x01" * 32, HOUR_MS), wallet))
+    assert copied is not None
+    assert first is not None
+    assert (copied.left_ms, first.code, first.left_ms) == (1, "frozen", HOUR_MS)
+    world.answer("node1", ClockConfirmed())  # moves both, each by its own name
+    world.restart("node1")
+    world.advance(HOUR_MS // 2)
+    assert "eva froze it" in why(world, "node1", wallet)
+
+
 @pytest.mark.parametrize("who", ["client", "coord", "node1", "stranger"])
 def test_nobody_else_freezes(who: str) -> None:
     world, wallet = made()
