@@ -208,7 +208,7 @@ class Verdicts:
             entry = judgement.shadow.entry(now_ms, subject.request_id)
             turn.note(entry, wallet_id)
             self._judge.restore(entry, wallet_id)
-        if judgement.freezes and not self._judge.frozen(wallet_id):
+        if judgement.freezes and not self._judge.holds.own(wallet_id):
             why = "a rule of the policy froze it"
             self._judge.freeze(wallet_id, why)
             turn.note(FrozenKept(now_ms, why), wallet_id)

@@ -341,6 +341,18 @@ def test_nobody_takes_a_freeze_away_by_taking_its_id_first() -> None:
     assert "eva froze it" in why(world, "node1", wallet)
 
 
+def test_a_rule_freezes_for_good_what_another_froze_for_a_while() -> None:
+    rule = f'deny:\n  - name: thief\n    when: {{pays_any: ["script:{STRANGER.hex()}"]}}\n    then: freeze\n'
+    world, wallet = made(POLICY + rule)
+    by_person(world, wallet, HOUR_MS)
+    assert world.run(lambda: all(held(world, name) for name in world.node_names))
+    view = ask(world, wallet)
+    assert world.run(lambda: view.state == "refused")
+    world.advance(2 * HOUR_MS)
+    world.run(ms=1_000)
+    assert why(world, "node1", wallet) == "a rule of the policy froze it"
+
+
 @pytest.mark.parametrize("who", ["client", "coord", "node1", "stranger"])
 def test_nobody_else_freezes(who: str) -> None:
     world, wallet = made()
