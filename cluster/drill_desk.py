@@ -57,7 +57,6 @@ class _Drill:
     wallet: Wallet
     until_ms: int
     batches: dict[int, tuple[tuple[bytes, ...], int]] = field(default_factory=dict)
-    signed: int = 0
     over: bool = False
 
 
@@ -81,13 +80,13 @@ class DrillDesk:
         self._wallets = wallets
         self._live: dict[bytes, _Drill] = {}
         self._signed: dict[bytes, DrillSigned] = {}
-        self._counted: dict[bytes, dict[bytes, int]] = {}
+        self._counted: dict[bytes, dict[bytes, list[int]]] = {}
         self.passed_ms: dict[bytes, int] = {}
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one record into account; they come in the order in which they were written."""
         if isinstance(entry, DrillSigned):
-            self._counted.setdefault(wallet_id, {}).setdefault(entry.drill_id, entry.policy_ms)
+            self._counted.setdefault(wallet_id, {}).setdefault(entry.drill_id, []).append(entry.policy_ms)
         elif isinstance(entry, DrillPassed):
             self.passed_ms[wallet_id] = entry.at_ms
 
@@ -137,18 +136,25 @@ class DrillDesk:
             return held.codes[0]
         if quorums_of(wallet.routes[""]) == ():
             return "drill-outsiders"
-        profile = self._judge.profiles.profile_for(wallet.wallet_id)
-        most = DEFAULT_DRILLS if profile is None else profile.drills_a_day
-        if drill in self._counted.get(wallet.wallet_id, {}):
-            return ""
-        return "" if self._today(wallet.wallet_id, turn) < most else "drill-too-many"
+        return "" if self._may_sign(wallet.wallet_id, drill, turn) else "drill-too-many"
 
-    def _today(self, wallet_id: bytes, turn: Turn) -> int:
-        """How many drills were signed within a day, by the policy clock; what is older is forgotten."""
+    def _may_sign(self, wallet_id: bytes, drill: bytes, turn: Turn) -> bool:
+        """Whether one more signature of a drill is within what the policy and we allow, counted on records alone.
+
+        Whoever orders the same round for ever gets new nonces each time, and must not fill the disk.
+        """
+        counted = self._today(wallet_id, turn)
+        if drill in counted:
+            return len(counted[drill]) < MAX_ROUNDS
+        profile = self._judge.profiles.profile_for(wallet_id)
+        return len(counted) < (DEFAULT_DRILLS if profile is None else profile.drills_a_day)
+
+    def _today(self, wallet_id: bytes, turn: Turn) -> dict[bytes, list[int]]:
+        """The drills signed within a day by the policy clock, and when each time; what is older is forgotten."""
         since_ms = self._judge.budget_time(turn.now) - DAY_MS
-        counted = {drill: at for drill, at in self._counted.get(wallet_id, {}).items() if at > since_ms}
+        counted = {drill: at for drill, at in self._counted.get(wallet_id, {}).items() if at[0] > since_ms}
         self._counted[wallet_id] = counted
-        return len(counted)
+        return counted
 
     def _nonces(self, wallet: Wallet, inner: Letter, number: int, turn: Turn) -> tuple[bytes, ...]:
         """Fresh nonces for a round, or the same while they live and are unused."""
@@ -218,12 +224,11 @@ class DrillDesk:
             self._vault.forget(wallet.wallet_id, round_id(drill, number))
             return None
         mine = next(e for e in entries if e.participant == wallet.charter.participant(self._me))
-        # Whoever orders the same round for ever gets new nonces each time, and must not fill the disk.
         if (
             batch is None
             or batch[0] != mine.pubnonces
             or batch[1] < turn.now.wall_ms
-            or live.signed >= MAX_ROUNDS
+            or not self._may_sign(wallet.wallet_id, drill, turn)
         ):
             self._vault.forget(wallet.wallet_id, round_id(drill, number))
             return None
@@ -235,7 +240,6 @@ class DrillDesk:
         policy_ms = self._judge.budget_time(turn.now)
         kept = DrillSigned(turn.now.wall_ms, drill, number, session_id, batch[0], psigs, policy_ms)
         self._signed[session_id] = kept
-        live.signed += 1
         turn.note(kept, wallet.wallet_id)
         self.restore(kept, wallet.wallet_id)
         return kept
@@ -267,8 +271,7 @@ class DrillDesk:
                 self._drop(drill, live)
             if live.until_ms + DRILL_LIFE_MS < turn.now.wall_ms:
                 del self._live[drill]
-        if not self._live:
-            self._signed.clear()
+        self._signed = {key: kept for key, kept in self._signed.items() if kept.drill_id in self._live}
 
     def _drop(self, drill: bytes, live: _Drill) -> None:
         for number in live.batches:

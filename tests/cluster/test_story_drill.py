@@ -12,6 +12,7 @@ from world import World
 
 from cluster.client_drills import DrillView
 from cluster.codec import Letter, Mouth, open_letter, seal_letter
+from cluster.drill_desk import MAX_LIVE
 from cluster.drill_letters import (
     MAX_ROUNDS,
     DrillFinal,
@@ -311,6 +312,31 @@ def test_ordering_for_ever_fills_no_disk() -> None:
         order(evil, "node0", wallet, signed, letters)
         order(evil, "node1", wallet, signed, letters)
     assert len(entries(world, "node0", DrillSigned)) == MAX_ROUNDS
+
+
+def test_no_restart_and_no_other_drill_lets_one_be_ordered_for_longer() -> None:
+    world, wallet = made()
+    evil = EvilCoordinator(world)
+    signed = request(world, wallet)
+    for number in range(MAX_ROUNDS + 2):
+        if number % 8 == 0:
+            world.restart("node0")
+        if number % 8 == 4:
+            for _ in range(MAX_LIVE):  # nodes forget the oldest
+                propose(evil, "node0", wallet, request(world, wallet))
+        letters = [propose(evil, name, wallet, signed)[0] for name in ("node0", "node1")]
+        order(evil, "node0", wallet, signed, letters)
+    assert len(entries(world, "node0", DrillSigned)) == MAX_ROUNDS
+
+
+def test_drills_proposed_at_once_are_no_more_than_the_policy_lets_be_signed() -> None:
+    world, wallet = made(POLICY + "drills: {a_day: 1}\n")
+    evil = EvilCoordinator(world)
+    asked = [request(world, wallet) for _ in range(3)]
+    given = [[propose(evil, name, wallet, each)[0] for name in ("node0", "node1")] for each in asked]
+    for each, letters in zip(asked, given, strict=True):
+        order(evil, "node0", wallet, each, letters)
+    assert len(entries(world, "node0", DrillSigned)) == 1
 
 
 def test_a_final_that_proves_nothing_counts_nowhere() -> None:
