@@ -1,6 +1,13 @@
-"""Drills under N2 and N3: their partial signatures have records, and their nonces meet one challenge, too."""
+"""Drills under N2 and N3: their partial signatures have records, and their nonces meet one challenge, too.
+
+As with spends, what a record claims of its nonces is not believed: its partial signature must be good under those of
+the order, or a nonce could serve twice under the record of another.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from cluster.audit.report import Finding, Result
 from cluster.audit.run import Run
@@ -9,10 +16,33 @@ from cluster.drill_letters import DrillNonces, DrillOrder, DrillPsigs
 from cluster.drill_records import DrillSigned
 from cluster.drills import challenge, round_id
 from cluster.messages import Kind
-from cluster.scheme import Signer
+from cluster.scheme import Blame, Signer
+from cluster.schemes import Wallet
+from taproot import SigningTask
 
-Round = tuple[bytes, int]
-"""One round of a drill: the drill's id, and its number."""
+Session = tuple[bytes, int, bytes]
+"""One session of a drill: the drill's id, the number of the round, and the session's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """What an order of a drill asked for: the wallet, the challenge, and everybody's nonces."""
+
+    wallet: Wallet
+    task: SigningTask
+    signers: tuple[Signer, ...]
+
+    def answers(self, identity: bytes, kept: DrillSigned) -> bool:
+        """Whether a record is this member's answer to it."""
+        me = self.wallet.charter.participant(identity)
+        named = [(one.participant, one.pubnonces) for one in self.signers]
+        if me is None or (me, kept.pubnonces) not in named:
+            return False
+        try:
+            self.wallet.routes[""].group.check(self.signers, {me: kept.psigs}, (self.task,))
+        except (Blame, ValueError, LookupError):
+            return False
+        return True
 
 
 def check_records(run: Run, result: Result) -> None:
@@ -38,34 +68,38 @@ def check_orders(run: Run, result: Result) -> None:
     orders = _sessions(run)
     for chain in run.of_role("node"):
         for entry, kept in chain.of(DrillSigned):
-            given = orders.get((kept.drill_id, kept.round))
-            if given is None:
+            given = orders.get((kept.drill_id, kept.round, kept.session_id))
+            if given is None and not any(key[:2] == (kept.drill_id, kept.round) for key in orders):
                 result.gaps.append(f"{chain.name}: a drill whose order stands in no transcript here")
-            elif given.get(kept.session_id, {}).get(chain.identity) != kept.pubnonces:
-                text = "the record of a drill names another session, or other nonces, than any order of it"
+            elif given is None or not given.answers(chain.identity, kept):
+                text = "the record of a drill answers no order of it: another session, other nonces, or no signature"
                 result.findings.append(Finding(chain.name, chain.file, text, entry.height, kept.drill_id))
 
 
-def _sessions(run: Run) -> dict[Round, dict[bytes, dict[bytes, tuple[bytes, ...]]]]:
-    """Of each round the sessions that were ordered, computed anew: by session id, everybody's nonces."""
-    found: dict[Round, dict[bytes, dict[bytes, tuple[bytes, ...]]]] = {}
+def _sessions(run: Run) -> dict[Session, _Ordered]:
+    """The sessions that were ordered, computed anew."""
+    found: dict[Session, _Ordered] = {}
     for spoken in run.letters.of(Kind.DRILL_ORDER):
         header, order = spoken.letter.header, spoken.letter.body
         assert isinstance(order, DrillOrder)
         wallet = run.wallets.get(header.wallet_id)
         if wallet is None:
             continue
-        nonces: dict[bytes, tuple[bytes, ...]] = {}
-        for signed in order.signers:
-            try:
-                letter = open_inner(signed, Kind.DRILL_NONCES)
-            except BadLetter:
-                continue
-            assert isinstance(letter.body, DrillNonces)
-            nonces[letter.header.sender] = letter.body.pubnonces
-        by_place = {wallet.charter.participant(identity): given for identity, given in nonces.items()}
-        signers = [Signer(place, given) for place, given in by_place.items() if place is not None]
+        signers = tuple(_signers(wallet, order))
         task = challenge(wallet, header.request_id, order.round)
         session_id = wallet.session_id(round_id(header.request_id, order.round), signers, (task,))
-        found.setdefault((header.request_id, order.round), {})[session_id] = nonces
+        found[header.request_id, order.round, session_id] = _Ordered(wallet, task, signers)
     return found
+
+
+def _signers(wallet: Wallet, order: DrillOrder) -> Iterator[Signer]:
+    """The members among whom an order names, with the nonces of their own letters."""
+    for signed in order.signers:
+        try:
+            letter = open_inner(signed, Kind.DRILL_NONCES)
+        except BadLetter:
+            continue
+        assert isinstance(letter.body, DrillNonces)
+        participant = wallet.charter.participant(letter.header.sender)
+        if participant is not None:
+            yield Signer(participant, letter.body.pubnonces)

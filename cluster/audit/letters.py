@@ -107,14 +107,25 @@ class Letters:
                 self.heads.append(stated)
             case Beats(beats=beats):
                 for beat in beats:
-                    self.take(beat, where)
+                    self._inside(beat, Kind.HEARTBEAT, where)
             case Order() as order:
                 if self.orders.setdefault(digest(encode(order)), (order, spoken))[1] is spoken:
                     for entry in order.entries:
-                        self.take(entry.verdict, where)
+                        self._inside(entry.verdict, Kind.VERDICT, where)
             case Status(nodes=nodes):
                 for node in nodes:
                     if node.verdict is not None:
-                        self.take(node.verdict, where)
+                        self._inside(node.verdict, Kind.VERDICT, where)
             case _:
                 pass
+
+    def _inside(self, signed: SignedLetter, kind: Kind, where: str) -> None:
+        """Take in a letter that another carries, if it may: else a liar's letters could hold letters without end."""
+        try:
+            fits = header_of(signed.letter).kind is kind
+        except BadLetter:
+            fits = False
+        if fits:
+            self.take(signed, where)
+        else:
+            self.worthless += 1

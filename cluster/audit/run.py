@@ -163,7 +163,7 @@ class Run:
 
 
 def _roster(bodies: list[tuple[str, Body]]) -> Roster:
-    """The newest roster on record, of one cluster."""
+    """The roster on record: one, as nobody can change it; whoever writes another would say who counts."""
     found: dict[bytes, tuple[str, Roster]] = {}
     for file, body in bodies:
         if isinstance(body, RosterKept) and body.roster not in found:
@@ -177,7 +177,10 @@ def _roster(bodies: list[tuple[str, Body]]) -> Roster:
     for other_file, roster in found.values():
         if roster.cluster_id != first.cluster_id:
             raise Unreadable(f"{file} and {other_file} are of two clusters; audit one at a time")
-    return max((roster for _, roster in found.values()), key=lambda roster: roster.epoch)
+        if roster != first:
+            text = "keep two rosters of one cluster, and at most one is what its people compared"
+            raise Unreadable(f"{file} and {other_file} {text}; leave the false one's database out")
+    return first
 
 
 def _evidence(body: Body) -> tuple[SignedLetter, ...]:

@@ -15,11 +15,12 @@ from cluster.audit.budget_model import Spend, at_most, breaches, inside, layers,
 from cluster.audit.chains import Chain, Entry
 from cluster.audit.report import Finding, Result
 from cluster.audit.run import Run
-from cluster.journal import FinalKept, PolicyKept, RecoveredKept, SignedKept, UsedKept
+from cluster.journal import AnswerKept, FinalKept, PolicyKept, RecoveredKept, SignedKept, UsedKept
 from cluster.records import NO_WALLET
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
 from policy import Profile
+from policy.rescuing import is_rescue
 from policy.windows import Velocity
 
 
@@ -30,6 +31,7 @@ class _Book:
     policies: dict[bytes, PolicyKept] = field(default_factory=dict)
     spends: dict[bytes, list[Spend]] = field(default_factory=dict)
     used: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    yes: dict[bytes, bool] = field(default_factory=dict)
     rescues: set[bytes] = field(default_factory=set)
     exhausted_ms: int | None = None
 
@@ -77,6 +79,8 @@ def _node(run: Run, chain: Chain, profiles: _Profiles, result: Result) -> _Book:
                     result.findings.append(Finding(chain.name, chain.file, text, entry.height))
             case RecoveredKept(at_ms=at_ms):
                 book.exhausted_ms = max(book.exhausted_ms or 0, at_ms)
+            case AnswerKept(spend_id=spend_id, yes=yes):
+                book.yes[spend_id] = yes
             case SignedKept() as kept:
                 _signed(run, chain, entry, kept, book, profiles, result)
                 _saw(book, entry.wallet_id, kept)
@@ -124,7 +128,7 @@ def _signed(
             "signed with no policy in force" if policy is None else "signed for a wallet that is not proven"
         )
         return
-    if _is_rescue(run, kept, profile):
+    if book.yes.get(kept.spend_id) and _is_rescue(run, kept, profile):
         book.rescues.add(kept.spend_id)
         return
     for layer, rule in _rules(profile):
@@ -137,9 +141,14 @@ def _signed(
 
 
 def _is_rescue(run: Run, kept: SignedKept, profile: Profile) -> bool:
-    """Whether everything goes where the profile lets a rescue go: that no budget stops, and the owner said yes."""
-    subject, scripts = run.subject(kept.request_id), profile.rescue_scripts
-    return not isinstance(subject, str) and all(out.script_pubkey in scripts for out in subject.spend.outputs)
+    """Whether it is what the profile lets a rescue be, which no budget stops once the owner has said yes."""
+    subject = run.subject(kept.request_id)
+    rules = [layer.rescue for layer in layers(profile) if layer.rescue is not None]
+    return (
+        not isinstance(subject, str)
+        and is_rescue(profile, subject.spend)
+        and all(subject.spend.fee_sats <= rule.fee_sats for rule in rules)
+    )
 
 
 def _rules(profile: Profile) -> Iterator[tuple[Profile, Velocity]]:
@@ -238,15 +247,20 @@ def _common(books: Iterable[_Book], wallet_id: bytes, profiles: _Profiles) -> li
 
 
 def _complete(wallet: Wallet, books: dict[bytes, _Book]) -> list[tuple[tuple[int, ...], Spend]]:
-    """Every spend that enough nodes signed to be a transaction, and when each of them counted it."""
+    """Every spend that enough nodes signed to be a transaction, and when each of them counted it.
+
+    A rescue is what all who signed it count as one: a single node's policy, or lie, exempts nothing from the others'.
+    """
     times: dict[bytes, list[int]] = {}
     spends: dict[bytes, Spend] = {}
-    rescues = set[bytes]().union(*(book.rescues for book in books.values()))
+    counted: set[bytes] = set()
     for book in books.values():
         for spend in book.spends.get(wallet.wallet_id, ()):
-            if spend.spend_id in rescues:
-                continue
             times.setdefault(spend.spend_id, []).append(spend.at_ms)
             spends[spend.spend_id] = spend
+            if spend.spend_id not in book.rescues:
+                counted.add(spend.spend_id)
     fewest = min(route.approvals for route in wallet.routes.values())
-    return [(tuple(times[key]), spends[key]) for key in spends if len(times[key]) >= fewest]
+    return [
+        (tuple(times[key]), spends[key]) for key in spends if key in counted and len(times[key]) >= fewest
+    ]

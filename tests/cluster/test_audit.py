@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from audits import SEED, Edit, audited, files, rewritten
 from msgspec.structs import replace
 from simulator.seeds import run_in
 from simulator.simulated import Disk
@@ -33,13 +33,8 @@ from cluster.public_part import PublicPart, write_public_part
 from cluster.record_body import Body
 from cluster.records import Record
 from cluster.settings import profile_of_text
-from cluster.storage import Store, read_chain
+from cluster.storage import Store
 from cluster.transcripts import TRANSCRIPT_HEAD
-
-SEED = 22
-"""A run with many signatures and faults, and nobody who lies."""
-
-Edit = Callable[[list[Record]], list[Record]]
 
 
 @pytest.fixture(scope="module")
@@ -57,30 +52,6 @@ def place(good: Path, tmp_path: Path) -> Path:
     for leftover in (tmp_path / "run").glob("*-shm"):
         leftover.unlink()
     return tmp_path / "run"
-
-
-def files(place: Path, *suffixes: str) -> list[str]:
-    return [str(f) for f in sorted(place.iterdir()) if f.suffix in (suffixes or (".sqlite3", ".transcript"))]
-
-
-def audited(paths: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, str], str]:
-    """The exit code, each rule's outcome, and all that was printed."""
-    capsys.readouterr()
-    code = run(["audit", "--json", *paths])
-    out, err = capsys.readouterr()
-    facts = json.loads(out)
-    return code, {rule["rule"]: rule["outcome"] for rule in facts["rules"]}, out + err
-
-
-def rewritten(place: Path, name: str, edit: Edit) -> None:
-    """Alter a database as whoever holds its disk would: every hash and the note anew."""
-    file = place / f"{name}.sqlite3"
-    records = edit([row.record for row in read_chain(file).rows])
-    for old in place.glob(f"{name}.sqlite3*"):
-        old.unlink()
-    store = Store.create(file)
-    store.append(records)
-    store.close()
 
 
 def changed(kind: type[Body], change: Callable[[Body], Body | None], *, only: int = 0) -> Edit:
