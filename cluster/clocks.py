@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cluster.approvals import CLOCK_SKEW_MS
-from cluster.codec import BadLetter, Letter, open_inner
+from cluster.carried import check_peer, open_carried
+from cluster.codec import Letter
 from cluster.judging import Judge
-from cluster.messages import ClockAsk, ClockRelay, ClockSaid, Kind
+from cluster.messages import ClockAsk, ClockSaid, Kind
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.turn import Turn
@@ -29,7 +30,7 @@ ANSWER_EVERY_MS = 5_000
 FRESH_MS = 60_000
 """How long an answer counts."""
 
-_CARRIED = {int(kind): kind for kind in (Kind.CLOCK_ASK, Kind.CLOCK_SAID)}
+_CARRIED = frozenset({Kind.CLOCK_ASK, Kind.CLOCK_SAID})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +59,14 @@ class ClockDesk:
 
     def receive(self, letter: Letter, coordinators: Iterable[bytes], turn: Turn) -> None:
         """What the coordinator carries: another node's question, or its answer to this one."""
-        relay = letter.body
-        kind = _CARRIED.get(relay.kind) if isinstance(relay, ClockRelay) else None
-        if kind is None or not isinstance(relay, ClockRelay):
-            raise BadLetter("letter-kind", "it carries nothing about a clock")
-        inner = open_inner(relay.letter, kind)
-        sender = inner.header.sender
-        if sender == self._me or self._roster.node(sender) is None:
-            raise BadLetter("clock-stranger", "it is not from another node of the roster")
-        if inner.header.cluster_id != self._roster.cluster_id:
-            raise BadLetter("letter-cluster", "it is about another cluster")
+        inner = open_carried(letter.body, _CARRIED, "about a clock")
+        check_peer(inner, self._me, self._roster, "clock-stranger")
         if isinstance(inner.body, ClockAsk):
             if inner.header.expires_at_ms + CLOCK_SKEW_MS < turn.now.wall_ms:
                 return  # repeated, those of earlier lives would use up the answers that this one needs
             self._answer(inner, inner.body.attempt, coordinators, turn)
         elif isinstance(inner.body, ClockSaid):
-            self._hear(sender, inner.body, turn)
+            self._hear(inner.header.sender, inner.body, turn)
 
     def _answer(self, asked: Letter, attempt: int, coordinators: Iterable[bytes], turn: Turn) -> None:
         asker, now_ms = asked.header.sender, turn.now.monotonic_ms

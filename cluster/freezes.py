@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cluster.approvals import CLOCK_SKEW_MS
-from cluster.codec import BadLetter, Letter, open_inner
+from cluster.carried import check_cluster, open_carried
+from cluster.codec import BadLetter, Letter
 from cluster.effects import Notice
-from cluster.freeze_letters import FREEZE_LIFE_MS, FreezeReceipt, FreezeRelay, FreezeSaid
+from cluster.freeze_letters import FREEZE_LIFE_MS, FreezeReceipt, FreezeSaid
 from cluster.freeze_records import FreezeDelayed, FreezeHeard, FreezeIssued
 from cluster.holds import ONCE_IN_MS, Hold
 from cluster.journal import FrozenKept, ThawedKept
@@ -32,7 +33,7 @@ from policy.wording import duration, remaining
 REPEAT_MS = 15_000
 """How often a freeze is said again while some node has not said that it took it."""
 
-_CARRIED = {int(kind): kind for kind in (Kind.FREEZE, Kind.FREEZE_RECEIPT)}
+_CARRIED = frozenset({Kind.FREEZE, Kind.FREEZE_RECEIPT})
 
 
 @dataclass(slots=True)
@@ -99,13 +100,8 @@ class FreezeDesk:
 
     def receive(self, letter: Letter, coordinators: Iterable[bytes], turn: Turn) -> bool:
         """Another's freeze, or a receipt for one of this node's; whether a wallet is frozen now that was not."""
-        relay = letter.body
-        kind = _CARRIED.get(relay.kind) if isinstance(relay, FreezeRelay) else None
-        if kind is None or not isinstance(relay, FreezeRelay):
-            raise BadLetter("letter-kind", "it carries nothing about a freeze")
-        inner = open_inner(relay.letter, kind)
-        if inner.header.cluster_id != self._roster.cluster_id:
-            raise BadLetter("letter-cluster", "it is about another cluster")
+        inner = open_carried(letter.body, _CARRIED, "about a freeze")
+        check_cluster(inner, self._roster)
         if isinstance(inner.body, FreezeReceipt):
             self._receipt(inner, inner.body)
             return False

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cluster.approvals import CLOCK_SKEW_MS
-from cluster.codec import BadLetter, Letter, open_inner
+from cluster.carried import check_peer, open_carried
+from cluster.codec import BadLetter, Letter
 from cluster.effects import Notice
 from cluster.head_records import LineageKept, QuarantineKept
 from cluster.heartbeats import BeatDesk
 from cluster.journal import RecoveredKept
 from cluster.judging import Judge, Judgement
-from cluster.messages import NO_ID, Decision, HeadAsk, HeadRelay, HeadSaid, Kind, SignedLetter
+from cluster.messages import NO_ID, Decision, HeadAsk, HeadSaid, Kind, SignedLetter
 from cluster.record_body import Body
 from cluster.records import GENESIS, Head, Record
 from cluster.roster import Roster
@@ -50,7 +51,7 @@ REBUILT_MS = 10_000
 _HASH_BYTES = 8
 _MINUTE_MS = 60_000
 
-_CARRIED = {int(kind): kind for kind in (Kind.HEAD_ASK, Kind.HEAD_SAID)}
+_CARRIED = frozenset({Kind.HEAD_ASK, Kind.HEAD_SAID})
 
 
 class Trail:
@@ -216,21 +217,13 @@ class HeadDesk:
 
     def receive(self, letter: Letter, coordinators: Iterable[bytes], turn: Turn) -> None:
         """What the coordinator carries: another node's question, or its answer to this one."""
-        relay = letter.body
-        kind = _CARRIED.get(relay.kind) if isinstance(relay, HeadRelay) else None
-        if kind is None or not isinstance(relay, HeadRelay):
-            raise BadLetter("letter-kind", "it carries nothing about a head")
-        inner = open_inner(relay.letter, kind)
-        sender = inner.header.sender
-        if sender == self._me or self._roster.node(sender) is None:
-            raise BadLetter("head-stranger", "it is not from another node of the roster")
-        if inner.header.cluster_id != self._roster.cluster_id:
-            raise BadLetter("letter-cluster", "it is about another cluster")
+        inner = open_carried(letter.body, _CARRIED, "about a head")
+        check_peer(inner, self._me, self._roster, "head-stranger")
         if isinstance(inner.body, HeadSaid):
-            self._hear(sender, inner.body, turn)
+            self._hear(inner.header.sender, inner.body, turn)
         elif inner.header.expires_at_ms + CLOCK_SKEW_MS >= turn.now.wall_ms:
             # Questions of earlier lives, repeated, would use up the answers that this one needs.
-            self._answer(sender, inner.header.boot_id, coordinators, turn)
+            self._answer(inner.header.sender, inner.header.boot_id, coordinators, turn)
 
     def _answer(self, asker: bytes, boot_id: bytes, coordinators: Iterable[bytes], turn: Turn) -> None:
         now_ms = turn.now.monotonic_ms

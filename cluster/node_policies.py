@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cluster.carried import open_carried
 from cluster.change_rules import hopeless, rule_of
 from cluster.changes import Changes
 from cluster.changes_heard import HeardChanges
-from cluster.codec import BadLetter, Letter, open_inner
+from cluster.codec import Letter
 from cluster.effects import Question
 from cluster.judging import Judge
-from cluster.messages import Kind, PolicyRelay, WalletState
+from cluster.messages import Kind, WalletState
 from cluster.plans import Plan
 from cluster.profiles import Profiles, Texts
 from cluster.record_body import Body
@@ -19,7 +20,7 @@ from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.turn import Turn
 
-_CARRIED = {int(kind): kind for kind in (Kind.POLICY_CHANGE, Kind.POLICY_CONSENT, Kind.POLICY_ENDED)}
+_CARRIED = frozenset({Kind.POLICY_CHANGE, Kind.POLICY_CONSENT, Kind.POLICY_ENDED})
 
 
 class PolicyDesk:
@@ -80,14 +81,10 @@ class PolicyDesk:
 
     def receive(self, letter: Letter, turn: Turn) -> None:
         """What the coordinator carries: a letter of another node or a person about a change."""
-        relay = letter.body
-        kind = _CARRIED.get(relay.kind) if isinstance(relay, PolicyRelay) else None
-        if kind is None or not isinstance(relay, PolicyRelay):
-            raise BadLetter("letter-kind", "it carries nothing about a policy")
-        inner = open_inner(relay.letter, kind)
-        if kind is Kind.POLICY_CHANGE:
+        inner = open_carried(letter.body, _CARRIED, "about a policy")
+        if inner.header.kind is Kind.POLICY_CHANGE:
             self.heard.hear_change(inner, self._coordinators, turn)
-        elif kind is Kind.POLICY_CONSENT:
+        elif inner.header.kind is Kind.POLICY_CONSENT:
             self.own.hear(inner, self._coordinators, turn)
         else:
             self.heard.hear_ended(inner, turn)

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cluster.approvals import PERSON_LIFE_MS
+from cluster.carried import check_cluster, open_carried
 from cluster.change_reading import Reading, in_words, read_change
 from cluster.change_records import ChangeAnswered
 from cluster.change_rules import Terms, may_say, terms_of
 from cluster.client import REPEAT_MS
-from cluster.codec import BadLetter, Letter, open_inner
+from cluster.codec import BadLetter, Letter
 from cluster.messages import (
     ChangeList,
     Kind,
@@ -32,7 +33,7 @@ from cluster.roster import Roster
 from cluster.turn import Turn
 from cluster.turning import Turning
 
-_CARRIED = {int(kind): kind for kind in (Kind.POLICY_CHANGE, Kind.POLICY_ENDED, Kind.POLICY_RECEIPT)}
+_CARRIED = frozenset({Kind.POLICY_CHANGE, Kind.POLICY_ENDED, Kind.POLICY_RECEIPT})
 
 MAX_FETCHED = 4
 """How many announcements are asked for at once: each may have half a megabyte."""
@@ -200,12 +201,8 @@ class ChangesSeen:
 
     def hear(self, relay: PolicyRelay, now_ms: int) -> None:
         """A letter of the node that changes, as it was signed; BadLetter for any other. `now_ms` is the wall clock."""
-        kind = _CARRIED.get(relay.kind)
-        if kind is None:
-            raise BadLetter("letter-kind", "it carries nothing that a person hears of policies")
-        letter = open_inner(relay.letter, kind)
-        if letter.header.cluster_id != self._roster.cluster_id:
-            raise BadLetter("letter-cluster", "it is about another cluster")
+        letter = open_carried(relay, _CARRIED, "that a person hears of policies")
+        check_cluster(letter, self._roster)
         match letter.body:
             case PolicyChange():
                 self._hear_change(letter, now_ms)
