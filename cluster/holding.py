@@ -19,11 +19,11 @@ from cluster.held_letters import (
     HeldWalletId,
     HeldWord,
 )
-from cluster.messages import NO_ID, Body, Kind
+from cluster.messages import Kind
 from cluster.plans import Plan
 from cluster.roster import Roster
 from cluster.schemes import Wallet
-from cluster.tickets import Ticket, Tickets
+from cluster.tickets import Tickets, tell
 from cluster.turn import Turn
 
 OFFER_EVERY_MS = 10_000
@@ -78,7 +78,7 @@ class HoldingDesk:
         for request_id in ask.requests:
             ticket = self._tickets.whole.get(request_id)
             if ticket is not None and ticket.live:
-                self._tell(Kind.HELD_REQUEST, HeldRequest(ticket.request), ticket, coordinator, turn)
+                tell(Kind.HELD_REQUEST, HeldRequest(ticket.request), ticket, coordinator, turn)
 
     def tick(self, turn: Turn) -> None:
         """Offer what no coordinator that is heard has, to one after the other."""
@@ -138,26 +138,7 @@ class HoldingDesk:
             return
         holders.add(coordinator)
         for word in self._tickets.people.letters(ticket.subject.spend_id, request_id):
-            self._tell(Kind.HELD_WORD, HeldWord(word), ticket, coordinator, turn)
+            tell(Kind.HELD_WORD, HeldWord(word), ticket, coordinator, turn)
         for session_id, signers in ticket.sessions.items():
             parts = HeldParts(signers)
-            self._tell(Kind.HELD_PARTS, parts, ticket, coordinator, turn, session_id=session_id)
-
-    def _tell(
-        self,
-        kind: Kind,
-        body: Body,
-        ticket: Ticket,
-        coordinator: bytes,
-        turn: Turn,
-        *,
-        session_id: bytes = NO_ID,
-    ) -> None:
-        turn.tell(
-            kind,
-            coordinator,
-            body,
-            wallet_id=ticket.subject.wallet.wallet_id,
-            request_id=ticket.subject.request_id,
-            session_id=session_id,
-        )
+            tell(Kind.HELD_PARTS, parts, ticket, coordinator, turn, session_id=session_id)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from cluster.codec import BadLetter, Letter, open_inner
+from cluster.held_letters import HeldParts, HeldRequest, HeldWord
 from cluster.held_records import SessionKept
 from cluster.journal import (
     AnswerKept,
@@ -365,7 +366,7 @@ def gone(letter: Letter, code: str, turn: Turn, about: bytes = NO_ID) -> None:
 
 def tell(
     kind: Kind,
-    body: Verdict | Nonces | PartialSignatures | Gone | Withdraw,
+    body: Verdict | Nonces | PartialSignatures | Gone | Withdraw | HeldRequest | HeldWord | HeldParts,
     ticket: Ticket,
     coordinator: bytes,
     turn: Turn,
