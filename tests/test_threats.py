@@ -19,3 +19,14 @@ def test_every_file_named_exists() -> None:
     files = set(re.findall(r"`((?:tests|cluster|policy|taproot)/[\w/]+\.py)`", text))
     assert files
     assert {name for name in files if not (ROOT / name).exists()} == set()
+
+
+def test_every_row_names_a_test() -> None:
+    lines = (ROOT / "docs" / "threats.md").read_text(encoding="utf-8").splitlines()
+    rows = [
+        line
+        for line in lines
+        if line.startswith("|") and not line.startswith("|---") and "shown by" not in line
+    ]
+    assert len(rows) > 100
+    assert [row for row in rows if not re.search(r"`(test_\w+|tests/[\w/]+\.py)`", row)] == []

@@ -45,7 +45,7 @@ def report_of(files: tuple[Path, ...]) -> Report:
     """What an audit of these files finds; StateError when they cannot be read, or are of no one run."""
     chains, spoken = [], []
     for path in files:
-        file = path / "records.sqlite3" if path.is_dir() else path
+        file = _database(path) if path.is_dir() else path
         if _is_transcript(file):
             spoken.append(_transcript(file))
         else:
@@ -55,6 +55,18 @@ def report_of(files: tuple[Path, ...]) -> Report:
     except Unreadable as unreadable:
         raise StateError(str(unreadable)) from None
     return audit(run)
+
+
+def _database(directory: Path) -> Path:
+    """The records in a data directory, of one network or of a party that knows only one."""
+    name = "records.sqlite3"
+    found = [file for file in (directory / name, *sorted(directory.glob(f"*/{name}"))) if file.exists()]
+    if len(found) != 1:
+        what = f"there are several: {', '.join(map(str, found))}" if found else f"no {name} here"
+        raise StateError(
+            f"{directory}: {what}; name the directory of one network, such as {directory}/regtest"
+        )
+    return found[0]
 
 
 def _is_transcript(file: Path) -> bool:

@@ -265,3 +265,4 @@ def _tell_lost(call: Call) -> None:
     call.output.talk("  - earlier requests, refusals and answers: they are asked again")
     call.output.talk("  - whether a wallet was frozen: `assent freeze` again before `assent policy set`")
     call.output.talk("  - its record chain starts anew, which the coordinator can see")
+    call.output.talk("  - its anchor: name a new file as `anchor:` in config.yaml; the old one would not fit")

@@ -86,7 +86,9 @@ def _node_line(node: dict[str, object]) -> str:
     if node.get("heartbeat_s") is not None:
         parts.append(f"signed heartbeat {node['heartbeat_s']} s ago")
     parts += ["FROZEN"] if node.get("frozen") else []
-    parts += ["HIDDEN: off, cut off, or kept from us by the coordinator"] if node.get("hidden") else []
+    if node.get("hidden"):
+        new = "" if "records" in node else ", or the coordinator has just started"
+        parts.append(f"HIDDEN: off, cut off, or kept from us by the coordinator{new}")
     return f"  node {node['name']}: {', '.join(parts)}"
 
 

@@ -235,7 +235,8 @@ def _tell(call: Call, *, alone: bool) -> None:
         )
     else:
         call.output.talk(
-            "  - it signs nothing before its peers have vouched that no record is missing: start them, then this node"
+            "  - without an intact anchor it signs nothing before its peers have vouched that no record is missing: "
+            "start them, then this node"
         )
         call.output.talk(
             "  - if records are missing, or no peer can be had: `assent quarantine show`, then `end`"

@@ -298,6 +298,23 @@ def test_bad_files_are_one_line(place: Path, tmp_path: Path, capsys: pytest.Capt
     assert "no roster" in capsys.readouterr().err
 
 
+def test_a_data_directory_stands_for_its_one_network(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for network in ("regtest", "signet"):
+        (tmp_path / "party" / network).mkdir(parents=True)
+    shutil.copy(files(place, ".sqlite3")[0], tmp_path / "party" / "regtest" / "records.sqlite3")
+    said = []
+    for more in ("", "regtest"):
+        code = run(["audit", *files(place, ".transcript"), str(tmp_path / "party" / more)])
+        said.append((code, capsys.readouterr()))
+    assert said[0] == said[1]
+    assert str(tmp_path / "party" / "regtest" / "records.sqlite3") in said[0][1].out
+    shutil.copy(files(place, ".sqlite3")[0], tmp_path / "party" / "signet" / "records.sqlite3")
+    assert run(["audit", str(tmp_path / "party")]) == 3
+    assert "name the directory of one network" in capsys.readouterr().err
+
+
 def test_reading_changes_nothing(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {file: file.read_bytes() for file in good.iterdir()}
     audited(files(good), capsys)

@@ -85,8 +85,10 @@ def test_a_client_sees_whom_the_coordinator_hides() -> None:
     assert _node_line({"name": "home", "reach": "online", **_beat_facts(fresh)}) == (
         "  node home: online, signed heartbeat 3 s ago"
     )
-    for hidden in (old, NodeView("unreachable")):
-        assert "HIDDEN" in _node_line({"name": "home", "reach": hidden.reach, **_beat_facts(hidden)})
+    for hidden, new in ((old, False), (NodeView("unreachable"), True)):
+        line = _node_line({"name": "home", "reach": hidden.reach, **_beat_facts(hidden)})
+        assert "HIDDEN" in line
+        assert ("just started" in line) is new
 
 
 def test_a_client_believes_no_heartbeat_that_the_coordinator_made_up() -> None:
