@@ -115,7 +115,7 @@ class DirectoryStore:
             ).fetchall()
             first = None if page_token else self.get_object(GLOBAL_VERSION_KEY).version
         more = 0 < limit < len(rows)
-        keys = tuple(KeyVersion(key, version) for _, key, version in rows[:limit])
+        keys = tuple(KeyVersion(key, self._version(version)) for _, key, version in rows[:limit])
         return Page(keys, str(rows[limit - 1][0]) if more else "", first)
 
     def close(self) -> None:
@@ -146,7 +146,7 @@ class DirectoryStore:
                     self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             stated = self._connection.execute("PRAGMA application_id").fetchone()[0]
             layout = self._connection.execute(
-                "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' LIMIT 8"
+                "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_' LIMIT 8"
             )
             if stated != APPLICATION_ID or tuple(row[0] for row in layout) != _LAYOUT:
                 raise StoreDamaged(f"{self.path}: this is not a state store")
@@ -160,9 +160,15 @@ class DirectoryStore:
         ).fetchone()
         if row is None:
             return None
-        if not (isinstance(row[0], int) and isinstance(row[1], bytes)):
+        if not isinstance(row[1], bytes):
             raise StoreDamaged(f"{self.path}: an object is not as it was written")
-        return row[0], row[1]
+        return self._version(row[0]), row[1]
+
+    def _version(self, found: object) -> int:
+        """A version, if it is one: whoever has the file may put anything in its place."""
+        if not isinstance(found, int) or found < 0:
+            raise StoreDamaged(f"{self.path}: a version is none")
+        return found
 
     def _write(self, item: KeyValue) -> bool:
         """Whether the version fits, and it was written."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -236,6 +238,28 @@ def test_a_damaged_directory_says_so(tmp_path: Path) -> None:
                 assert isinstance(error, StoreDamaged | StoreUnavailable)
     store.path.write_bytes(b"something else entirely, and long enough to be looked at" * 100)
     with pytest.raises(StoreDamaged):
+        DirectoryStore(tmp_path, "one")
+
+
+@pytest.mark.parametrize("version", ["-1", "'seven'", "x'00'", "1.5"])
+def test_a_version_that_is_none_is_damage(tmp_path: Path, version: str) -> None:
+    store = DirectoryStore(tmp_path, "one")
+    put(store, ("k", "v", 0))
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as raw:
+        raw.execute(f"UPDATE object SET version = {version}")
+    with pytest.raises(StoreDamaged):
+        store.get_object("k")
+    with pytest.raises(StoreDamaged):
+        list_all(store)
+    store.close()
+
+
+def test_whoever_has_the_file_adds_nothing_to_its_layout(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path, "one")
+    store.close()
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as raw:
+        raw.execute("CREATE TRIGGER sqlite0 AFTER INSERT ON object BEGIN DELETE FROM object; END")
+    with pytest.raises(StoreDamaged, match="not a state store"):
         DirectoryStore(tmp_path, "one")
 
 
