@@ -67,8 +67,6 @@ class Letters:
         """Take a transcript in."""
         for number, frame in enumerate(frames):
             self.frames += 1
-            if not frame.heard:
-                self.last_said_ms[frame.sender] = frame.at_ms
             self.take(SignedLetter(frame.letter, frame.signature), f"{file} frame {number}")
 
     def take(self, signed: SignedLetter, where: str) -> None:
@@ -105,6 +103,9 @@ class Letters:
             case Hello() | Heartbeat() | Verdict() as said:
                 stated = Stated(header.sender, said.chain_head, said.chain_height, where, letter)
                 self.heads.append(stated)
+                if not isinstance(said, Verdict):  # a frame's own time is whoever's transcript it is
+                    last_ms = self.last_said_ms.get(header.sender, 0)
+                    self.last_said_ms[header.sender] = max(last_ms, said.clock_ms)
             case Beats(beats=beats):
                 for beat in beats:
                     self._inside(beat, Kind.HEARTBEAT, where)

@@ -99,6 +99,18 @@ def test_letters_within_letters_are_not_followed_without_end() -> None:
     assert (len(letters.orders), letters.worthless, letters.heads) == (1, 1, [])
 
 
+def test_nobodys_transcript_says_when_another_spoke_last() -> None:
+    world = PolicedWorld("")
+    coordinator, node = (world.seats[name].identity for name in ("coord", "node0"))
+    mouth = Mouth(coordinator, world.roster.cluster_id, b"boot" * 4)
+    hello = Hello(PROTOCOL_VERSION, (), NO_ID, 0, NO_ID, 5_000, ())
+    said = mouth.say(Kind.HELLO, node.public, hello, expires_at_ms=1)
+    frame = Frame(9_000_000, False, coordinator.public, node.public, said.letter, said.signature)
+    letters = Letters(world.roster)
+    letters.hear("an evil node's", [frame, replace(frame, at_ms=1)])
+    assert letters.last_said_ms == {coordinator.public: 5_000}
+
+
 def test_nobody_brings_a_roster_of_their_own(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def newer(records: list[Record]) -> list[Record]:
         kept = next(body for body in map(read, records) if isinstance(body, RosterKept))
