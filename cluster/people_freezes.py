@@ -27,10 +27,15 @@ class FreezeView:
         return tuple(node for node, receipt in self.receipts.items() if receipt.left_ms)
 
     @property
-    def stops_it(self) -> bool:
-        """Whether too few nodes are left to sign anything."""
+    def liars(self) -> int:
+        """How many of the nodes that say so must lie before anything can be signed; 0 where the others suffice."""
         charter = self.wallet.charter
-        return len(self.holding) > charter.n - charter.t
+        return max(0, charter.t - (charter.n - len(self.holding)))
+
+    @property
+    def stops_it(self) -> bool:
+        """Whether too few nodes are left to sign anything, as far as those that say so tell the truth."""
+        return self.liars > 0
 
     @property
     def answered(self) -> bool:

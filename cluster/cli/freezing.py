@@ -121,6 +121,10 @@ def _by_person(call: Call, name: str, wanted_ms: int) -> None:
             f"too few nodes have it: {wallet.charter.t} of the others could still sign. Give the same command again, "
             "and call their owners, who have `assent freeze`"
         )
+    if view.liars < wallet.charter.t:
+        call.output.talk(
+            f"  it holds unless {view.liars} of them lie: give the same command again, or call the owners of the rest"
+        )
 
 
 def _wallet(line: PersonLine, name: str) -> Wallet:
@@ -146,5 +150,11 @@ def _give(call: Call, view: FreezeView, roster: Roster) -> None:
     missing = [member for member in members if member not in taken]
     _tell(call, taken, missing)
     name = view.wallet.charter.name
-    facts = {"wallet": name, "taken": taken, "not_heard_of": missing, "stopped": view.stops_it}
+    facts = {
+        "wallet": name,
+        "taken": taken,
+        "not_heard_of": missing,
+        "stopped": view.stops_it,
+        "liars": view.liars,
+    }
     call.output.give(facts, f"{'frozen' if view.stops_it else 'NOT STOPPED'}: {name}")

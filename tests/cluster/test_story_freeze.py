@@ -372,8 +372,12 @@ def test_a_coordinator_that_hides_a_freeze_shows_itself_by_its_silence() -> None
     view = world.person("eva").freezes.views[wallet.wallet_id]
     assert not view.answered
     assert not view.stops_it
+    world.hook = lambda e: [] if e.kind in hidden and e.addressee == "node2" else [e]
+    assert world.run(lambda: view.stops_it, ms=60_000)
+    assert (view.answered, view.liars) == (False, 1), "one liar and node2 could sign still"
     world.hook = lambda e: [e]
     assert world.run(lambda: view.answered, ms=60_000), "it is said again until it is heard"
+    assert view.liars == 2
 
 
 def test_a_receipt_is_its_nodes_alone() -> None:
