@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,18 +104,7 @@ def serve_node(
     roster = party.need_roster()
     judge = judge_of(roster, party.part.identity)
     anchor = Anchor(Path(party.config.anchor), keys.anchor_key()) if party.config.anchor else None
-    with _sensible_records(party):
-        node = Node(
-            roster=roster,
-            roster_digest=party.roster_digest,
-            identity=keys.identity(),
-            boot_id=os.urandom(16),
-            vault=Vault(keys.secrets, keys.sealing_key()),
-            judge=judge,
-            records=party.records,
-            rescuers=rescuers,
-            anchored=Anchored() if anchor is None else anchor.read(),
-        )
+    node = _node(party, keys, judge, rescuers, anchor)
     desk = NodeDesk(node, party.roster_exact, judge, lambda: party.records)
     with ExitStack() as stack:
         endpoints = _dialled(roster, rescuers, keys, stack)
@@ -147,12 +136,9 @@ def serve_node(
             return {**facts, "machine_copies_heard": watch.listens}
 
         handler = _handler(driver, desk, connections, _evidence_of_node(party, node))
-        control = ControlServer(party.place.control_socket, handler)
-        stack.callback(control.close)
         where = (*(entry.endpoint for entry in roster.coordinators), *rescuers.values())
-        ready(Ready("node", party.config.name, roster.network, where, bool(policies_in_force(party))))
-        _settle()
-        return driver.run(control)
+        up = Ready("node", party.config.name, roster.network, where, bool(policies_in_force(party)))
+        return _run(driver, ControlServer(party.place.control_socket, handler), lambda: ready(up))
 
 
 def serve_coordinator(
@@ -170,14 +156,7 @@ def serve_coordinator(
     roster = party.need_roster()
     entry = roster.coordinator(party.part.identity)
     assert entry is not None  # own_entry() found it when the roster was accepted
-    with _sensible_records(party):
-        coordinator = Coordinator(
-            roster=roster,
-            roster_digest=party.roster_digest,
-            identity=keys.identity(),
-            boot_id=os.urandom(16),
-            records=party.records,
-        )
+    coordinator = _coordinator(party, keys)
     desk = CoordinatorDesk(coordinator, entry.identity, party.roster_exact)
     peers = {peer.identity: peer for peer in (*roster.nodes, *roster.clients, *roster.people)}
     with ExitStack() as stack:
@@ -203,9 +182,44 @@ def serve_coordinator(
             return {"traffic": {name: getattr(counted, name) for name in counted.__slots__}}
 
         handler = _handler(driver, desk, counters, _evidence_of_coordinator(party, coordinator))
-        control = ControlServer(party.place.control_socket, handler)
-        stack.callback(control.close)
-        ready(Ready("coordinator", party.config.name, roster.network, (endpoint.address,)))
+        up = Ready("coordinator", party.config.name, roster.network, (endpoint.address,))
+        return _run(driver, ControlServer(party.place.control_socket, handler), lambda: ready(up))
+
+
+def _node(
+    party: Party, keys: Keys, judge: Judge, rescuers: Mapping[bytes, str], anchor: Anchor | None
+) -> Node:
+    """The machine of a node, over its records."""
+    with _sensible_records(party):
+        return Node(
+            roster=party.need_roster(),
+            roster_digest=party.roster_digest,
+            identity=keys.identity(),
+            boot_id=os.urandom(16),
+            vault=Vault(keys.secrets, keys.sealing_key()),
+            judge=judge,
+            records=party.records,
+            rescuers=rescuers,
+            anchored=Anchored() if anchor is None else anchor.read(),
+        )
+
+
+def _coordinator(party: Party, keys: Keys) -> Coordinator:
+    """The machine of a coordinator, over its records."""
+    with _sensible_records(party):
+        return Coordinator(
+            roster=party.need_roster(),
+            roster_digest=party.roster_digest,
+            identity=keys.identity(),
+            boot_id=os.urandom(16),
+            records=party.records,
+        )
+
+
+def _run(driver: Driver, control: ControlServer, up: Callable[[], None]) -> int:
+    """Say that everything is up, and go on until a signal: its number, or 0; the owner's commands come by `control`."""
+    with closing(control):
+        up()
         _settle()
         return driver.run(control)
 
