@@ -18,23 +18,9 @@ from cluster.freezes import FreezeDesk
 from cluster.heads import NO_ANCHOR, Anchored, HeadDesk
 from cluster.heartbeats import BeatDesk
 from cluster.holding import HoldingDesk
-from cluster.journal import (
-    BootKept,
-    GrantKept,
-    GrantRevoked,
-    RecoveredKept,
-    WalletComplete,
-    read,
-)
+from cluster.journal import BootKept, GrantKept, GrantRevoked, RecoveredKept, WalletComplete, read
 from cluster.judging import Judge
-from cluster.messages import (
-    KINDS,
-    PROTOCOL_VERSION,
-    Beats,
-    HeldAsk,
-    Hello,
-    Kind,
-)
+from cluster.messages import KINDS, PROTOCOL_VERSION, Beats, HeldAsk, Hello, Kind
 from cluster.node_keygen import KeygenDesk
 from cluster.node_policies import PolicyDesk
 from cluster.node_signing import SigningDesk
@@ -119,16 +105,8 @@ class Node:
         self.head = Head()
         self._hello_at_ms: int | None = None
         self._offset_ms: int | None = None
-        newest_ms = 0
         self._rebuilt = False
-        for record in records:
-            with sense_made_of(record, self.head.height):
-                newest_ms = max(newest_ms, self._restore(record))
-        if self._rebuilt:
-            self._spend_again()
-        self.beats.settle()
-        self.policies.profiles.settle()
-        self.signing.tickets.settle(newest_ms)
+        self._read_again(records)
 
     def start(self, now: Now, entropy: bytes) -> Step:
         """The first step after a start: remember it, say Hello, put what still waits for the owner."""
@@ -261,6 +239,18 @@ class Node:
             turn.note(recovered)
         self.signing.verdicts.judge_all(self._coordinators, turn)
         return self._judge.budget_time(turn.now) - before_ms
+
+    def _read_again(self, records: Iterable[Record]) -> None:
+        """Take the records of earlier runs into account, in order, and then what only the last of them settles."""
+        newest_ms = 0
+        for record in records:
+            with sense_made_of(record, self.head.height):
+                newest_ms = max(newest_ms, self._restore(record))
+        if self._rebuilt:
+            self._spend_again()
+        self.beats.settle()
+        self.policies.profiles.settle()
+        self.signing.tickets.settle(newest_ms)
 
     def _restore(self, record: Record) -> int:
         """Take one record into account; when it was written, in ms on the wall clock."""
