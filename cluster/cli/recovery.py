@@ -130,13 +130,7 @@ def recover(
             raise UsageError("a coordinator has no state store: the nodes give its memory back")
         if backups or next_receive or next_change:
             raise UsageError("a coordinator needs no backup: the nodes tell it of wallets and requests")
-        if not name:
-            raise UsageError("--name: which of the roster's coordinators this is")
-        if roster_file is None:
-            raise UsageError("--roster: the roster's file, which every party has")
-        place = recover_coordinator(call, name, roster_file, bind, words_file, yes=yes, kdf_memory=kdf_memory)
-        facts = {"role": role, "name": name, "network": place.network, "datadir": str(place.path)}
-        call.output.give({**facts, "public_part": str(public_file(place))}, str(place.path))
+        recover_coordinator(call, name, roster_file, bind, words_file, yes=yes, kdf_memory=kdf_memory)
         return
     if roster_file is not None or bind:
         raise UsageError("--roster and --bind are for --role coordinator; a node's backup holds the roster")

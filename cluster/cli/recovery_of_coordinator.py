@@ -14,10 +14,10 @@ from cluster.codec import encode
 from cluster.errors import ConfigError, StateError, UsageError
 from cluster.journal import RosterKept, note
 from cluster.keys import Seed
-from cluster.party import Config
+from cluster.party import Config, public_file
 from cluster.public_part import own_entry
-from cluster.roster import RosterError, match_words
-from cluster.storage import DataDir, read_private
+from cluster.roster import CoordinatorEntry, Roster, RosterError, match_words
+from cluster.storage import read_private
 from cluster.transport import check_endpoint
 
 __all__ = ["compare_roster", "read_words", "recover_coordinator"]
@@ -26,22 +26,19 @@ __all__ = ["compare_roster", "read_words", "recover_coordinator"]
 def recover_coordinator(
     call: Call,
     name: str,
-    roster_file: Path,
+    roster_file: Path | None,
     bind: str,
     words_file: Path | None,
     *,
     yes: bool,
     kdf_memory: int | None,
-) -> DataDir:
-    """Make the data directory of a coordinator of the roster anew, from its words; where it is."""
-    roster = read_roster(roster_file)
-    if call.network not in {None, roster.network}:
-        raise UsageError(f"--network {call.network}: the roster is for {roster.network}")
-    entry = next((one for one in roster.coordinators if one.name == name), None)
-    if entry is None:
-        raise UsageError(
-            f"--name: no coordinator {name} in the roster ({', '.join(c.name for c in roster.coordinators)})"
-        )
+) -> None:
+    """Make the data directory of a coordinator of the roster anew, from its words, and say where it is."""
+    if not name:
+        raise UsageError("--name: which of the roster's coordinators this is")
+    if roster_file is None:
+        raise UsageError("--roster: the roster's file, which every party has")
+    roster, entry = _read_entry(call, name, roster_file)
     if bind:
         check_endpoint(bind, listen=True)
     place = free_place(call, roster.network)
@@ -63,7 +60,21 @@ def recover_coordinator(
     call.output.talk(
         "the nodes give it back what is open once it runs, and clients ask again under the same ids"
     )
-    return place
+    facts = {"role": "coordinator", "name": name, "network": place.network, "datadir": str(place.path)}
+    call.output.give({**facts, "public_part": str(public_file(place))}, str(place.path))
+
+
+def _read_entry(call: Call, name: str, roster_file: Path) -> tuple[Roster, CoordinatorEntry]:
+    """The roster, and the coordinator's own entry in it."""
+    roster = read_roster(roster_file)
+    if call.network not in {None, roster.network}:
+        raise UsageError(f"--network {call.network}: the roster is for {roster.network}")
+    entry = next((one for one in roster.coordinators if one.name == name), None)
+    if entry is None:
+        raise UsageError(
+            f"--name: no coordinator {name} in the roster ({', '.join(c.name for c in roster.coordinators)})"
+        )
+    return roster, entry
 
 
 def read_words(words_file: Path | None) -> Seed:
