@@ -11,7 +11,7 @@ import click
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import ClientCall, as_client, duration_s, wallet_of
 from cluster.cli.intents import read_intent_file
-from cluster.cli.output import foreign
+from cluster.cli.output import Facts, foreign
 from cluster.cli.verdicts import Verdicts, outcome_error, tell_news
 from cluster.client_line import ClientLine, now
 from cluster.client_views import SigningView
@@ -19,12 +19,11 @@ from cluster.cosigning import with_parts
 from cluster.errors import StateError, UsageError
 from cluster.journal import ClosedKept, CosigningKept, FinalKept, RequestKept
 from cluster.messages import NO_ID, Request
-from cluster.schemes import Wallet
 from cluster.storage import read_file, write_public
 from cluster.subjects import BadRequest, Subject, describe
-from cluster.wallet_book import Asked, WalletBook
+from cluster.wallet_book import Asked, Proposed, WalletBook
 from policy import describe as describe_spend
-from taproot import MAX_PSBT_BYTES
+from taproot import MAX_PSBT_BYTES, FinalTransaction
 
 __all__ = ["ask", "formed", "read_psbt", "sign"]
 
@@ -75,11 +74,8 @@ def sign(
     target = _target(file, out, tx=tx)
     with as_client(call) as client:
         book = client.book()
-        found = wallet_of(book, wallet).wallet
-        assert found is not None  # wallet_of gives finished ones only
-        subject = _understood(
-            file, found, Request(psbt, note, NO_ID, signed, leaf), client.party.part.identity
-        )
+        body = Request(psbt, note, NO_ID, signed, leaf)
+        subject = _understood(file, wallet_of(book, wallet), body, client.party.part.identity)
         _tell_spend(call, subject, note)
         earlier = _earlier(book, subject)
         if earlier is not None and earlier.signed is not None:
@@ -96,20 +92,8 @@ def sign(
     if target is not None:
         write_public(target, formed(final.psbt, form), replace=False)
         call.output.talk(f"signed PSBT: {target}")
-    call.output.give(
-        {
-            "request_id": request_id.hex(),
-            "wallet": subject.wallet.charter.name,
-            "state": "final",
-            "txid": final.txid_hex,
-            "transaction": final.tx.hex(),
-            "psbt": str(target) if target is not None else None,
-            "sent_sats": subject.spend.sent_sats,
-            "fee_sats": subject.spend.fee_sats,
-            "verdicts": verdicts.facts(),
-        },
-        final.tx.hex() if tx else str(target),
-    )
+    facts = _signed_facts(request_id, subject, final, target, verdicts)
+    call.output.give(facts, final.tx.hex() if tx else str(target))
 
 
 def read_psbt(path: Path) -> tuple[bytes, str]:
@@ -142,6 +126,23 @@ def _target(file: Path, out: Path | None, *, tx: bool) -> Path | None:
 
 def _beside(file: Path, what: str) -> Path:
     return file.with_name(f"{file.stem}.{what}{file.suffix or '.psbt'}")
+
+
+def _signed_facts(
+    request_id: bytes, subject: Subject, final: FinalTransaction, target: Path | None, verdicts: Verdicts
+) -> Facts:
+    """What a script is told of a request that is signed."""
+    return {
+        "request_id": request_id.hex(),
+        "wallet": subject.wallet.charter.name,
+        "state": "final",
+        "txid": final.txid_hex,
+        "transaction": final.tx.hex(),
+        "psbt": str(target) if target is not None else None,
+        "sent_sats": subject.spend.sent_sats,
+        "fee_sats": subject.spend.fee_sats,
+        "verdicts": verdicts.facts(),
+    }
 
 
 def _give_partly(call: Call, view: SigningView, target: Path, form: str, verdicts: Verdicts) -> None:
@@ -182,10 +183,11 @@ def formed(psbt: bytes, form: str) -> bytes:
             return psbt
 
 
-def _understood(file: Path, wallet: Wallet, body: Request, client: bytes) -> Subject:
+def _understood(file: Path, known: Proposed, body: Request, client: bytes) -> Subject:
     """Read the PSBT as every node will; what cannot be read is not worth asking for."""
+    assert known.wallet is not None  # wallet_of gives finished ones only
     try:
-        return describe(wallet, body, client)
+        return describe(known.wallet, body, client)
     except BadRequest as bad:
         raise UsageError(f"{file}: {bad}") from None
 
