@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from spends import STRANGER
 from world import World
 
 from cluster.effects import Step
@@ -14,6 +15,23 @@ from cluster.owner_says import PolicyProposed
 from cluster.profiles import Texts
 from cluster.records import NO_WALLET, Record
 from cluster.settings import profile_of_texts
+
+FRIENDS = f"""\
+schema: 1
+name: friends
+network: regtest
+lists:
+  friends: ["script:{STRANGER.hex()}"]
+limits:
+  fee: {{max: 5_000sat, max_share: unlimited}}
+  amount: {{sent: unlimited}}
+  velocity: unlimited
+tiers:
+  - name: friends
+    when: {{pays_only: [friends, own]}}
+    then: approve
+"""
+"""The policy of most stories: what pays friends is approved, and nothing but a fee's limit stands in its way."""
 
 
 def kept_policy(text: str, at_ms: int = 0, *, version: int = 1, digest: bytes = bytes(32)) -> PolicyKept:

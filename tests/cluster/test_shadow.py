@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from policed import PolicedWorld
+from policed import FRIENDS, PolicedWorld
 from spends import STRANGER, payment
 
 from cluster.journal import ShadowEnded, ShadowKept, ShadowSaid, read
@@ -19,26 +19,11 @@ from cluster.schemes import Wallet
 from cluster.settings import profile_of_texts
 from cluster.shadow import FAILED, Drafting, Shadow, ShadowWord
 
-POLICY = f"""\
-schema: 1
-name: shop
-network: regtest
-lists:
-  friends: ["script:{STRANGER.hex()}"]
-limits:
-  fee: {{max: 5_000sat, max_share: unlimited}}
-  amount: {{sent: unlimited}}
-  velocity: unlimited
-tiers:
-  - name: friends
-    when: {{pays_only: [friends, own]}}
-    then: approve
-"""
-STRICTER = POLICY.replace("sent: unlimited", "sent: 30_000sat")
-ASKS = POLICY.replace("then: approve", "then: ask")
+STRICTER = FRIENDS.replace("sent: unlimited", "sent: 30_000sat")
+ASKS = FRIENDS.replace("then: approve", "then: ask")
 
 
-def made(policy: str = POLICY) -> tuple[PolicedWorld, Wallet]:
+def made(policy: str = FRIENDS) -> tuple[PolicedWorld, Wallet]:
     world = PolicedWorld(policy)
     return world, world.make_wallet()
 
@@ -81,7 +66,7 @@ def test_a_draft_that_agrees_says_nothing() -> None:
 def test_a_draft_that_would_approve_lets_nothing_pass() -> None:
     world, wallet = made(STRICTER)
     for name in world.node_names:
-        draft(world, name, POLICY)
+        draft(world, name, FRIENDS)
     assert not sign(world, wallet)
     [entry] = said(world, "node0")
     assert (Decision(entry.decision), Decision(entry.said)) == (Decision.APPROVE, Decision.REFUSE)
@@ -146,8 +131,8 @@ def test_a_wallets_own_draft_comes_before_the_one_for_all() -> None:
     ("text", "wallet_id", "why"),
     [
         ("schema: 2\n", NO_WALLET, "schema"),
-        (POLICY.replace("regtest", "signet"), NO_WALLET, "signet"),
-        (POLICY, b"\x09" * 32, "no such wallet"),
+        (FRIENDS.replace("regtest", "signet"), NO_WALLET, "signet"),
+        (FRIENDS, b"\x09" * 32, "no such wallet"),
     ],
 )
 def test_what_cannot_be_in_the_shadow_is_refused_and_not_remembered(
@@ -180,7 +165,7 @@ def test_a_judgement_is_the_same_with_a_draft_and_without() -> None:
     assert isinstance(judge, PolicyJudge)
     [ticket] = world.node("node0").signing.tickets.whole.values()
     bare = judge.judge(ticket.subject, NOTHING_SAID, world.now)
-    for text in (STRICTER, ASKS, POLICY.replace("[friends, own]", "own")):
+    for text in (STRICTER, ASKS, FRIENDS.replace("[friends, own]", "own")):
         judge.restore(ShadowKept(0, text, ""), NO_WALLET)
         found = judge.judge(ticket.subject, NOTHING_SAID, world.now)
         assert found.shadow is not None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from evil import EvilCoordinator
-from policed import PolicedWorld
-from spends import STRANGER
+from policed import FRIENDS, PolicedWorld
 from wire import Envelope
 from world import TestIdentity
 
@@ -16,24 +15,10 @@ from cluster.effects import Now
 from cluster.messages import ClockAsk, ClockRelay, ClockSaid, Kind, SignedLetter
 
 HOUR_MS = 3_600_000
-POLICY = f"""\
-schema: 1
-name: timed
-network: regtest
-lists:
-  friends: ["script:{STRANGER.hex()}"]
-limits:
-  amount: {{sent: unlimited}}
-  velocity: unlimited
-tiers:
-  - name: friends
-    when: {{pays_only: [friends, own]}}
-    then: approve
-"""
 
 
 def made(t: int = 2, n: int = 3) -> PolicedWorld:
-    world = PolicedWorld(POLICY, t, n)
+    world = PolicedWorld(FRIENDS, t, n)
     world.make_wallet()
     return world
 

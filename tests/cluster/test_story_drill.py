@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from evil import EvilCoordinator
 from msgspec.structs import replace
-from policed import PolicedWorld
-from spends import STRANGER
+from policed import FRIENDS, PolicedWorld
 from wire import Envelope
 from world import World
 
@@ -33,23 +32,9 @@ from curve import TweakContext, schnorr_verify, tagged_hash
 from taproot import WalletPath
 
 DAY_MS = 86_400_000
-POLICY = f"""\
-schema: 1
-name: drilled
-network: regtest
-lists:
-  friends: ["script:{STRANGER.hex()}"]
-limits:
-  amount: {{sent: unlimited}}
-  velocity: unlimited
-tiers:
-  - name: friends
-    when: {{pays_only: [friends, own]}}
-    then: approve
-"""
 
 
-def made(policy: str = POLICY, t: int = 2, n: int = 3) -> tuple[PolicedWorld, Wallet]:
+def made(policy: str = FRIENDS, t: int = 2, n: int = 3) -> tuple[PolicedWorld, Wallet]:
     world = PolicedWorld(policy, t, n)
     return world, world.make_wallet()
 
@@ -147,7 +132,7 @@ def test_a_node_that_signs_wrongly_is_found_and_the_others_are_drilled() -> None
 
 
 def test_a_policy_says_how_many_a_day_and_a_restart_forgets_none() -> None:
-    world, wallet = made(POLICY + "drills: {a_day: 2}\n")
+    world, wallet = made(FRIENDS + "drills: {a_day: 2}\n")
     for number in range(3):
         view = drill(world, wallet)
         assert world.run(lambda: view.over, ms=120_000)  # noqa: B023
@@ -164,7 +149,7 @@ def test_a_policy_says_how_many_a_day_and_a_restart_forgets_none() -> None:
 
 def test_a_policy_may_forbid_them() -> None:
     world, wallet = made()
-    world.propose_policy("node1", POLICY + "drills: none\n")
+    world.propose_policy("node1", FRIENDS + "drills: none\n")
     view = drill(world, wallet)
     assert world.run(lambda: view.over, ms=120_000)
     assert words(world, view)["node1"] == "drill-too-many"
@@ -330,7 +315,7 @@ def test_no_restart_and_no_other_drill_lets_one_be_ordered_for_longer() -> None:
 
 
 def test_drills_proposed_at_once_are_no_more_than_the_policy_lets_be_signed() -> None:
-    world, wallet = made(POLICY + "drills: {a_day: 1}\n")
+    world, wallet = made(FRIENDS + "drills: {a_day: 1}\n")
     evil = EvilCoordinator(world)
     asked = [request(world, wallet) for _ in range(3)]
     given = [[propose(evil, name, wallet, each)[0] for name in ("node0", "node1")] for each in asked]

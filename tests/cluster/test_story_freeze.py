@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from evil import EvilCoordinator, signed_by
-from policed import PolicedWorld
+from policed import FRIENDS, PolicedWorld
 from spends import RESCUE, STRANGER, payment, sweep
 from wire import Envelope
 from world import TestIdentity
@@ -22,22 +22,7 @@ from cluster.owner_says import Answer, ClockConfirmed, Freeze, NothingToAnswer, 
 from cluster.schemes import Wallet
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-POLICY = f"""\
-schema: 1
-name: frozen
-network: regtest
-lists:
-  friends: ["script:{STRANGER.hex()}"]
-limits:
-  fee: {{max: 5_000sat, max_share: unlimited}}
-  amount: {{sent: unlimited}}
-  velocity: unlimited
-tiers:
-  - name: friends
-    when: {{pays_only: [friends, own]}}
-    then: approve
-rescue: {{to: "script:{RESCUE.hex()}", fee: 20_000sat}}
-"""
+POLICY = FRIENDS + f'rescue: {{to: "script:{RESCUE.hex()}", fee: 20_000sat}}\n'
 ASKS = POLICY.replace("then: approve", "then: ask")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from evil import signed_by
-from policed import PolicedWorld
+from policed import FRIENDS, PolicedWorld
 from spends import STRANGER, payment
 
 from cluster.client_views import SigningView
@@ -17,28 +17,13 @@ from cluster.schemes import Wallet
 from cluster.subjects import request_number
 
 UNIT_MS = 600_000
-POLICY = f"""\
-schema: 1
-name: acting
-network: regtest
-lists:
-  friends: ["script:{STRANGER.hex()}"]
-limits:
-  fee: {{max: 5_000sat, max_share: unlimited}}
-  amount: {{sent: unlimited}}
-  velocity: unlimited
-tiers:
-  - name: friends
-    when: {{pays_only: [friends, own]}}
-    then: approve
-"""
-WAITS = POLICY.replace("then: approve", "then: {wait: {delay: 20min, expires: 50min}}")
-ASKS_AND_WAITS = POLICY.replace("then: approve", "then: {ask: {match: true}, wait: {delay: 20min}}")
-NEEDS_ALL = POLICY.replace("then: approve", "then: approve\n    quorum: {nodes: 3}")
-NEEDS_ROLE2 = POLICY.replace("then: approve", "then: approve\n    quorum: {roles: [role2]}")
-NEVER_01 = POLICY.replace("then: approve", "then: approve\n    quorum: {never_only: [role0, role1]}")
-NOTIFIES = POLICY.replace("then: approve", "then: approve\n    notify: true")
-FREEZES = POLICY + (
+WAITS = FRIENDS.replace("then: approve", "then: {wait: {delay: 20min, expires: 50min}}")
+ASKS_AND_WAITS = FRIENDS.replace("then: approve", "then: {ask: {match: true}, wait: {delay: 20min}}")
+NEEDS_ALL = FRIENDS.replace("then: approve", "then: approve\n    quorum: {nodes: 3}")
+NEEDS_ROLE2 = FRIENDS.replace("then: approve", "then: approve\n    quorum: {roles: [role2]}")
+NEVER_01 = FRIENDS.replace("then: approve", "then: approve\n    quorum: {never_only: [role0, role1]}")
+NOTIFIES = FRIENDS.replace("then: approve", "then: approve\n    notify: true")
+FREEZES = FRIENDS + (
     "deny:\n  - name: trap\n    when: {sent_above: 45_000sat}\n    then: freeze\n    notify: true\n"
 )
 
@@ -175,7 +160,7 @@ def test_a_yes_and_a_delay_are_both_needed() -> None:
 
 
 def test_a_yes_without_the_number_is_not_enough_and_a_wrong_one_is_refused() -> None:
-    world, wallet = made(POLICY.replace("then: approve", "then: {ask: {match: true}}"))
+    world, wallet = made(FRIENDS.replace("then: approve", "then: {ask: {match: true}}"))
     view = ask(world, wallet)
     request_id = view.subject.request_id
     assert world.run(lambda: all_say(view, world, Decision.ASK))
@@ -271,23 +256,23 @@ def test_a_quorum_that_lacks_what_a_policy_demands_never_signs(policy: str, sche
 
 
 def test_a_signer_is_wanted_only_under_a_policy_that_is_named() -> None:
-    world, wallet = made(POLICY)
+    world, wallet = made(FRIENDS)
     known = world.watch.judges["node1"].digest_for(wallet.wallet_id).hex()
-    strict = POLICY.replace(
+    strict = FRIENDS.replace(
         "then: approve", f"then: approve\n    quorum: {{policies: {{role1: {known}}}, roles: [role1]}}"
     )
     world.adopt("node0", strict)
     world.stop("node2")
     view = ask(world, wallet)
     assert world.run(lambda: view.final is not None), "node1 is under the policy that node0 named"
-    world.adopt("node1", POLICY.replace("5_000sat", "4_000sat"))
+    world.adopt("node1", FRIENDS.replace("5_000sat", "4_000sat"))
     later = ask(world, wallet, "later")
     assert not world.run(lambda: later.final is not None, ms=5 * 60_000)
     assert len(signed_by(world, "node0")) == 1
 
 
 def test_every_partial_signature_names_its_policy() -> None:
-    world, wallet = made(POLICY)
+    world, wallet = made(FRIENDS)
     view = ask(world, wallet)
     assert world.run(lambda: view.final is not None)
     for name in world.node_names:
