@@ -29,6 +29,9 @@ from cluster.turn import Turn
 OFFER_EVERY_MS = 10_000
 """How often requests that are with no coordinator are offered, each time to the next one."""
 
+GIVE_EVERY_MS = 4_000
+"""How often one coordinator is given the same thing; an honest one asks again after twice as long."""
+
 SILENT_AFTER_MS = 30_000
 """A coordinator that is not heard for this long may have lost what it had."""
 
@@ -47,6 +50,7 @@ class HoldingDesk:
         self._heard_at_ms: dict[bytes, int] = {}
         self._told: dict[bytes, set[bytes]] = {}
         self._holders: dict[bytes, set[bytes]] = {}
+        self._given_ms: dict[tuple[bytes, bytes], int] = {}
         self._offered_at_ms: int | None = None
         self._round = 0
 
@@ -73,11 +77,13 @@ class HoldingDesk:
         """A coordinator asks for what it lacks; what is not here any more is left out."""
         coordinator = letter.header.sender
         for plan in self._plans.values():
-            if plan.charter.wallet_id in ask.wallets and plan.charter.wallet_id in self._wallets:
+            wallet_id = plan.charter.wallet_id
+            wanted = wallet_id in ask.wallets and wallet_id in self._wallets
+            if wanted and self._gives(wallet_id, coordinator, turn):
                 self._tell_wallet(plan, coordinator, turn)
         for request_id in ask.requests:
             ticket = self._tickets.whole.get(request_id)
-            if ticket is not None and ticket.live:
+            if ticket is not None and ticket.live and self._gives(request_id, coordinator, turn):
                 tell(Kind.HELD_REQUEST, HeldRequest(ticket.request), ticket, coordinator, turn)
 
     def tick(self, turn: Turn) -> None:
@@ -86,6 +92,7 @@ class HoldingDesk:
         if self._offered_at_ms is not None and now_ms - self._offered_at_ms < OFFER_EVERY_MS:
             return
         self._offered_at_ms = now_ms
+        self._given_ms = {what: ms for what, ms in self._given_ms.items() if now_ms - ms < GIVE_EVERY_MS}
         live = {ticket.subject.request_id for ticket in self._tickets.live()}
         self._holders = {known: who for known, who in self._holders.items() if known in live}
         alive = self._alive(now_ms)
@@ -94,6 +101,15 @@ class HoldingDesk:
             self._tell_list(alive[self._round % len(alive)], turn)
 
     # Inside.
+
+    def _gives(self, thing: bytes, coordinator: bytes, turn: Turn) -> bool:
+        """Whether a thing is given now: it may be half a megabyte, for a question of two hundred bytes."""
+        now_ms = turn.now.monotonic_ms
+        given_ms = self._given_ms.get((coordinator, thing))
+        if given_ms is not None and now_ms - given_ms < GIVE_EVERY_MS:
+            return False
+        self._given_ms[coordinator, thing] = now_ms
+        return True
 
     def _alive(self, now_ms: int) -> list[bytes]:
         return [

@@ -346,7 +346,7 @@ KINDS: dict[Kind, KindRule] = {
     Kind.FREEZE_RELAY: _rule(FreezeRelay, 2 * 1024, "coordinator", "nothing", "as the letter inside"),
     Kind.FREEZE_RECEIPT: _rule(FreezeReceipt, 1024, "node", "the freeze", "replaces the older one"),
     Kind.HELD_LIST: _rule(HeldList, _MEDIUM, "node", "nothing", "replaces the older one"),
-    Kind.HELD_ASK: _rule(HeldAsk, _SMALL, "coordinator", "nothing", "the same again"),
+    Kind.HELD_ASK: _rule(HeldAsk, _SMALL, "coordinator", "nothing", "the same again, not too often"),
     Kind.HELD_WALLET: _rule(HeldWallet, 120 * 1024, "node", "the wallet", "is ignored"),
     Kind.HELD_REQUEST: _rule(HeldRequest, 540 * 1024, "node", "the request", "is ignored"),
     Kind.HELD_WORD: _rule(HeldWord, 2 * 1024, "node", "what the person said", "is ignored"),

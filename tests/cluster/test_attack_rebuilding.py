@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from evil import EvilCoordinator
 from losing import asks, codes, lose
 from msgspec.structs import replace
 from spends import payment
@@ -14,11 +15,12 @@ from cluster.client_views import SigningView
 from cluster.codec import Mouth, encode, header_of, open_letter, seal_letter
 from cluster.coordinator_sessions import Sessions
 from cluster.coordinator_signing import MAX_TOLD
-from cluster.holding import OFFER_EVERY_MS
+from cluster.holding import GIVE_EVERY_MS, OFFER_EVERY_MS
 from cluster.jobs import Job, Session
 from cluster.messages import (
     NO_ID,
     Body,
+    HeldAsk,
     HeldFinal,
     HeldList,
     HeldParts,
@@ -203,3 +205,20 @@ def test_a_late_answer_that_is_repeated_is_looked_at_once(monkeypatch: pytest.Mo
         again = seal_letter(header, letter.body, identity)
         world.deliver(Envelope(name, "coord", again.letter, again.signature))
     assert looked.count(letter.header.session_id) == 1
+
+
+def test_what_a_coordinator_asks_for_again_and_again_it_is_given_once_in_a_while() -> None:
+    world = World(judges=asks)
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet))
+    world.run(ms=2_000)
+    evil = EvilCoordinator(world)
+
+    def given() -> list[Kind]:
+        ask = HeldAsk((wallet.wallet_id,) * 8, (view.subject.request_id,) * 8)
+        return [letter.header.kind for letter in evil.tell("node1", Kind.HELD_ASK, ask)]
+
+    assert given() == [Kind.HELD_WALLET, Kind.HELD_REQUEST]
+    assert [given() for _ in range(20)] == [[]] * 20
+    world.advance(GIVE_EVERY_MS)
+    assert given() == [Kind.HELD_WALLET, Kind.HELD_REQUEST]
