@@ -131,9 +131,8 @@ class SigningDesk:
         is_late = header.expires_at_ms < turn.now.wall_ms
         if wallet is None or not wallet.complete or self.knows(request_id) or is_late:
             return
-        code = self._take(wallet, inner, turn)
-        if code not in {"", "busy"}:
-            raise BadLetter("held-request", f"it makes no sense ({code})")
+        # If it makes no sense its client made it so, or its addresses are not known here yet: it is offered again.
+        self._take(wallet, inner, turn)
 
     def held_parts(self, letter: Letter, parts: HeldParts, turn: Turn) -> None:
         """A node signed in a session that outsiders end: when all its nodes say so, that is how the request stands."""

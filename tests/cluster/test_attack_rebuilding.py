@@ -8,7 +8,7 @@ from losing import asks, codes, lose
 from msgspec.structs import replace
 from spends import payment
 from wire import Envelope
-from world import World
+from world import ScriptedJudge, World
 
 from cluster.client import REQUEST_LIFE_MS
 from cluster.client_views import SigningView
@@ -20,6 +20,7 @@ from cluster.jobs import Job, Session
 from cluster.messages import (
     NO_ID,
     Body,
+    Decision,
     HeldAsk,
     HeldFinal,
     HeldList,
@@ -34,8 +35,17 @@ from cluster.outputs import public_wallet
 from cluster.owner_says import Answer
 from cluster.roster import digest
 from cluster.scheme_musig2 import main_key
-from cluster.schemes import SCHEMES, Signer
+from cluster.schemes import SCHEMES, Signer, Wallet
 from cluster.turn import Turn
+from curve import tagged_hash
+from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt
+
+
+def far(wallet: Wallet, index: int) -> bytes:
+    """A PSBT that spends a coin at this receive address."""
+    coin = Coin(OutPoint(tagged_hash("test/coin", bytes([index % 251])), 0), 100_000, WalletPath(0, index))
+    pays = Payment(wallet.public.script(WalletPath(0, 1)), 40_000)
+    return build_psbt(wallet.public, coins=[coin], payments=[pays], fee_sats=500, change=WalletPath(1, 0))
 
 
 def tell(
@@ -222,3 +232,31 @@ def test_what_a_coordinator_asks_for_again_and_again_it_is_given_once_in_a_while
     assert [given() for _ in range(20)] == [[]] * 20
     world.advance(GIVE_EVERY_MS)
     assert given() == [Kind.HELD_WALLET, Kind.HELD_REQUEST]
+
+
+def test_nobody_is_to_blame_for_addresses_that_the_new_one_does_not_know_yet() -> None:
+    """The first node that speaks has a request far beyond the gap, and one node's word on addresses is not enough."""
+    asking: list[bool] = []
+
+    def decide(subject: object, said: bool | None) -> Decision:
+        return Decision.ASK if asking and not said else Decision.APPROVE
+
+    world = World(judges=lambda name: ScriptedJudge(name, decide))
+    wallet = world.make_wallet()
+    for index in (900, 1800):
+        view = world.request(wallet, far(wallet, index))
+        assert world.run(lambda view=view: view.final is not None)  # type: ignore[misc]
+        wallet = wallet.having_used(index + 1, 1)
+    asking.append(True)
+    view = world.request(wallet, far(wallet, 2700))
+    world.run(ms=2_000)
+    world.stop("client")
+
+    def hook(envelope: Envelope) -> list[Envelope]:
+        envelope.delay_ms = 1 if "node0" in {envelope.sender, envelope.addressee} else 3_000
+        return [envelope]
+
+    world.hook = hook
+    lose(world)
+    assert world.run(lambda: view.subject.request_id in world.coordinator.signing.jobs.whole)
+    assert codes(world) == set()
