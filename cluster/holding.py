@@ -21,6 +21,7 @@ from cluster.held_letters import (
 )
 from cluster.messages import Kind
 from cluster.plans import Plan
+from cluster.presence import RESTART_EVERY_MS
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.tickets import Tickets, tell
@@ -46,7 +47,7 @@ class HoldingDesk:
         self._plans = plans
         self._wallets = wallets
         self._tickets = tickets
-        self._boots: dict[bytes, bytes] = {}
+        self._boots: dict[bytes, tuple[bytes, int]] = {}
         self._heard_at_ms: dict[bytes, int] = {}
         self._told: dict[bytes, set[bytes]] = {}
         self._holders: dict[bytes, set[bytes]] = {}
@@ -62,8 +63,7 @@ class HoldingDesk:
         header = letter.header
         coordinator = header.sender
         self._heard_at_ms[coordinator] = turn.now.monotonic_ms
-        if self._boots.get(coordinator) != header.boot_id:
-            self._boots[coordinator] = header.boot_id
+        if self._starts(coordinator, header.boot_id, turn.now.monotonic_ms):
             self._told.pop(coordinator, None)
             for holders in self._holders.values():
                 holders.discard(coordinator)
@@ -101,6 +101,14 @@ class HoldingDesk:
             self._tell_list(alive[self._round % len(alive)], turn)
 
     # Inside.
+
+    def _starts(self, coordinator: bytes, boot_id: bytes, now_ms: int) -> bool:
+        """Whether this is a start that was not known; one that always starts is not told everything each time."""
+        known, since_ms = self._boots.get(coordinator, (b"", 0))
+        if known == boot_id or (known and now_ms - since_ms < RESTART_EVERY_MS):
+            return False
+        self._boots[coordinator] = boot_id, now_ms
+        return True
 
     def _gives(self, thing: bytes, coordinator: bytes, turn: Turn) -> bool:
         """Whether a thing is given now: it may be half a megabyte, for a question of two hundred bytes."""

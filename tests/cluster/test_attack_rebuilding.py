@@ -33,6 +33,7 @@ from cluster.messages import (
 )
 from cluster.outputs import public_wallet
 from cluster.owner_says import Answer
+from cluster.presence import RESTART_EVERY_MS
 from cluster.roster import digest
 from cluster.scheme_musig2 import main_key
 from cluster.schemes import SCHEMES, Signer, Wallet
@@ -260,3 +261,23 @@ def test_nobody_is_to_blame_for_addresses_that_the_new_one_does_not_know_yet() -
     lose(world)
     assert world.run(lambda: view.subject.request_id in world.coordinator.signing.jobs.whole)
     assert codes(world) == set()
+
+
+def test_a_coordinator_that_always_starts_is_not_told_everything_each_time() -> None:
+    world = World(judges=asks)
+    world.make_wallet()
+    world.run(ms=2_000)
+    coordinator = world.seats["coord"].identity
+    greeting = world.coordinator._own_hello(world.coordinator._turn(world.now, world.entropy()))
+    node = world.seats["node1"].identity.public
+
+    def told(life: int) -> bool:
+        mouth = Mouth(coordinator, world.roster.cluster_id, bytes([life]) * 16)
+        hello = mouth.say(Kind.HELLO, node, greeting, expires_at_ms=world.now.wall_ms + 1_000)
+        said = len(world.seats["node1"].said)
+        world.deliver(Envelope("coord", "node1", hello.letter, hello.signature))
+        return any(header_of(one.letter).kind is Kind.HELD_LIST for one in world.seats["node1"].said[said:])
+
+    assert [told(life) for life in range(20)].count(True) == 1
+    world.advance(RESTART_EVERY_MS)
+    assert told(20)
