@@ -10,6 +10,7 @@ from spends import payment
 from wire import Envelope
 from world import ScriptedJudge, World
 
+from cluster.charter import Charter, CharterMember
 from cluster.client import REQUEST_LIFE_MS
 from cluster.client_views import SigningView
 from cluster.codec import Mouth, encode, header_of, open_letter, seal_letter
@@ -29,6 +30,7 @@ from cluster.messages import (
     HeldWalletId,
     KeygenRequest,
     Kind,
+    SignedLetter,
     SignerPart,
 )
 from cluster.outputs import public_wallet
@@ -36,9 +38,9 @@ from cluster.owner_says import Answer
 from cluster.presence import RESTART_EVERY_MS
 from cluster.roster import digest
 from cluster.scheme_musig2 import main_key
-from cluster.schemes import SCHEMES, Signer, Wallet
+from cluster.schemes import SCHEMES, Signer, Wallet, read_wallet
 from cluster.turn import Turn
-from curve import tagged_hash
+from curve import SecretScalar, schnorr_sign, tagged_hash
 from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt
 
 
@@ -281,3 +283,67 @@ def test_a_coordinator_that_always_starts_is_not_told_everything_each_time() -> 
     assert [told(life) for life in range(20)].count(True) == 1
     world.advance(RESTART_EVERY_MS)
     assert told(20)
+
+
+class Forger:
+    """An evil node before a coordinator that lost its disk: it offers a wallet under the id of the true one."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.wallet: Wallet = self.world.make_wallet()
+        self.charter = next(iter(self.world.coordinator.keygen.makings.values())).charter
+        for name in self.world.node_names:
+            self.world.stop(name)
+        lose(self.world)
+        self.mouth = Mouth(self.world.seats["node0"].identity, self.world.roster.cluster_id, b"evil" * 4)
+
+    def offers(self, charter: Charter, acks: tuple[bytes, ...], *request: SignedLetter) -> bool:
+        """Whether the coordinator takes it."""
+        descriptor = public_wallet(charter, main_key(charter), {}).descriptor().encode()
+        held = HeldWallet(encode(charter), descriptor, acks, request)
+        lists = HeldList((HeldWalletId(self.wallet.wallet_id, 0, 0),), ())
+        for kind, body in ((Kind.HELD_LIST, lists), (Kind.HELD_WALLET, held)):
+            coordinator = self.world.seats["coord"].identity.public
+            until_ms = self.world.now.wall_ms + 1_000
+            signed = self.mouth.say(
+                kind, coordinator, body, wallet_id=self.wallet.wallet_id, expires_at_ms=until_ms
+            )
+            self.world.deliver(Envelope("node0", "coord", signed.letter, signed.signature))
+        return self.wallet.wallet_id in self.world.coordinator.keygen.wallets
+
+    def proposed(self, charter: Charter, by: str) -> SignedLetter:
+        """That somebody wants this wallet."""
+        mouth = Mouth(self.world.seats[by].identity, self.world.roster.cluster_id, b"them" * 4)
+        coordinator, body = self.world.seats["coord"].identity.public, KeygenRequest(encode(charter))
+        return mouth.say(Kind.KEYGEN_REQUEST, coordinator, body, expires_at_ms=self.world.now.wall_ms + 1_000)
+
+    @property
+    def tree(self) -> Charter:
+        """A charter of the same members that takes no key generation."""
+        spec = next(one for one in SCHEMES if one.startswith("musig2 ")).partition(" ")[2]
+        return replace(self.charter, scheme="musig2", spec=spec, favourite=(0, 1))
+
+
+def test_a_wallet_that_one_node_acknowledged_for_all_with_keys_of_its_own_is_none() -> None:
+    """Acknowledgements prove nothing unless the keys under them are the roster's."""
+    forger = Forger()
+    keys = [SecretScalar.from_bytes(tagged_hash("test/forged", bytes([i]))) for i in range(3)]
+    points = [key.point().to_bytes() for key in keys]
+    members = tuple(
+        CharterMember(member.identity, point, point)
+        for member, point in zip(forger.charter.members, points, strict=True)
+    )
+    charter = replace(forger.tree, members=members)
+    wallet = read_wallet(charter, public_wallet(charter, main_key(charter), {}).descriptor().encode(), {})
+    acks = tuple(schnorr_sign(key, wallet.acknowledgement, bytes(32)) for key in keys)
+    assert wallet.acknowledged(acks), "it is whole in itself"
+    assert not forger.offers(charter, acks)
+    assert codes(forger.world) == {"held-wallet"}
+
+
+def test_a_wallet_that_no_client_wants_just_so_is_none() -> None:
+    forger = Forger()
+    assert not forger.offers(forger.tree, (), forger.proposed(forger.tree, "node0"))
+    assert not forger.offers(forger.tree, (), forger.proposed(replace(forger.tree, t=3), "client"))
+    assert codes(forger.world) == {"held-wallet"}
+    assert forger.offers(forger.tree, (), forger.proposed(forger.tree, "client"))
