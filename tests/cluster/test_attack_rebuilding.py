@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from evil import EvilCoordinator
 from losing import asks, codes, lose
 from msgspec.structs import replace
+from outside import Outsiderly
 from spends import payment
 from wire import Envelope
 from world import ScriptedJudge, World
@@ -26,6 +29,7 @@ from cluster.messages import (
     HeldFinal,
     HeldList,
     HeldParts,
+    HeldRequest,
     HeldWallet,
     HeldWalletId,
     KeygenRequest,
@@ -39,6 +43,7 @@ from cluster.presence import RESTART_EVERY_MS
 from cluster.roster import digest
 from cluster.scheme_musig2 import main_key
 from cluster.schemes import SCHEMES, Signer, Wallet, read_wallet
+from cluster.subjects import check_parts
 from cluster.turn import Turn
 from curve import SecretScalar, schnorr_sign, tagged_hash
 from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt
@@ -347,3 +352,55 @@ def test_a_wallet_that_no_client_wants_just_so_is_none() -> None:
     assert not forger.offers(forger.tree, (), forger.proposed(replace(forger.tree, t=3), "client"))
     assert codes(forger.world) == {"held-wallet"}
     assert forger.offers(forger.tree, (), forger.proposed(forger.tree, "client"))
+
+
+def test_a_request_that_has_expired_comes_back_by_no_node() -> None:
+    world = World(judges=asks)
+    wallet = world.make_wallet()
+    view = world.request(wallet, payment(wallet))
+    world.run(ms=2_000)
+    for name in (*world.node_names, "client"):
+        world.stop(name)
+    lose(world)
+    world.advance(REQUEST_LIFE_MS + 1)
+    node = Mouth(world.seats["node1"].identity, world.roster.cluster_id, b"evil" * 4)
+    lists = HeldList((HeldWalletId(wallet.wallet_id, 0, 0),), (view.subject.request_id,))
+    ticket = HeldRequest(view.request)
+    world.coordinator.keygen.wallets[wallet.wallet_id] = dataclasses.replace(wallet, complete=True)
+    tell(world, node, "node1", Kind.HELD_LIST, lists, view)
+    tell(world, node, "node1", Kind.HELD_REQUEST, ticket, view)
+    assert not world.coordinator.signing.jobs.whole
+    assert codes(world) == set()
+
+
+def test_a_false_part_of_a_session_is_never_put_together_with_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever signs last would be given parts that no signature comes of."""
+    monkeypatch.setattr(World, "scheme", "musig2")
+    core = Outsiderly("core")
+    world = World(3, 2)
+    world.outsiders = (core.entry(),)
+    wallet = world.make_wallet()
+    view = world.request(wallet, core.commit(wallet, payment(wallet, coins=2), (0, 1, 2)))
+    assert world.run(lambda: bool(view.parts))
+
+    def hook(envelope: Envelope) -> list[Envelope]:
+        if envelope.kind is not Kind.HELD_PARTS or envelope.sender != "node1":
+            return [envelope]
+        seat = world.seats["node1"]
+        letter = open_letter(envelope.letter, envelope.signature, seat.identity.public)
+        assert isinstance(letter.body, HeldParts)
+        false = tuple(replace(part, psigs=part.psigs[::-1]) for part in letter.body.signers)
+        signed = seal_letter(letter.header, HeldParts(false), seat.identity)
+        return [Envelope("node1", envelope.addressee, signed.letter, signed.signature)]
+
+    world.hook = hook
+    for name in world.node_names:
+        world.restart(name)
+    lose(world)
+    world.run(ms=15_000)
+    assert codes(world) == {"held-parts"}
+    job = world.coordinator.signing.jobs.whole[view.subject.request_id]
+    assert job.state == "cosigning", "after a while they sign anew"
+    check_parts(job.subject, job.parts)
