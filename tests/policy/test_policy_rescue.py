@@ -100,6 +100,18 @@ def test_deny_rules_and_the_baseline_stand_against_it() -> None:
     assert said(WITH.replace("50_000sat", "1btc"), dust) == (Outcome.REFUSE, ("policy-dust",))
 
 
+def test_no_leaf_no_frozen_coin_and_no_strangers_coin_goes_that_way() -> None:
+    asked = sweep(owner_said=YES)
+    assert said(WITH, asked)[0] is Outcome.APPROVE
+    [coin] = asked.spend.inputs
+    assert "policy-leaf" in said(WITH, replace(asked, spend=replace(asked.spend, leaf="heirs")))[1]
+    stranger = replace(asked.spend, inputs=(replace(coin, path=None),))
+    assert said(WITH, replace(asked, spend=stranger)) == (Outcome.REFUSE, ("policy-coins-ours",))
+    held = WITH + f'coins: {{frozen: ["{coin.outpoint}"]}}\n'
+    assert said(held, asked) == (Outcome.REFUSE, ("policy-coin-frozen",))
+    assert said(WITH + "receive_only: true\n", asked) == (Outcome.REFUSE, ("policy-receive-only",))
+
+
 def test_a_deny_rule_that_freezes_still_does() -> None:
     text = WITH + "deny:\n  - {name: never, when: {pays_any: STRANGER}, then: freeze, notify: true}\n"
     found = judge(profile(text), replace(sweep(owner_said=YES), frozen=""))
