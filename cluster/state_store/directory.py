@@ -16,6 +16,7 @@ from cluster.state_store.protocol import (
     ANY_VERSION,
     FIRST_VERSION,
     GLOBAL_VERSION_KEY,
+    MAX_KEY_CHARS,
     MAX_PAGE,
     MAX_VALUE_BYTES,
     KeyValue,
@@ -109,13 +110,17 @@ class DirectoryStore:
         limit = min(max(page_size, 0), MAX_PAGE)
         with self._understood():
             rows = self._connection.execute(
-                "SELECT sort_order, key, version FROM object WHERE store_id = ? AND sort_order < ? AND key <> ?"
-                " AND substr(key, 1, ?) = ? ORDER BY sort_order DESC LIMIT ?",
-                (self._store_id, below, GLOBAL_VERSION_KEY, len(key_prefix), key_prefix, limit + 1),
+                "SELECT sort_order, substr(key, 1, ?), version FROM object WHERE store_id = ? AND sort_order < ?"
+                " AND key <> ? AND substr(key, 1, ?) = ? ORDER BY sort_order DESC LIMIT ?",
+                (
+                    MAX_KEY_CHARS + 1,
+                    *(self._store_id, below, GLOBAL_VERSION_KEY),
+                    *(len(key_prefix), key_prefix, limit + 1),
+                ),
             ).fetchall()
             first = None if page_token else self.get_object(GLOBAL_VERSION_KEY).version
         more = 0 < limit < len(rows)
-        keys = tuple(KeyVersion(key, self._version(version)) for _, key, version in rows[:limit])
+        keys = tuple(KeyVersion(self._key(key), self._version(version)) for _, key, version in rows[:limit])
         return Page(keys, str(rows[limit - 1][0]) if more else "", first)
 
     def close(self) -> None:
@@ -163,6 +168,12 @@ class DirectoryStore:
         if not isinstance(row[1], bytes):
             raise StoreDamaged(f"{self.path}: an object is not as it was written")
         return self._version(row[0]), row[1]
+
+    def _key(self, found: object) -> str:
+        """A key, if it is one that we could have written: a listing holds many."""
+        if not isinstance(found, str) or len(found) > MAX_KEY_CHARS:
+            raise StoreDamaged(f"{self.path}: a key is none")
+        return found
 
     def _version(self, found: object) -> int:
         """A version, if it is one: whoever has the file may put anything in its place."""

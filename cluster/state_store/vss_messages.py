@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, EncodeError
 
-from cluster.state_store.protocol import MAX_PAGE, KeyValue, KeyVersion, Page
+from cluster.state_store.protocol import MAX_KEY_CHARS, MAX_PAGE, KeyValue, KeyVersion, Page
 
 __all__ = [
     "BadReply",
@@ -148,6 +148,8 @@ def read_page(reply: bytes) -> Page:
         raise BadReply(f"more than {MAX_PAGE} keys on a page")
     if any(item.version < 0 for item in found.key_versions):
         raise BadReply("a version below zero")
+    if any(len(item.key) > MAX_KEY_CHARS for item in found.key_versions):
+        raise BadReply("a key longer than a store takes")
     keys = tuple(KeyVersion(str(item.key), int(item.version)) for item in found.key_versions)
     first = int(found.global_version) if found.HasField("global_version") else None
     return Page(keys, str(found.next_page_token), first)

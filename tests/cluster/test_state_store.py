@@ -254,6 +254,16 @@ def test_a_version_that_is_none_is_damage(tmp_path: Path, version: str) -> None:
     store.close()
 
 
+def test_a_key_that_is_none_is_damage(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path, "one")
+    put(store, ("k", "v", 0))
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as raw:
+        raw.execute("UPDATE object SET key = printf('%.*c', 9000000, 'k')")
+    with pytest.raises(StoreDamaged, match="a key is none"):
+        list_all(store)
+    store.close()
+
+
 def test_whoever_has_the_file_adds_nothing_to_its_layout(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path, "one")
     store.close()

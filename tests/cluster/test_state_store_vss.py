@@ -145,6 +145,10 @@ def test_a_listing_that_never_ends_is_not_believed() -> None:
         double.answer = answering(200, b"\x0a\x00" * 101)
         with pytest.raises(StoreUnavailable, match="more than 100 keys"):
             list_all(vss_client(double.url))
+        key = b"\x0a\xd9\x04" + b"k" * 601
+        double.answer = answering(200, b"\x0a" + bytes([len(key) & 127 | 128, len(key) >> 7]) + key)
+        with pytest.raises(StoreUnavailable, match="a key longer"):
+            list_all(vss_client(double.url))
 
 
 def test_an_idle_line_that_the_server_closed_is_dialled_anew() -> None:
