@@ -28,6 +28,9 @@ WANTED = frozenset(
 )
 """The kinds that an audit opens; the others prove nothing that these do not."""
 
+_OF_A_CHAIN = frozenset({Kind.HEARTBEAT, Kind.VERDICT, Kind.PARTIAL_SIGNATURES, Kind.DRILL_PSIGS})
+"""What only a node with its chain says; under its identity a rescue may be gathered too, in a life without records."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
@@ -98,11 +101,13 @@ class Letters:
         header = letter.header
         self.spoken.setdefault(header.kind, []).append(spoken)
         self.boots.setdefault(header.boot_id, set()).add(header.sender)
-        self.boot_letters.setdefault((header.sender, header.boot_id), where)
+        of_a_chain = header.kind in _OF_A_CHAIN or self.roster.role_of(header.sender) != "node"
+        if of_a_chain:
+            self.boot_letters.setdefault((header.sender, header.boot_id), where)
         match letter.body:
             case Hello() | Heartbeat() | Verdict() as said:
                 stated = Stated(header.sender, said.chain_head, said.chain_height, where, letter)
-                self.heads.append(stated)
+                self.heads += [stated] if of_a_chain else []
                 if not isinstance(said, Verdict):  # a frame's own time is whoever's transcript it is
                     last_ms = self.last_said_ms.get(header.sender, 0)
                     self.last_said_ms[header.sender] = max(last_ms, said.clock_ms)

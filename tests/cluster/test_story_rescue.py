@@ -10,8 +10,9 @@ from msgspec import msgpack
 from policed import PolicedWorld
 from spends import RESCUE, STRANGER, payment, sweep
 
+from cluster.audit.letters import Letters
 from cluster.codec import Mouth
-from cluster.effects import Step
+from cluster.effects import Outgoing, Step
 from cluster.messages import Kind, NonceRequest, Propose, Request, SignedLetter, StatusQuery, Verdict
 from cluster.node import Node
 from cluster.owner_says import Answer, Freeze, QuarantineEnded
@@ -69,6 +70,7 @@ class Rescue:
 
     def __init__(self, world: RescueWorld, wallet: Wallet, psbt: bytes) -> None:
         self.world = world
+        self.said: list[Outgoing] = []
         self.public = world.seats[world.gatherer].identity.public
         self.machine = RescueCoordinator(
             roster=world.roster, roster_digest=world.roster_digest,
@@ -82,6 +84,7 @@ class Rescue:
         """Hand each letter to its node, and each answer back, until nobody says anything more."""
         world = self.world
         names = {seat.identity.public: name for name, seat in world.seats.items()}
+        self.said += step.say
         for out in step.say:
             name = names[out.addressee]
             node = world.seats[name].machine
@@ -262,6 +265,16 @@ def test_a_node_asks_even_a_real_coordinator_for_rescues_only() -> None:
     [refused] = evil.propose("node1", word(world, wallet, payment(wallet, script=STRANGER), "node2"))
     assert isinstance(refused.body, Verdict)
     assert refused.body.codes == ("request-stranger",)
+
+
+def test_whoever_gathers_with_a_nodes_words_convicts_no_chain_of_that_node() -> None:
+    world, wallet = lost()
+    rescue, letters = gathered(world, wallet), Letters(world.roster)
+    assert rescue.state == "open"
+    for out in rescue.said:
+        letters.take(SignedLetter(out.letter, out.signature), "node1's transcript")
+    assert letters.of(Kind.HELLO)
+    assert (letters.heads, letters.boot_letters) == ([], {})
 
 
 def test_the_recovery_coordinator_hears_nothing_but_its_rescue() -> None:
