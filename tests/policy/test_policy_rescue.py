@@ -32,6 +32,7 @@ from policy.prose import explain_profile
 from policy.rescuing import is_rescue
 from policy.values import Destinations, People
 from taproot import SpendOutput
+from taproot.spend import LeafFacts
 
 RESCUE = "rescue: {to: STRANGER, fee: 50_000sat}\n"
 WITH = PROFILE + RESCUE
@@ -104,7 +105,8 @@ def test_no_leaf_no_frozen_coin_and_no_strangers_coin_goes_that_way() -> None:
     asked = sweep(owner_said=YES)
     assert said(WITH, asked)[0] is Outcome.APPROVE
     [coin] = asked.spend.inputs
-    assert "policy-leaf" in said(WITH, replace(asked, spend=replace(asked.spend, leaf="heirs")))[1]
+    by_leaf = replace(asked.spend, leaf=LeafFacts("heirs", 0, 0, 1, 1))
+    assert "policy-leaf" in said(WITH, replace(asked, spend=by_leaf))[1]
     stranger = replace(asked.spend, inputs=(replace(coin, path=None),))
     assert said(WITH, replace(asked, spend=stranger)) == (Outcome.REFUSE, ("policy-coins-ours",))
     held = WITH + f'coins: {{frozen: ["{coin.outpoint}"]}}\n'
