@@ -105,8 +105,10 @@ class Sessions:
         # The newest first: signers that give no nonces make the same session again when they are ordered again.
         known = (s for s in reversed(job.sessions) if s.session_id == letter.header.session_id)
         session = next(known, None)
-        if session is None or node not in session.members:
-            raise BadLetter("session-unknown", "it answers an order that was not given: nobody is convicted")
+        if session is None:
+            return  # it answers an order of this coordinator's earlier life: sessions end with the process
+        if node not in session.members:
+            raise BadLetter("session-unknown", "it answers an order that others were given")
         if node in job.culprits or session.is_complete:
             return  # a proof for each repetition would fill the disk
         if len(body.psigs) != job.subject.count:

@@ -6,7 +6,7 @@ same session is answered with other bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from spends import payment
@@ -14,6 +14,7 @@ from world import Crash, World
 
 from cluster.client_views import KeygenView, SigningView
 from cluster.codec import encode
+from cluster.coordinator import Coordinator
 from cluster.journal import SignedKept, read
 from cluster.messages import Kind
 from cluster.node import Node
@@ -134,6 +135,11 @@ def final(view: SigningView) -> bool:
     return view.final is not None
 
 
+def blamed(world: World) -> list[str]:
+    """Who wrote down a complaint: everybody is honest, whoever was killed."""
+    return [name for name, seat in world.seats.items() if "complaint" in {r.kind for r in seat.disk}]
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("name", ["coord", "node0", "node1", "node2"])
 def test_signing_survives_a_crash_at_every_step(prepared: Prepared, name: str, moment: str) -> None:
@@ -146,6 +152,7 @@ def test_signing_survives_a_crash_at_every_step(prepared: Prepared, name: str, m
         world.crash = Crash(name, at, moment)
         view = world.request(prepared.wallet, payment(prepared.wallet))
         assert run_to_the_end(world, view), (name, at, moment, view.state, view.codes)
+        assert not blamed(world), (name, at, moment)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -160,6 +167,7 @@ def test_only_two_nodes_and_one_of_them_crashes(prepared: Prepared, moment: str)
         world.crash = Crash("node2", at, moment)
         view = world.request(prepared.wallet, payment(prepared.wallet))
         assert run_to_the_end(world, view), (at, moment, view.state, view.codes)
+        assert not blamed(world), (at, moment)
 
 
 def test_a_stored_answer_is_repeated_byte_for_byte_after_a_restart(prepared: Prepared) -> None:
@@ -186,6 +194,29 @@ def test_a_stored_answer_is_repeated_byte_for_byte_after_a_restart(prepared: Pre
     assert not final(view)
 
 
+def test_an_answer_to_an_order_of_an_earlier_life_is_no_complaint(prepared: Prepared) -> None:
+    """Sessions end with the coordinator's process; whoever answers late was honest."""
+    world = prepared.world(6)
+    answered = list[str]()
+
+    def late(envelope):  # type: ignore[no-untyped-def]
+        if envelope.kind is not Kind.PARTIAL_SIGNATURES or answered:
+            return [envelope]
+        answered.append(envelope.sender)
+        return [replace(envelope, delay_ms=400)]
+
+    world.hook = late
+    view = world.request(prepared.wallet, payment(prepared.wallet))
+    assert world.run(lambda: bool(answered))
+    world.restart("coord")
+    assert world.run(lambda: final(view))
+    world.run(ms=1_000)
+    assert not blamed(world)
+    coordinator = world.seats["coord"].machine
+    assert isinstance(coordinator, Coordinator)
+    assert not coordinator.complaints.counts
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_several_machines_crash_again_and_again(prepared: Prepared, seed: int) -> None:
     """Random crashes of anybody, up to six in one request, some while another is down."""
@@ -204,3 +235,4 @@ def test_several_machines_crash_again_and_again(prepared: Prepared, seed: int) -
         return final(view)
 
     assert world.run(plan, ms=120_000), (seed, view.state, view.codes)
+    assert not blamed(world)
