@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
 import pytest
+from overheard import Overheard
 from spends import STRANGER, payment
 
 from cluster.backup import read_backup
-from cluster.local import CLIENT, COORDINATOR, LocalCluster
+from cluster.local import CLIENT, COORDINATOR
 
 pytestmark = pytest.mark.slow
 
@@ -29,25 +28,6 @@ tiers:
 """
 
 
-class Overheard(LocalCluster):
-    """A cluster whose processes write transcripts."""
-
-    def words(self, name: str, *words: str, passphrase: bool = False) -> list[str]:
-        typed = super().words(name, *words, passphrase=passphrase)
-        return [*typed, "--transcript", str(self.transcript(name))] if words[-1] == "run" else typed
-
-    def transcript(self, name: str) -> Path:
-        return self.root / f"{name}.transcript"
-
-    def audit(self, *without: str) -> tuple[int, dict[str, object]]:
-        parties = [name for name in (*self.nodes, COORDINATOR) if name not in without]
-        files = [str(self.datadir(name) / "regtest") for name in parties]
-        files += [str(self.transcript(name)) for name in parties]
-        typed = [*self.program(CLIENT), "audit", "--json", *files]
-        done = subprocess.run(typed, capture_output=True, timeout=60, check=False)
-        return done.returncode, json.loads(done.stdout)
-
-
 def test_real_processes_leave_a_run_that_passes(tmp_path: Path) -> None:
     profiles = dict.fromkeys(("home", "phone", "offline"), POLICY)
     with Overheard(tmp_path / "c", profiles, kdf_memory_mib=19) as cluster:
@@ -64,9 +44,9 @@ def test_real_processes_leave_a_run_that_passes(tmp_path: Path) -> None:
                 cluster.stop("phone", kill=True)
                 cluster.start("phone")
         cluster.close()
-        code, found = cluster.audit()
+        code, found = cluster.judged()
         assert code == 0, found
         checked = {rule["rule"]: rule["checked"] for rule in found["rules"]}  # type: ignore[attr-defined]
         assert checked["N2"] >= 6
         assert checked["N4"] >= 6
-        assert cluster.audit("phone")[0] == 3
+        assert cluster.judged("phone")[0] == 3

@@ -208,6 +208,7 @@ SOME_SIGNING_OF_THE_COORDINATOR = {
 @pytest.mark.parametrize("away", ["offline", *([""] if FULL else [])], ids=["two", "three"][: 1 + FULL])
 def test_signing_goes_on_after_a_kill(cluster: CrashCluster, away: str) -> None:
     """One request for each moment; with one node away, whoever was killed must itself come back and sign."""
+    cluster.anchor("home")
     done = cluster.keygen("w", 2)
     cluster.await_wallet("w", done.need()["descriptor"])
     if away:
