@@ -145,13 +145,13 @@ class CrashCluster(Overheard):
         """A party's public identity key."""
         return read_public_part((self.datadir(name) / NETWORK / "public.json").read_bytes()).identity
 
-    def say_yes(self, node: str, subject: str) -> None:
-        """`assent approve`, without the start of a program."""
+    def say_yes(self, node: str, subject: str, *, yes: bool = True) -> None:
+        """`assent approve`, or `refuse`, without the start of a program."""
         place = DataDir(self.datadir(node), NETWORK)
         passphrase = (self.root / f"{node}.passphrase").read_bytes().strip()
         identity = unseal_seed(place, passphrase).keys(NETWORK).identity()
         challenge = self.ask(node, {"do": "challenge"})["challenge"]
-        answer = {"do": "answer", "id": subject, "yes": True, "challenge": challenge}
+        answer = {"do": "answer", "id": subject, "yes": yes, "challenge": challenge}
         self.ask(node, proof_of(answer, identity.sign))
 
     def show_copy(self, node: str, wallet: str) -> None:

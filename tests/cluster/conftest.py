@@ -34,6 +34,7 @@ EVERY_SCHEME = {
     "test_story_policy_actions",
     "test_story_robust",
     "test_story_second_locks",
+    "test_story_stale_orders",
 }
 """The modules whose tests run once for each scheme."""
 

@@ -29,6 +29,7 @@ def test_it_says_again_what_was_written(tmp_path: Path) -> None:
     anchor(tmp_path).write(Head(), 0)
     assert anchor(tmp_path).read() == Anchored(Head(), 0, "")
     assert [path.name for path in tmp_path.iterdir()] == ["anchor"], "nothing half-written stays"
+    assert (tmp_path / "anchor").stat().st_mode & 0o777 == 0o644, "no secret, and nobody else writes it"
 
 
 def test_missing_damaged_or_anothers_it_vouches_for_nothing(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """A network that falls apart and comes together again, once by pulled cables and once by a proxy that stalls.
 
-After healing the next signature comes within two heartbeats. What becomes of orders that come late is told by the storm
-of an evil coordinator, which holds them back for longer than any partition (tests/cluster/test_evil_storm.py).
+After healing the next signature comes within two heartbeats, and an order that comes after an owner's no is not obeyed.
+A connection ends after 5 s of silence, with the letters in it, and no honest coordinator orders what has less than 15 s
+to live: an order that comes when its nonces, approvals or request are over needs an attacker, and has its story in
+memory (tests/cluster/test_story_stale_orders.py).
 """
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +20,10 @@ from chaos_proxy import ChaosProxy
 from crash_cluster import CrashCluster, audit, profiles
 from namespaces import BRIDGE_ADDRESS, Cables, cables, can_make
 
+from cluster.codec import Letter, open_letter
 from cluster.local import COORDINATOR, _free_port
+from cluster.messages import Kind
+from cluster.transcripts import read_transcript
 
 pytestmark = pytest.mark.slow
 
@@ -125,3 +131,32 @@ def test_after_healing_the_next_signature_comes_within_two_heartbeats(network: N
         print(f"\n{parties} away for {seconds} s: the next signature {taken:.1f} s after")
         assert taken < 2 * HEARTBEAT_S
         signed()
+
+
+def heard(cluster: CrashCluster, name: str, kind: Kind) -> list[Letter]:
+    """The letters of a kind that have reached a party."""
+    frames = read_transcript(cluster.transcript(name).read_bytes()).frames
+    letters = (open_letter(f.letter, f.signature, f.sender) for f in frames if f.heard)
+    return [letter for letter in letters if letter.header.kind is kind]
+
+
+def test_an_order_that_comes_after_its_owners_no_is_not_obeyed(network: Network) -> None:
+    """Phone is held up until home has given its nonces: so the order leaves when home is cut off already."""
+    cluster = network.cluster
+    given, signed = wrote(cluster, COORDINATOR, "letter", "ORDER"), wrote(cluster, "home", "record", "signed")
+    cluster.running["phone"].send_signal(signal.SIGSTOP)
+    asking = cluster.begin_sign("w", cluster.payment("w", "stale"))
+    wait_for(lambda: bool(heard(cluster, COORDINATOR, Kind.NONCES)))
+    network.cut("home")
+    cluster.running["phone"].send_signal(signal.SIGCONT)
+    wait_for(lambda: wrote(cluster, COORDINATOR, "letter", "ORDER") == given + 2)
+    assert not heard(cluster, "home", Kind.ORDER)
+    (proposal, *_) = heard(cluster, "home", Kind.PROPOSE)
+    cluster.say_yes("home", proposal.header.request_id.hex(), yes=False)
+    network.heal("home")
+    wait_for(lambda: bool(heard(cluster, "home", Kind.ORDER)))
+    time.sleep(1)
+    asking.kill()
+    asking.communicate()
+    assert wrote(cluster, "home", "record", "signed") == signed
+    network.ask()()
