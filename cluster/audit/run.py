@@ -126,6 +126,13 @@ class Run:
             self._subjects[key] = self._read(signed, indexes)
         return self._subjects[key]
 
+    def lacks_wallet(self, request_id: bytes) -> bool:
+        """Whether no file here proves the wallet of a request, while one that is missing may: no reason to accuse."""
+        signed = self._letters_of.get(request_id)
+        if signed is None or header_of(signed[0].letter).wallet_id in self.wallets:
+            return False
+        return bool(self.missing("node") or self.missing("coordinator"))
+
     def _read(self, letters: list[SignedLetter], used: tuple[int, int]) -> Subject | str:
         why = ""
         for signed in letters:

@@ -116,7 +116,7 @@ def _rescuer(roster: Roster, text: str) -> tuple[bytes, str]:
 
     name, _, endpoint = text.partition("=")
     found = [entry for entry in (*roster.nodes, *roster.clients) if entry.name == name]
-    if not found:
+    if not found or not endpoint:
         raise UsageError(
             f"--rescue {text[:80]}: write NAME=tcp://HOST:PORT, NAME being a node or client of the roster"
         )

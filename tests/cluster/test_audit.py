@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from audits import SEED, Edit, audited, files, rewritten
@@ -14,6 +15,7 @@ from simulator.seeds import run_in
 from simulator.simulated import Disk
 from world import TestIdentity
 
+from cluster.audit import Run
 from cluster.audit.budget_model import Spend, at_most, part_of, places
 from cluster.cli.commands import run
 from cluster.codec import open_inner
@@ -261,6 +263,24 @@ def test_a_public_part_of_somebody_else_is_noticed(place: Path, capsys: pytest.C
     shutil.copy(Path(names[1]) / "public.json", Path(names[2]) / "public.json")
     assert run(["audit", *names, *files(place, ".transcript")]) == 3
     assert "spoke under its boot ids" in capsys.readouterr().err
+
+
+def test_a_wallet_that_is_not_proven_accuses_nobody_while_files_are_missing(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Run.of
+
+    def without_wallets(*given: Any) -> Run:
+        found = whole(*given)
+        found.wallets.clear()
+        return found
+
+    monkeypatch.setattr(Run, "of", without_wallets)
+    names = datadirs(place)
+    for paths, outcome in ((names, "violated"), ([n for n in names if n.endswith("node0")], "not proven")):
+        _, rules, said = audited(paths, capsys)
+        assert rules["N6"] == outcome, said
+        assert ("a request that no client signed" in said) is (outcome == "violated")
 
 
 def datadirs(place: Path) -> list[str]:
