@@ -9,6 +9,7 @@ import click
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.owner import ask_node, proven
 from cluster.errors import Refused
+from cluster.heads import NO_ANCHOR
 
 __all__ = ["head_lines", "quarantine"]
 
@@ -20,6 +21,12 @@ Look afterwards whether the policy (assent policy show), grants and freezes are 
 
 _DEALT = """\
 Ending it means: you know that only one process of this node runs, and that its owner has dealt with what was lost."""
+
+_NEXT_TIME = (
+    "    for next time: an anchor, and it starts alone (`anchor:` in config.yaml, docs/howto/run-a-node.md)"
+)
+
+_ITS_DISK = "    or stop it, bring back the anchor that it last wrote, and start it again"
 
 
 @click.group()
@@ -77,7 +84,7 @@ def _unproven_lines(heads: Facts) -> list[str]:
         f"  records unproven: nothing is signed yet; missing answers: {peers} (anchor: {heads['anchor']})",
         "    either start and connect them: then it goes on by itself",
         "    or end the wait: `assent quarantine end`; budgets then count as used up until their windows have passed",
-        "    for next time: an anchor, and it starts without them (`anchor:` in config.yaml, docs/howto/run-a-node.md)",
+        _NEXT_TIME if heads["anchor"] == NO_ANCHOR.fault else _ITS_DISK,
     ]
 
 

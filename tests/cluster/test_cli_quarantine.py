@@ -31,6 +31,9 @@ def test_a_node_shows_its_peers_and_what_is_wrong() -> None:
         "records unproven: nothing is signed yet; missing answers: node1, node2 (anchor: none is" in unproven
     )
     assert all(way in unproven for way in ("start and connect them", "assent quarantine end", "`anchor:` in"))
+    missing = lines(heads_facts(world.node("node0"), world.now) | {"anchor": "/media/a is missing"})
+    assert "bring back the anchor that it last wrote" in missing
+    assert "for next time" not in missing
     world.run(lambda: quarantine(world) is not None, ms=1_000)
     world.run(ms=20_000)
     facts = heads_facts(world.node("node0"), world.now)
