@@ -165,8 +165,8 @@ class Siege:
         return self.mouths[who]
 
     def public(self, who: str) -> bytes:
-        """The identity key of a client or person."""
-        seats, name = self.world.seats, "client" if who == "desk" else who
+        """The identity key of a client, a person, a node by its role, or a stranger."""
+        seats, name = self.world.seats, self.names.get(who, "client" if who == "desk" else who)
         return (seats[name].identity if name in seats else TestIdentity(name)).public
 
     def intent(

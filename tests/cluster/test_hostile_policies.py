@@ -50,7 +50,7 @@ BOTH: dict[str, str] = {
     "sighash 0xff": "sighash-type",
     "an unknown client": "complains: request-stranger",
     "a person for a client": "complains: request-stranger",
-    "a node for a client": "complains: request-stranger",
+    "a node for a client": "request-stranger",
     "an expired request": "request-expired",
     "under an id of its own": "request-id",
     "about another wallet": "request-wallet",
