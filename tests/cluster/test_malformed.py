@@ -43,7 +43,7 @@ from taproot import PsbtRefused, read_spend
 SECONDS = float(os.environ.get("ASSENT_FUZZ_S", "3"))
 FIRST = int(os.environ.get("ASSENT_FUZZ_SEED", "1"))
 SLOW_S = 3.0
-"""So long no reader may take over anything that fits through its door."""
+"""So much processor time no reader may take over anything that fits through its door."""
 
 ROUND = 100
 """After so many tries the clock is looked at."""
@@ -256,13 +256,13 @@ def test_a_reader_answers_malformed_bytes_with_its_own_error(
 
     def check(data: bytes) -> None:
         nonlocal refused
-        begun = time.perf_counter()
+        begun = time.thread_time()
         try:
             door.read(data)
         except door.errors as error:
             refused += 1
             assert len(str(error)) < 4_000
-        assert time.perf_counter() - begun < SLOW_S
+        assert time.thread_time() - begun < SLOW_S
 
     tries = for_a_while(check, door.good)
     print(f"\n{name}: {tries} tries, {refused} refused")

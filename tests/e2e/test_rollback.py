@@ -62,6 +62,11 @@ def signed(cluster: CrashCluster, label: str) -> bool:
     return done.code == 0
 
 
+def records(cluster: CrashCluster, name: str) -> int:
+    """How many records a node has now: after a signature reached the client, some are still to come."""
+    return cast("int", cluster.ask(name, {"do": "status"})["records"])
+
+
 def knows_of(cluster: CrashCluster, name: str, peer: str) -> object:
     """How many records a node has heard that a peer has."""
     peers = cast("list[dict[str, object]]", heads(cluster, name)["peers"])
@@ -78,15 +83,16 @@ def test_a_whole_disk_put_back_is_quarantined_until_its_owner_ends_it(
     cluster.start("home")
     until(lambda: heads(cluster, "home")["settled"] is True)
     assert signed(cluster, "two")
-    newest = cluster.ask("home", {"do": "status"})["records"]
-    until(lambda: knows_of(cluster, "phone", "home") == newest)
+    until(lambda: knows_of(cluster, "phone", "home") == records(cluster, "home"))
+    newest = records(cluster, "home")
     cluster.stop("home", kill=True)
     put_back(cluster, "home", tmp_path / "saved")
     cluster.start("home")
     until(lambda: heads(cluster, "home")["quarantine"] is not None)
     kept = cast("dict[str, object]", heads(cluster, "home")["quarantine"])
-    assert kept["records_seen"] == newest
     assert kept["seen_by"] in {"phone", "offline"}
+    seen = cast("int", kept["records_seen"])
+    assert newest <= seen == knows_of(cluster, str(kept["seen_by"]), "home")
     shown = cluster.run("home", "quarantine", "show").need()
     assert shown["quarantine"] == kept
     assert "code='rollback'" in cluster.log("home")
@@ -122,12 +128,13 @@ def test_with_an_anchor_elsewhere_a_node_starts_alone_and_an_older_disk_does_not
     until(lambda: heads(cluster, "home")["settled"] is True, 10)
     assert heads(cluster, "home")["anchor"] == "intact at this start"
     assert signed(cluster, "two"), "alone with one peer"
-    newest = cluster.ask("home", {"do": "status"})["records"]
+    newest = records(cluster, "home")
     cluster.stop("home", "phone", COORDINATOR, kill=True)
     put_back(cluster, "home", tmp_path / "saved")
     cluster.start("home")
     kept = cast("dict[str, object]", heads(cluster, "home")["quarantine"])
-    assert (kept["seen_by"], kept["records_seen"]) == ("the anchor", newest)
+    assert kept["seen_by"] == "the anchor"
+    assert cast("int", kept["records_seen"]) >= newest
     cluster.stop("home")
     anchor.write_bytes(anchor.read_bytes()[:-1] + b"\0")
     (tmp_path / "other").mkdir()
