@@ -1,7 +1,7 @@
 """Malformed bytes at every door: whatever comes, a reader answers with its own error, soon, and never with another.
 
 Hypothesis changes good bytes in any way it likes. `ASSENT_FUZZ_S` says for how many seconds each door is tried (3
-unless it does: 30 s for all of them); `ASSENT_FUZZ_SEED` where to begin, another number for another night.
+unless it does: half a minute for all of them); `ASSENT_FUZZ_SEED` where to begin, another number for another night.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import msgspec
 import pytest
@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from nacl.bindings import crypto_scalarmult_base as public_of
 from shipped import CONFIGS
 from spends import payment
+from vss_double import blob, item, number
 from world import World
 
 from cluster import sealed
@@ -29,12 +30,17 @@ from cluster.codec import SIGNATURE_DOMAIN, BadLetter, encode, open_letter
 from cluster.errors import StateError, WrongPassphrase
 from cluster.journal import read
 from cluster.public_part import read_public_part
-from cluster.records import Record
+from cluster.records import Head, Record
 from cluster.roster import RosterError
 from cluster.roster_file import read_roster_file, write_roster_file
 from cluster.scheme import KeygenTrouble
 from cluster.schemes import Wallet, read_wallet
 from cluster.settings import profile_of_text
+from cluster.state_store import KeyValue, KeyVersion, NoSuchKey, Page, vss_messages
+from cluster.state_store.batches import Batch, Position, StoreHead
+from cluster.state_store.findings import Code, StoreFault
+from cluster.state_store.reading import look, read_chain
+from cluster.state_store.sealing import HEAD_ROLE, Sealer, batch_role
 from cluster.strict_yaml import SettingsError
 from cluster.transport import CoordinatorEndpoint
 from curve import tagged_hash
@@ -216,6 +222,76 @@ def record_door() -> Door:
     return Door(tuple(records[kind].body for kind in kinds), read_as_any, (ValueError,))
 
 
+def store_reply_door() -> Door:
+    """A body that a VSS server answers with, read as each of its messages."""
+    page = b"".join(blob(1, item(key, 3)) for key in ("k", "l")) + blob(2, b"next") + number(3, 7)
+    good = (blob(2, item("k", 3, b"value")), page, number(1, 4) + blob(2, b"no such key"))
+
+    def read_as_any(data: bytes) -> object:
+        for read_one in (partial(vss_messages.read_object, key="k"), vss_messages.read_page):
+            with suppress(vss_messages.BadReply):
+                read_one(data)
+        return vss_messages.read_error(data)
+
+    return Door(good, read_as_any, (vss_messages.BadReply,))
+
+
+def store_object_door() -> Door:
+    """What a store keeps for a node: its head and its batches, under the right key and as the store gave them."""
+    _, _, said = staged()
+    sealer = Sealer("store", b"s" * 32, b"n" * 32)
+    records = [Record("kept", bytes(32), letter) for _, letter in said[:3]]
+    ((batch, _),), after = Position().after(records)
+    head = StoreHead(bytes(32), 0, 1, 1, after.end.height, after.end.hash, 1)
+    whole = {batch_role(0): encode(batch), HEAD_ROLE: encode(head)}
+
+    good = {role: sealer.seal(role, 0, plain, bytes(24)).value for role, plain in whole.items()}
+
+    def batches_with(changed: dict[bytes, bytes]) -> list[Batch]:
+        held = {sealer.name(role): value for role, value in (good | changed).items()}
+        store = Shelf({name: KeyValue(name, 1, value) for name, value in held.items()})
+        with suppress(StoreFault):
+            look(store, sealer, Head(1, bytes(32)))
+        taken: list[Batch] = []
+        read_chain(store, sealer, taken.append)
+        return taken
+
+    def read_all(data: bytes) -> object:
+        for role in whole:
+            for value in (sealer.seal(role, 0, data, bytes(24)).value, good[role][:100] + data, data):
+                with suppress(StoreFault):
+                    assert batches_with({role: value}) == [batch]
+        raise StoreFault(Code.DAMAGED, "read, and never for another chain")
+
+    assert batches_with({}) == [batch]
+    return Door(tuple(whole.values()), read_all, (StoreFault,))
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A store that holds what a test put there and takes nothing."""
+
+    kept: dict[str, KeyValue]
+    where: str = "a shelf"
+
+    def get_object(self, key: str) -> KeyValue:
+        if key not in self.kept:
+            raise NoSuchKey(key)
+        return self.kept[key]
+
+    def list_key_versions(self, key_prefix: str = "", page_size: int = 100, page_token: str = "") -> Page:
+        return Page(tuple(KeyVersion(one.key, one.version) for one in self.kept.values()), "", None)
+
+    def put_objects(self, *_: object) -> None:
+        raise AssertionError
+
+    def delete_object(self, item: KeyVersion) -> None:
+        raise AssertionError
+
+    def close(self) -> None:
+        pass
+
+
 DOORS: dict[str, Callable[[], Door]] = {
     "letter": letter_door,
     "psbt": psbt_door,
@@ -227,6 +303,8 @@ DOORS: dict[str, Callable[[], Door]] = {
     "recovery data": recovery_door,
     "backup": backup_door,
     "record": record_door,
+    "store reply": store_reply_door,
+    "store object": store_object_door,
 }
 
 
@@ -250,7 +328,9 @@ def test_a_reader_answers_malformed_bytes_with_its_own_error(
 ) -> None:
     door = DOORS[name]()
     monkeypatch.setattr(sealed, "_stretched", lambda passphrase, salt, cost: tagged_hash("test", passphrase))
-    for good in door.good if name not in {"public part", "record", "sealed"} else ():
+    for good in (
+        door.good if name not in {"public part", "record", "sealed", "store reply", "store object"} else ()
+    ):
         door.read(good)
     refused = 0
 
