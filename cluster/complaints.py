@@ -14,29 +14,37 @@ MAX_WRITTEN = 16
 MAX_KINDS = 4096
 """How many pairs of sender and code are counted at all."""
 
-HARMLESS = frozenset({"letter-repeated"})
-"""What an honest sender over a bad network may cause."""
+HARMLESS = frozenset({
+    "letter-repeated", "letter-expired",
+    "request-unknown", "keygen-unknown", "drill-unknown", "change-unknown",
+})  # fmt: skip
+"""What an honest sender may cause: the network was slow, or one of the two has lost what the letter is about."""
 
-TIMELY = frozenset({"letter-expired", "letter-repeated", "approval-life", "request-unknown"})
-"""What may be wrong with an honest coordinator's order: it is late, or a node has lost what it is about."""
+TIMELY = HARMLESS | {"approval-life"}
+"""What proves no liar: it depends on the hour, or on what whoever judges has kept."""
 
 
 class Complaints:
-    """Bounded in memory and on disk; strangers share one place."""
+    """Bounded in memory and on disk; strangers share one place.
+
+    What an honest sender may cause is dropped like any bad letter, and counted apart: it accuses nobody.
+    """
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self.counts: dict[tuple[bytes, str], int] = {}
+        self.dropped: dict[tuple[bytes, str], int] = {}
 
     def add(self, about: bytes, code: str, turn: Turn, proof: tuple[SignedLetter, ...] = ()) -> None:
-        """Count a complaint; the first of its kind about somebody in the roster is also remembered, with its proof."""
-        if code in HARMLESS:
-            return
+        """Count a bad letter; the first complaint of its kind about somebody known is remembered, with its proof."""
         known = bool(self._roster.role_of(about))
         key = (about if known else NO_ID, code)
-        if key not in self.counts and len(self.counts) >= MAX_KINDS:
+        counts = self.dropped if code in HARMLESS else self.counts
+        if key not in counts and len(counts) >= MAX_KINDS:
             return
-        self.counts[key] = self.counts.get(key, 0) + 1
+        counts[key] = counts.get(key, 0) + 1
+        if code in HARMLESS:
+            return
         written = sum(1 for who, _ in self.counts if who == about)
         if known and self.counts[key] == 1 and written <= MAX_WRITTEN:
             turn.note(ComplaintKept(turn.now.wall_ms, about, code, proof))

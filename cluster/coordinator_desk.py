@@ -62,6 +62,7 @@ class CoordinatorDesk:
                 state: counts.get(state, 0) for state in ("open", "final", "refused", "expired", "closed")
             },
             "complaints": complaint_facts(coordinator.complaints.counts, coordinator.roster),
+            "dropped": complaint_facts(coordinator.complaints.dropped, coordinator.roster),
         }
 
     def _backup(self, name: object) -> Facts:

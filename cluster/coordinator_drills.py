@@ -76,8 +76,10 @@ class DrillHolder:
         drill = self._drills.get(letter.header.request_id)
         charter = None if drill is None else drill.wallet.charter
         participant = None if charter is None else charter.participant(letter.header.sender)
-        if drill is None or participant is None:
-            raise BadLetter("drill-unknown", "no such drill, or not this node's")
+        if drill is None:
+            raise BadLetter("drill-unknown", "no such drill goes on here")
+        if participant is None:
+            raise BadLetter("drill-stranger", "not this node's drill")
         if isinstance(body, DrillNonces):
             self._nonces(drill, participant, letter, body)
         elif isinstance(body, DrillPsigs):

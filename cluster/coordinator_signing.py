@@ -155,7 +155,7 @@ class SigningDesk:
         if job is None:
             return None
         if job.subject.wallet.charter.participant(node) is None:
-            raise BadLetter("request-unknown", "not this node's request")
+            raise BadLetter("request-stranger", "not this node's request")
         job.told[node] = job.told.get(node, 0) + 1
         if job.told[node] > MAX_TOLD:
             raise BadLetter("held-often", "it has said enough of this request")
@@ -197,8 +197,10 @@ class SigningDesk:
             self._tell_node(trace.final, letter, turn)
             return
         job = self.jobs.whole.get(letter.header.request_id)
-        if job is None or job.subject.wallet.charter.participant(node) is None:
-            raise BadLetter("request-unknown", "no such request, or not this node's")
+        if job is None:
+            raise BadLetter("request-unknown", "no such request is kept here")
+        if job.subject.wallet.charter.participant(node) is None:
+            raise BadLetter("request-stranger", "not this node's request")
         if letter.header.wallet_id != job.subject.wallet.wallet_id:
             raise BadLetter(
                 "letter-wallet", "it names another wallet, and no node would take an order with it"

@@ -273,7 +273,7 @@ class Orders:
     def after_end(self, trace: TicketTrace, letter: Letter, turn: Turn) -> None:
         """A letter about a request that has ended: an order that was answered gets the stored answer again."""
         if letter.header.wallet_id != trace.wallet_id:
-            raise BadLetter("request-unknown", "no such request was proposed here")
+            raise BadLetter("letter-wallet", "the request was about another wallet")
         if isinstance(letter.body, Final):
             return
         order_digest = digest(encode(letter.body))

@@ -152,6 +152,7 @@ class NodeDesk:
                 for state in ("open", "may-be-signed", "refused", "closed", "final")
             },
             "complaints": complaint_facts(self._node.complaints.counts, roster),
+            "dropped": complaint_facts(self._node.complaints.dropped, roster),
         }
 
     def _made(self) -> list[Plan]:

@@ -139,8 +139,10 @@ class Tickets(Shelf[Ticket, TicketTrace]):
     def of(self, letter: Letter) -> Ticket:
         """The ticket that a letter is about; BadLetter when there is none."""
         ticket = self.whole.get(letter.header.request_id)
-        if ticket is None or ticket.subject.wallet.wallet_id != letter.header.wallet_id:
+        if ticket is None:
             raise BadLetter("request-unknown", "no such request was proposed here")
+        if ticket.subject.wallet.wallet_id != letter.header.wallet_id:
+            raise BadLetter("letter-wallet", "the request is about another wallet")
         return ticket
 
     def refused(self, ticket: Ticket, wall_ms: int) -> None:

@@ -16,6 +16,7 @@ A letter is MessagePack, `[header, body]`, each an array of the fields below, in
 The signature is Ed25519 over `{domain}` (and a zero byte) and exactly these bytes, by the sender's identity key.
 Whoever receives a letter checks size, signature, form, that its encoding is the only one, and then the header.
 A letter that fails is a recorded complaint, never an error: nothing of it is acted upon.
+Where an honest sender may cause it (it is late, or about what its hearer has lost), it is only counted, as dropped.
 
 This is protocol version {version}; a letter of another version is refused and both versions are named.
 No letter of any kind is larger than {largest:,} bytes.

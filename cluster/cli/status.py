@@ -138,6 +138,10 @@ def _lines(facts: dict[str, object]) -> list[str]:
         )
     for one in cast("list[dict[str, object]]", facts.get("complaints") or []):
         rows.append(f"  complaint about {one['about']}: {one['code']} ({one['count']} times)")
+    dropped = cast("list[dict[str, object]]", facts.get("dropped") or [])
+    rows += [
+        f"  dropped of {one['about']}, as may happen: {one['code']} ({one['count']} times)" for one in dropped
+    ]
     return rows
 
 

@@ -406,10 +406,12 @@ def test_a_flood_of_words_is_bounded_and_a_no_is_still_heard() -> None:
     assert [word.yes for word in words] == [False]
 
 
-def test_a_word_about_a_request_nobody_knows_is_a_complaint() -> None:
+def test_a_word_about_a_request_nobody_knows_is_dropped() -> None:
     liar = Liar()
     assert liar.relay(liar.word("ann", request_id=OTHER), request_id=OTHER) == []
-    assert liar.complaint() == "request-unknown"
+    complaints = liar.world.node("node0").complaints
+    assert [code for _, code in complaints.dropped] == ["request-unknown"]
+    assert not complaints.counts
 
 
 def test_a_word_after_the_end_is_nothing() -> None:

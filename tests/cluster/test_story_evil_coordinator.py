@@ -16,6 +16,7 @@ from cluster.messages import (
     NO_ID,
     Busy,
     Decision,
+    DrillOrder,
     Final,
     Gone,
     Hello,
@@ -294,7 +295,7 @@ def test_invalid_nonces_in_an_order_cost_one_batch_and_nothing_else() -> None:
     assert scene.nothing_signed()
 
 
-def test_letters_for_others_of_other_clusters_and_of_the_past_are_complaints() -> None:
+def test_letters_for_others_and_of_other_clusters_are_complaints() -> None:
     scene = plot()
     world = scene.world
     me, evil = world.seats["node0"].identity.public, scene.evil
@@ -304,7 +305,6 @@ def test_letters_for_others_of_other_clusters_and_of_the_past_are_complaints() -
     letters = {
         "letter-cluster": other.say(Kind.HELLO, me, hello, expires_at_ms=later),
         "letter-addressee": evil.mouth.say(Kind.HELLO, NO_ID, hello, expires_at_ms=later),
-        "letter-expired": evil.mouth.say(Kind.HELLO, me, hello, expires_at_ms=world.now.wall_ms - 1),
         "letter-role": evil.mouth.say(Kind.GONE, me, Gone("x"), expires_at_ms=later),
         "version-mismatch": evil.mouth.say(Kind.HELLO, me, hello, expires_at_ms=later),
     }
@@ -312,6 +312,52 @@ def test_letters_for_others_of_other_clusters_and_of_the_past_are_complaints() -
         assert evil.hand_over("node0", signed) == []
         assert code in {c for _, c in world.node("node0").complaints.counts}
     assert len(scene.complaints()) == len(letters)
+
+
+def test_what_a_bad_network_or_a_lost_disk_may_cause_is_dropped_and_accuses_nobody() -> None:
+    """Late, heard before, or about what this node never saw: an honest coordinator may say it, so it is counted."""
+    scene = plot()
+    world, evil = scene.world, scene.evil
+    node, coordinator = world.node("node0"), world.seats["coord"].identity.public
+    me, ids = (
+        world.seats["node0"].identity.public,
+        {"wallet_id": scene.wallet.wallet_id, "request_id": b"?" * 32},
+    )
+    entries = [evil.entry(name, scene.request) for name in ("node0", "node1")]
+    before, later = list(world.seats["node0"].disk), world.now.wall_ms + 60_000
+    order = Order(tuple(entries))
+    late = evil.mouth.say(
+        Kind.ORDER,
+        me,
+        order,
+        wallet_id=scene.wallet.wallet_id,
+        request_id=scene.request_id,
+        expires_at_ms=world.now.wall_ms - 1,
+    )
+    lost = {
+        "request-unknown": evil.mouth.say(Kind.ORDER, me, order, expires_at_ms=later, **ids),
+        "keygen-unknown": evil.mouth.say(
+            Kind.KEYGEN_START, me, KeygenStart((scene.request,)), expires_at_ms=later, **ids
+        ),
+        "drill-unknown": evil.mouth.say(
+            Kind.DRILL_ORDER, me, DrillOrder(0, (scene.request,)), expires_at_ms=later, **ids
+        ),
+    }
+    letters = {"letter-expired": late, **lost, "letter-repeated": lost["request-unknown"]}
+    for code, signed in letters.items():
+        assert evil.hand_over("node0", signed) == []
+        assert node.complaints.dropped[coordinator, code] == 1
+    assert world.seats["node0"].disk == before
+    assert not node.complaints.counts
+
+
+def test_an_order_under_another_wallets_name_is_a_complaint() -> None:
+    """A node that lost nothing knows the request: no honest coordinator names another wallet with it."""
+    scene = plot()
+    entries = tuple(scene.evil.entry(name, scene.request) for name in ("node0", "node1"))
+    ids = {"wallet_id": b"?" * 32, "request_id": scene.request_id}
+    assert scene.evil.tell("node0", Kind.ORDER, Order(entries), **ids) == []
+    assert [entry.code for entry in scene.complaints()] == ["letter-wallet"]
 
 
 def test_complaints_fill_neither_memory_nor_disk() -> None:
