@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 EVERYWHERE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -12,3 +14,10 @@ settings.register_profile("default", EVERYWHERE, max_examples=50)
 settings.register_profile("ci", EVERYWHERE, max_examples=50, derandomize=True)
 settings.register_profile("long", EVERYWHERE, max_examples=2000)
 settings.load_profile(os.environ.get("ASSENT_HYPOTHESIS", "default"))
+
+
+@pytest.fixture(autouse=True)
+def _until_it_ends(request: pytest.FixtureRequest) -> None:
+    """A test marked `patient` is not ended by the clock that ends one that hangs (`faulthandler_timeout`)."""
+    if request.node.get_closest_marker("patient"):
+        faulthandler.cancel_dump_traceback_later()

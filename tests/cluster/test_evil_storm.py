@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from chaos import NODES
 from evil import signed_by
 from evil_storm import Storm, allowed, ended_well, held_bytes
@@ -23,6 +24,7 @@ ONCE_BYTES = 1_000_000
 """What may come and go: open requests, nonces, remembered letters."""
 
 
+@pytest.mark.patient
 def test_nothing_is_signed_that_was_not_approved_and_nothing_grows() -> None:
     storm = Storm(seed=LETTERS)
     for _ in range(max(1_000, LETTERS // 10)):

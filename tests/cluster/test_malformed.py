@@ -46,6 +46,8 @@ from cluster.transport import CoordinatorEndpoint
 from curve import tagged_hash
 from taproot import PsbtRefused, read_spend
 
+pytestmark = pytest.mark.patient
+
 SECONDS = float(os.environ.get("ASSENT_FUZZ_S", "3"))
 FIRST = int(os.environ.get("ASSENT_FUZZ_SEED", "1"))
 SLOW_S = 3.0

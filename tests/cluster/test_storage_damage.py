@@ -55,6 +55,7 @@ def damage(path: Path, random: Random) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.patient
 def test_each_truncation_and_each_flipped_bit_is_noticed_or_changes_nothing(tmp_path: Path) -> None:
     counts: Counter[tuple[str, str, str]] = Counter()
     sources = []

@@ -31,7 +31,7 @@ from cluster.schemes import Wallet
 from cluster.storage import DataDir
 from cluster.wallet_book import WalletBook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.patient]
 
 REQUESTS = int(os.environ.get("ASSENT_KILL_REQUESTS", "300"))
 KILL_EVERY_S = 0.7
