@@ -257,10 +257,11 @@ class Mirror:
             return
         if isinstance(seen, Empty):
             finding = Finding(Code.EMPTY, f"it held {self._position.end.height} records and is empty")
-        elif there.head_version > self._position.head_version:
-            finding = Finding(Code.FORKED, f"somebody else wrote after record {self._position.end.height}")
         elif there == self._position:
             finding = Finding(Code.MIXED, "it holds batches that its head object does not know of")
+        elif there.head_version >= self._position.head_version:
+            # Of the same version too: a head object is sealed for its version, and this node sealed another for that.
+            finding = Finding(Code.FORKED, f"somebody else wrote beside record {self._position.end.height}")
         else:
             had, has = self._position.end.height, there.end.height
             finding = Finding(Code.STALE, f"it had {had} records and now has {has}")

@@ -14,12 +14,12 @@ from state_stores import KINDS, vss_client
 from vss_double import VssDouble, fields, vss_double
 
 from cluster.errors import StateError
-from cluster.records import Record
+from cluster.records import Head, Record
 from cluster.state_store import DirectoryStore, StateStore, StoreUnavailable
 from cluster.state_store import feed as feed_module
 from cluster.state_store.mark_file import MarkFile
 from cluster.state_store.mirror import Mirror, NoMirror, Patience
-from cluster.state_store.reading import read_chain
+from cluster.state_store.reading import look, read_chain
 from cluster.state_store.sealing import HEAD_ROLE
 from cluster.storage import Store
 
@@ -292,6 +292,35 @@ def test_another_writer_stops_this_node(place: Place) -> None:
     loop.store.append(records(7)[5:])
     with pytest.raises(StateError, match=r"^store-forked: .*another copy"):
         loop.until(lambda: False)
+    loop.close()
+
+
+def test_another_writer_on_an_earlier_state_stops_this_node_though_it_wrote_as_often(place: Place) -> None:
+    """The store was put back, and a copy of this node went on from there: head objects of one version, two chains."""
+    loop = Loop(place, records(5)).begin()
+    loop.in_step()
+    store = place.open()
+    early = copied(store)
+    loop.commit(records(6)[5:])
+    loop.in_step()
+    put_back(store, early)
+    write(store, records(5) + records(3, 5, mind="b"))
+    store.close()
+    loop.store.append(records(1, 6, size=70_000))
+    with pytest.raises(StateError, match=r"^store-forked: .*another copy"):
+        loop.until(lambda: loop.finding() not in {"", "store-forked"})
+    loop.close()
+
+
+def test_a_batch_that_no_head_names_stops_the_mirror(place: Place) -> None:
+    loop = Loop(place, records(5)).begin()
+    loop.in_step()
+    store = place.open()
+    position = look(store, SEALER, Head())[1]
+    store.put_objects(WRITER.attempt(position, records(1, 5, size=70_000), 1).items[:1])
+    store.close()
+    loop.commit(records(1, 5, size=70_000))
+    loop.until(lambda: loop.finding() == "store-mixed")
     loop.close()
 
 
