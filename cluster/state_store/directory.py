@@ -171,6 +171,7 @@ class DirectoryStore:
 
     def _key(self, found: object) -> str:
         """A key, if it is one that we could have written: a listing holds many."""
+        # Only text comes here: to SQLite no bytes have the prefix that is asked for, not even the empty one.
         if not isinstance(found, str) or len(found) > MAX_KEY_CHARS:
             raise StoreDamaged(f"{self.path}: a key is none")
         return found
