@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from older_disks import Unvouched, lived, put_back
+from older_disks import Unvouched, head_of, lived, put_back, quarantine
 
 from cluster.errors import StorageFault
 from cluster.heads import ANCHOR_SILENT, NO_ANCHOR, Anchored
 from cluster.keys import Seed
+from cluster.owner_says import QuarantineEnded
 from cluster.party import Config, read_config, write_config
 from cluster.records import Head
 from cluster.settings import SettingsError
@@ -88,3 +89,23 @@ def test_a_node_says_that_its_anchor_vouches_for_nothing(found: Anchored, told: 
     assert [notice.code for notice in world.seats["node0"].told] == [ANCHOR_SILENT] * told
     assert not world.node("node0").heads.settled
     assert world.run(lambda: world.node("node0").heads.settled, ms=5_000), "its peers do"
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_an_anchor_of_before_its_owner_ended_a_quarantine_vouches_for_nothing(lost: bool) -> None:
+    """The process died between the commit and the anchor, or somebody put the file back; lost records or not."""
+    world, _, disk = lived(3)
+    put_back(world, "node0", disk[:-10])
+    assert world.run(lambda: quarantine(world) is not None, ms=1_000)
+    world.run(ms=1_000)
+    world.answer("node0", QuarantineEnded())
+    now = list(world.seats["node0"].disk)
+    for name in ("node1", "node2"):
+        world.stop(name)
+    put_back(world, "node0", now, head_of(disk if lost else now[:-3]))
+    world.run(ms=20_000)
+    assert quarantine(world) is None, "what its owner ended is not found again"
+    assert not world.node("node0").heads.settled
+    written = Anchored(head_of(now).head, world.node("node0").heads.lineage, "")
+    put_back(world, "node0", now, written)
+    assert world.run(lambda: world.node("node0").heads.settled, ms=20_000), "as the newest one does"

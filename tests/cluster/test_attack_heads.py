@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from evil import EvilCoordinator
 from older_disks import MINUTE_MS, Answers, lived, made, put_back, quarantine, sign, signed_of
 from spends import payment
@@ -43,6 +44,42 @@ def test_what_a_node_said_in_another_cluster_puts_it_into_no_quarantine() -> Non
     assert quarantine(liar.world) is None
     assert "letter-cluster" in liar.complaints
     assert not liar.settled, "it is no answer either"
+
+
+def test_a_heartbeat_of_another_cluster_is_none_here() -> None:
+    world, _ = made()
+    world.run(ms=20_000)
+    evil, node = EvilCoordinator(world), world.seats["node1"].identity
+    mouth = Mouth(node, b"elsewhere".ljust(32), b"life" * 4)
+    further = msgspec.structs.replace(heartbeat(evil, "node1"), chain_height=10_000)
+    strange = mouth.say(Kind.HEARTBEAT, evil.mouth.public, further, expires_at_ms=world.now.wall_ms + 60_000)
+    evil.tell("node0", Kind.BEATS, Beats((strange,)))
+    peer = world.node("node0").beats.peers[node.public]
+    assert not peer.lives.knows(b"life" * 4)
+    assert {code for _, code in world.node("node0").complaints.counts} == {"letter-cluster"}
+
+
+@pytest.mark.parametrize("life", ["same", "earlier"])
+def test_a_heartbeat_that_was_kept_back_speaks_for_nobody(life: str) -> None:
+    """Else the peer's newest would not be echoed, it would be fresh at no one, and be hidden without hiding it."""
+    world, _ = made()
+    world.run(ms=20_000)
+    evil, node = EvilCoordinator(world), world.seats["node1"].identity
+    silent = msgspec.structs.replace(heartbeat(evil, "node1"), echoes=())
+    old, new = (Mouth(node, world.roster.cluster_id, life) for life in (b"old!" * 4, b"new!" * 4))
+
+    def says(mouth: Mouth, height: int) -> SignedLetter:
+        body = msgspec.structs.replace(silent, chain_height=silent.chain_height + height)
+        return mouth.say(Kind.HEARTBEAT, evil.mouth.public, body, expires_at_ms=world.now.wall_ms + 60_000)
+
+    first, kept_back = says(old, 1), says(old if life == "earlier" else new, 2)
+    newest = says(new, 3)
+    for beat in (first, newest, kept_back):
+        evil.tell("node0", Kind.BEATS, Beats((beat,)))
+    world.run(ms=10_000)
+    tag = tagged_hash("assent/heartbeat", newest.signature)[:TAG_BYTES]
+    assert heartbeat(evil, "node0").echoes[1] == tag
+    assert world.node("node0").beats.peers[node.public].doubt is None
 
 
 def test_questions_of_earlier_lives_do_not_use_up_the_answers_of_this_one() -> None:

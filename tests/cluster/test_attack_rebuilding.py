@@ -17,7 +17,7 @@ from cluster.charter import Charter, CharterMember
 from cluster.client import REQUEST_LIFE_MS
 from cluster.client_views import SigningView
 from cluster.codec import Mouth, encode, header_of, open_letter, seal_letter
-from cluster.coordinator_sessions import Sessions
+from cluster.coordinator_sessions import MAX_HELD_SESSIONS, Sessions
 from cluster.coordinator_signing import MAX_TOLD
 from cluster.holding import GIVE_EVERY_MS, OFFER_EVERY_MS
 from cluster.jobs import Job, Session
@@ -371,6 +371,41 @@ def test_a_request_that_has_expired_comes_back_by_no_node() -> None:
     tell(world, node, "node1", Kind.HELD_REQUEST, ticket, view)
     assert not world.coordinator.signing.jobs.whole
     assert codes(world) == set()
+
+
+def test_of_all_the_sessions_that_a_node_tells_the_newest_few_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It makes as many as it likes, each genuine, and each may be half a hundred thousand bytes."""
+    monkeypatch.setattr(World, "scheme", "musig2")
+    core = Outsiderly("core")
+    world = World(3, 2, judges=asks)
+    world.outsiders = (core.entry(),)
+    wallet = world.make_wallet()
+    view = world.request(wallet, core.commit(wallet, payment(wallet), (0, 1, 2)))
+    world.run(ms=2_000)
+    node, subject = world.seats["node1"].identity, view.subject
+    mouth = Mouth(node, world.roster.cluster_id, b"evil" * 4)
+
+    def nonces(i: int) -> Signer:
+        asked = (wallet, subject.route.name, subject.request_id, subject.count, subject.fixed_tasks)
+        return Signer(i, world.node(f"node{i}")._vault.nonces(*asked, world.entropy()))
+
+    other, told = nonces(0), []
+    for _ in range(MAX_HELD_SESSIONS + 3):
+        signers = (other, nonces(1), *subject.outside(frozenset((0, 1, 2))))
+        psigs = world.node("node1")._vault.sign(
+            wallet, subject.request_id, signers, subject.tasks(frozenset((0, 1, 2)))
+        )
+        parts = tuple(
+            SignerPart(one.participant, one.pubnonces, psigs if one.participant == 1 else ())
+            for one in signers
+        )
+        told.append(subject.session_id(signers))
+        tell(world, mouth, "node1", Kind.HELD_PARTS, HeldParts(parts), view, session_id=told[-1])
+    assert codes(world) == set()
+    job = world.coordinator.signing.jobs.whole[subject.request_id]
+    assert list(job.held[node.public]) == told[-MAX_HELD_SESSIONS:]
 
 
 def test_a_false_part_of_a_session_is_never_put_together_with_the_others(

@@ -13,6 +13,7 @@ from world import World
 
 from cluster.charter import LeafPlan
 from cluster.client_views import SigningView
+from cluster.codec import Mouth
 from cluster.cosigning import answer_in, parts_from, with_parts
 from cluster.journal import ComplaintKept, CosigningKept, read
 from cluster.messages import Cosigned, Decision, Kind, PartlySigned, SignerPart
@@ -195,6 +196,31 @@ def test_whoever_signs_last_may_join_the_parts_itself(core: Outsiderly) -> None:
     assert world.run(lambda: view.final is not None)
     assert view.final is not None
     assert view.final.tx == final.tx
+
+
+def test_nobody_but_the_client_that_asked_hands_an_answer_in(
+    core: Outsiderly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(World, "clients", ("client", "other"))
+    world, wallet = shared(core)
+    view = asked(world, wallet, core)
+    signed = core.sign(view.subject, view.parts)
+    for identity_of in ("other", "node0"):
+        mouth = Mouth(world.seats[identity_of].identity, world.roster.cluster_id, b"life" * 4)
+        said = mouth.say(
+            Kind.COSIGNED,
+            world.seats["coord"].identity.public,
+            Cosigned((signed,)),
+            wallet_id=wallet.wallet_id,
+            request_id=view.subject.request_id,
+            expires_at_ms=world.now.wall_ms + 60_000,
+        )
+        world.deliver(Envelope(identity_of, "coord", said.letter, said.signature))
+        world.run(ms=5_000)
+        assert view.final is None
+        assert world.coordinator.signing.jobs.whole[view.subject.request_id].state == "cosigning"
+    hands_in(world, view, signed)
+    assert world.run(lambda: view.final is not None)
 
 
 def test_another_transactions_answer_is_not_taken(core: Outsiderly) -> None:

@@ -15,6 +15,7 @@ from spends import STRANGER, payment
 from wire import Envelope
 from world import World
 
+from cluster import held_wallets
 from cluster.client_views import SigningView
 from cluster.codec import Mouth, encode, open_letter, seal_letter
 from cluster.effects import Outgoing
@@ -214,12 +215,12 @@ class Flood:
         world.perform("coord", step)
         return step.say
 
-    def request(self, by: str, label: str) -> tuple[bytes, SignedLetter]:
-        """A request, signed by whom you like."""
+    def request(self, by: str, label: str, cluster_id: bytes = b"") -> tuple[bytes, SignedLetter]:
+        """A request, signed by whom you like, for this cluster or another."""
         seat = self.world.seats[by]
         body = Request(payment(self.wallet, label=label), "", tagged_hash("n", label.encode()), None, "")
         request_id = describe(self.wallet, body, seat.identity.public).request_id
-        mouth = Mouth(seat.identity, self.world.roster.cluster_id, b"them" * 4)
+        mouth = Mouth(seat.identity, cluster_id or self.world.roster.cluster_id, b"them" * 4)
         signed = mouth.say(
             Kind.REQUEST,
             self.world.seats["coord"].identity.public,
@@ -265,6 +266,48 @@ def test_only_what_an_enrolled_client_signed_is_taken_and_within_its_quota() -> 
         flood.says(Kind.HELD_REQUEST, HeldRequest(request), request_id=request_id)
     assert len(flood.world.coordinator.signing.jobs.whole) == 32
     assert other_id not in flood.world.coordinator.signing.jobs.whole
+
+
+def test_what_a_client_signed_for_another_cluster_is_no_request_here() -> None:
+    """Words that serve in two clusters are one client, and the id of a request does not name the cluster."""
+    flood = Flood()
+    request_id, request = flood.request("client", "elsewhere", b"elsewhere".ljust(32))
+    flood.says(Kind.HELD_LIST, HeldList((), (request_id,)))
+    flood.says(Kind.HELD_REQUEST, HeldRequest(request), request_id=request_id)
+    assert not flood.world.coordinator.signing.jobs.whole
+    assert codes(flood.world) == {"held-request"}
+
+
+def test_a_request_that_its_client_brought_meanwhile_does_not_begin_again() -> None:
+    """Else what was gathered for it since would be lost, and be written down twice."""
+    flood = Flood()
+    request_id, request = flood.request("client", "meanwhile")
+    flood.says(Kind.HELD_LIST, HeldList((), (request_id,)))
+    flood.world.deliver(Envelope("client", "coord", request.letter, request.signature))
+    job = flood.world.coordinator.signing.jobs.whole[request_id]
+    flood.says(Kind.HELD_REQUEST, HeldRequest(request), request_id=request_id)
+    assert flood.world.coordinator.signing.jobs.whole[request_id] is job
+    assert [record.kind for record in flood.world.seats["coord"].disk].count("request") == 1
+
+
+def test_no_more_wallets_are_taken_than_a_coordinator_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stolen client signs charters without end, and an evil node brings them."""
+    flood = Flood()
+    kept = next(iter(flood.world.coordinator.keygen.makings.values()))
+    wallet_id, acks = flood.wallet.wallet_id, tuple(kept.acks[i] for i in range(3))
+    lose(flood.world)
+
+    def is_taken(most: int) -> bool:
+        monkeypatch.setattr(held_wallets, "MAX_MAKINGS", most)
+        flood.says(Kind.HELD_LIST, HeldList((HeldWalletId(wallet_id, 0, 0),), ()))
+        flood.says(
+            Kind.HELD_WALLET, HeldWallet(kept.exact, kept.recovery_data, acks, ()), wallet_id=wallet_id
+        )
+        return wallet_id in flood.world.coordinator.keygen.wallets
+
+    assert not is_taken(0)
+    assert codes(flood.world) == {"held-wallet"}
+    assert is_taken(1)
 
 
 def test_a_wallet_without_every_acknowledgement_or_a_clients_wish_is_none() -> None:
