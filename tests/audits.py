@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from world import TestIdentity
 
 from cluster.cli.commands import run
+from cluster.public_part import PublicPart, write_public_part
 from cluster.records import Record
 from cluster.storage import Store, read_chain
 
@@ -40,3 +43,22 @@ def rewritten(place: Path, name: str, edit: Edit) -> None:
     store = Store.create(file)
     store.append(records)
     store.close()
+
+
+def datadirs(place: Path) -> list[str]:
+    """The databases as they lie in data directories, each with its public part."""
+    found = []
+    for file in sorted(place.glob("*.sqlite3")):
+        folder, identity = place / file.stem, TestIdentity(file.stem)
+        folder.mkdir()
+        shutil.copy(file, folder / "records.sqlite3")
+        is_node = file.stem.startswith("node")
+        keys = (bytes([2]) + bytes([i]) * 32 for i in (1, 2)) if is_node else ()
+        host, signing = ((key,) for key in keys) if is_node else ((), ())
+        part = PublicPart(
+            1, "regtest", "node" if is_node else "coordinator", file.stem, identity.public, bytes(32),
+            host, signing, ("role",) if is_node else (), "" if is_node else "tcp://127.0.0.1:5555", "",
+        )  # fmt: skip
+        (folder / "public.json").write_bytes(write_public_part(part, identity))
+        found.append(str(folder))
+    return found
