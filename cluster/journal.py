@@ -311,7 +311,8 @@ class RecoveredKept(Body, frozen=True):
     """This node was rebuilt from words and recovery data: its budgets start exhausted at this time.
 
     Written once more, `confirmed`, when the time is confirmed for the first time after: the machine may have been
-    rebuilt with its clock set back, and its windows would else be over at once.
+    rebuilt with its clock set back, and its windows would else be over at once. In a coordinator's chain it says,
+    before the first start, that its database was lost and begins anew.
     """
 
     confirmed: bool

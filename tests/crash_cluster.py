@@ -266,8 +266,8 @@ def audit(cluster: CrashCluster, *, whole: bool = True) -> Counter[str]:
     """What must hold of all that was ever written and said, once everything has stopped; some counts.
 
     `assent audit` judges the files by its rules; what only this test knows is looked at besides: that everybody was
-    honest, and what left each process. Not `whole` is a run in which somebody's records were lost for good: an audit
-    over the time of the loss says so each time.
+    honest, and what left each process. Not `whole` is a run in which somebody's records were lost for good: what the
+    audit says of that is for the test to look at.
     """
     assert not cluster.running
     if whole:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from cluster.journal import BootKept, read
+from cluster.journal import BootKept, RecoveredKept, read
 from cluster.record_body import Body
 from cluster.records import GENESIS, Head, Record, record_hash
 
@@ -82,6 +82,23 @@ class Chain:
     def boots(self) -> frozenset[bytes]:
         """The boot ids of all its starts."""
         return frozenset(body.boot_id for _, body in self.of(BootKept))
+
+    @property
+    def rebuilt_at(self) -> int | None:
+        """Which record says, before any start, that a coordinator's database was lost and begins anew; None: none."""
+        for entry in self.entries if self.role == "coordinator" else ():
+            match entry.body:
+                case RecoveredKept():
+                    return entry.height
+                case BootKept():
+                    return None
+                case _:
+                    pass
+        return None
+
+    def succeeds(self, other: Chain) -> bool:
+        """Whether this is a rebuilt coordinator's, and the other that of a life before: they share no start."""
+        return self.rebuilt_at is not None and not self.boots & other.boots
 
     def begins(self, other: Chain) -> bool:
         """Whether the other goes on where this one ends."""

@@ -47,10 +47,10 @@ class _Ordered:
 
 def check_records(run: Run, result: Result) -> None:
     """Partial signatures of a drill that left stand in a record of their node."""
-    kept = {
-        chain.identity: {(body.drill_id, body.round, body.psigs) for _, body in chain.of(DrillSigned)}
-        for chain in run.of_role("node")
-    }
+    kept: dict[bytes, set[tuple[bytes, int, tuple[bytes, ...]]]] = {}
+    for chain in run.of_role("node"):
+        found = {(body.drill_id, body.round, body.psigs) for _, body in chain.of(DrillSigned)}
+        kept.setdefault(chain.identity, set()).update(found)
     for spoken in run.letters.of(Kind.DRILL_PSIGS):
         header, body = spoken.letter.header, spoken.letter.body
         assert isinstance(body, DrillPsigs)

@@ -7,10 +7,14 @@ breach, however the run ended.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from cluster.audit.chains import Chain
+from cluster.audit.rebuilt import lost_lives
 from cluster.audit.report import Finding, Result
 from cluster.audit.run import Run
-from cluster.codec import BadLetter, header_of
+from cluster.codec import BadLetter, Letter, header_of
 from cluster.held_records import WalletHeld
 from cluster.journal import (
     CharterKept,
@@ -23,6 +27,7 @@ from cluster.journal import (
 )
 from cluster.messages import NO_ID, Decision, Final, Kind, Status
 from cluster.roster import digest
+from cluster.subjects import BadRequest, Signed
 
 GRACE_MS = 60_000
 """How long after its expiry a request may still be without an end: a machine that is asleep ends it as it wakes."""
@@ -88,26 +93,65 @@ def _ends(run: Run, chain: Chain, result: Result) -> None:
             result.findings.append(Finding(chain.name, chain.file, text, height, request_id))
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The requests and transactions that stand in some chains."""
+
+    requests: frozenset[bytes]
+    finals: frozenset[tuple[bytes, bytes]]
+
+    @classmethod
+    def of(cls, chains: Iterable[Chain]) -> _Written:
+        requests: set[bytes] = set()
+        finals: set[tuple[bytes, bytes]] = set()
+        for chain in chains:
+            requests |= {_request_id(kept) for _, kept in chain.of(RequestKept)}
+            requests |= {digest(kept.charter) for _, kept in chain.of(CharterKept)}
+            requests |= {digest(kept.charter) for _, kept in chain.of(WalletHeld)}
+            finals |= {(kept.request_id, kept.transaction) for _, kept in chain.of(FinalKept)}
+        return cls(frozenset(requests), frozenset(finals))
+
+    def lacks(self, letter: Letter) -> str:
+        """What a coordinator told in a letter and stands in none of them; "" for nothing."""
+        body, request_id = letter.body, letter.header.request_id
+        if isinstance(body, Status) and body.state != "rejected" and request_id not in self.requests:
+            return f"told a client that a request is {body.state}, and has no record of it"
+        if isinstance(body, Final) and (request_id, body.transaction) not in self.finals:
+            return "told of a final transaction, and has no record of it"
+        return ""
+
+
 def _acknowledged(run: Run, result: Result) -> None:
     """What a coordinator told of a request stands in its chain: the request, and the transaction."""
-    for chain in run.of_role("coordinator"):
-        known = {_request_id(kept) for _, kept in chain.of(RequestKept)}
-        known |= {digest(kept.charter) for _, kept in chain.of(CharterKept)}
-        known |= {digest(kept.charter) for _, kept in chain.of(WalletHeld)}
-        finals = {(kept.request_id, kept.transaction) for _, kept in chain.of(FinalKept)}
+    anybodys = _Written.of(run.of_role("node", "coordinator"))
+    for identity, name in {chain.identity: chain.name for chain in run.of_role("coordinator")}.items():
+        own, lost = _Written.of(run.chains_of(identity)), lost_lives(run, identity)
         told: set[bytes] = set()
+        unseen: set[bytes] = set()
         for spoken in (*run.letters.of(Kind.STATUS), *run.letters.of(Kind.FINAL)):
-            header, body = spoken.letter.header, spoken.letter.body
-            if header.sender != chain.identity or header.request_id in {NO_ID, *told}:
+            header = spoken.letter.header
+            if header.sender != identity or header.request_id in {NO_ID, *told}:
                 continue
-            text = ""
-            if isinstance(body, Status) and body.state != "rejected" and header.request_id not in known:
-                text = f"told a client that a request is {body.state}, and has no record of it"
-            elif isinstance(body, Final) and (header.request_id, body.transaction) not in finals:
-                text = "told of a final transaction, and has no record of it"
-            if text:
+            text = own.lacks(spoken.letter)
+            if text and header.boot_id in lost and _may_be_true(run, spoken.letter):
+                unseen |= {header.request_id} if anybodys.lacks(spoken.letter) else set()
+            elif text:
                 told.add(header.request_id)
-                result.findings.append(Finding(chain.name, spoken.where, text, request_id=header.request_id))
+                result.findings.append(Finding(name, spoken.where, text, request_id=header.request_id))
+        if unseen:
+            text = "acknowledged or ended before its database was lost, and stand in no other"
+            result.gaps.append(f"{name}: {len(unseen):_} requests were {text}")
+
+
+def _may_be_true(run: Run, letter: Letter) -> bool:
+    """Whether what is told in a life without records is no lie in itself: a transaction verifies, or nobody can say."""
+    body, subject = letter.body, run.subject(letter.header.request_id)
+    if not isinstance(body, Final) or isinstance(subject, str):
+        return True
+    try:
+        return subject.finalise(Signed(body.signatures, body.signers)) == body.transaction
+    except BadRequest:
+        return False
 
 
 def _request_id(kept: RequestKept) -> bytes:

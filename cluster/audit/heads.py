@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import combinations
 
 from cluster.audit.chains import Chain
+from cluster.audit.rebuilt import lost_lives, say_lost
 from cluster.audit.report import Finding, Result
 from cluster.audit.run import Run
 from cluster.head_records import PeerDoubted, QuarantineKept
@@ -24,6 +25,7 @@ def every_head(run: Run) -> Result:
     _copies(run, result)
     _stated(run, result)
     _boots(run, result)
+    say_lost(run, result)
     result.gaps += [
         f"no database of {name}" for role in ("node", "coordinator") for name in run.missing(role)
     ]
@@ -65,6 +67,10 @@ def _copies(run: Run, result: Result) -> None:
         if one.begins(other) or other.begins(one):
             older = one if len(one.entries) < len(other.entries) else other
             result.notes.append(f"{older.file} is an older copy of {older.name}'s chain")
+        elif one.succeeds(other) or other.succeeds(one):
+            result.notes.append(
+                f"{one.file} and {other.file} are {one.name}'s, before and after it was rebuilt"
+            )
         else:
             pairs = zip(one.source.rows, other.source.rows, strict=False)
             height = next((a.height for a, b in pairs if a.hash != b.hash), 0)
@@ -74,9 +80,10 @@ def _copies(run: Run, result: Result) -> None:
 
 def _stated(run: Run, result: Result) -> None:
     told: set[bytes] = set()
+    lost = {chain.identity: lost_lives(run, chain.identity) for chain in run.chains}
     for stated in run.letters.heads:
         chains = [chain for chain in run.chains if chain.identity == stated.sender]
-        if not chains:
+        if not chains or stated.letter.header.boot_id in lost[stated.sender]:
             continue
         result.checked += 1
         if any(chain.heads.get(stated.hash) == stated.height for chain in chains):
@@ -94,7 +101,8 @@ def _boots(run: Run, result: Result) -> None:
     """Whoever speaks under a boot id has a record of that start."""
     for (sender, boot_id), where in run.letters.boot_letters.items():
         chains = [chain for chain in run.of_role("node", "coordinator") if chain.identity == sender]
-        if chains and not any(boot_id in chain.boots for chain in chains):
+        known = any(boot_id in chain.boots for chain in chains)
+        if chains and not known and boot_id not in lost_lives(run, sender):
             text = "spoke in a life that its chain knows nothing of"
             result.findings.append(Finding(chains[0].name, where, text))
 

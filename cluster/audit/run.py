@@ -109,6 +109,11 @@ class Run:
         entries = self.roster.nodes if role == "node" else self.roster.coordinators
         return tuple(entry.name for entry in entries if entry.identity not in here)
 
+    @property
+    def rebuilt(self) -> bool:
+        """Whether a coordinator's database was lost, and what stood in it is missing here."""
+        return any(chain.rebuilt_at is not None for chain in self.chains)
+
     # What.
 
     def subject(self, request_id: bytes, used: tuple[int, int] | None = None) -> Subject | str:
@@ -127,11 +132,11 @@ class Run:
         return self._subjects[key]
 
     def lacks_wallet(self, request_id: bytes) -> bool:
-        """Whether no file here proves the wallet of a request, while one that is missing may: no reason to accuse."""
+        """Whether nothing here proves a request's wallet, and a missing or lost file may: no reason to accuse."""
         signed = self._letters_of.get(request_id)
         if signed is None or header_of(signed[0].letter).wallet_id in self.wallets:
             return False
-        return bool(self.missing("node") or self.missing("coordinator"))
+        return bool(self.missing("node") or self.missing("coordinator") or self.rebuilt)
 
     def _read(self, letters: list[SignedLetter], used: tuple[int, int]) -> Subject | str:
         why = ""

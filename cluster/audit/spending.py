@@ -108,6 +108,9 @@ def _signed(
     spends = book.spends.setdefault(entry.wallet_id, [])
     if kept.spend_id in {spend.spend_id for spend in spends}:
         return  # another session of the same spend: it counts once
+    if run.lacks_wallet(kept.request_id):
+        result.gaps.append(f"{chain.name}: a spend whose wallet no file here proves")
+        return
     result.checked += 1
 
     def broken(text: str) -> None:

@@ -12,10 +12,11 @@ from cluster.cli.output import words_table
 from cluster.cli.setup import free_place, kdf_cost, make_datadir, make_part, read_roster
 from cluster.codec import encode
 from cluster.errors import ConfigError, StateError, UsageError
-from cluster.journal import RosterKept, note
+from cluster.journal import RecoveredKept, RosterKept, note
 from cluster.keys import Seed
 from cluster.party import Config, public_file
 from cluster.public_part import own_entry
+from cluster.records import Record
 from cluster.roster import CoordinatorEntry, Roster, RosterError, match_words
 from cluster.storage import read_private
 from cluster.transport import check_endpoint
@@ -53,8 +54,7 @@ def recover_coordinator(
     exact = encode(roster)
     compare_roster(call, exact, yes=yes)
     passphrase = call.passphrase.read("New passphrase", confirm=True)
-    kept = note(RosterKept(time.time_ns() // 1_000_000, exact))
-    make_datadir(place, config, seed, part, passphrase, cost, records=(kept,))
+    make_datadir(place, config, seed, part, passphrase, cost, records=_first_records(exact))
     seed.wipe()
     call.output.talk(f"coordinator {name}, to be reached at {entry.endpoint}: its memory is empty;")
     call.output.talk(
@@ -62,6 +62,12 @@ def recover_coordinator(
     )
     facts = {"role": "coordinator", "name": name, "network": place.network, "datadir": str(place.path)}
     call.output.give({**facts, "public_part": str(public_file(place))}, str(place.path))
+
+
+def _first_records(roster: bytes) -> tuple[Record, ...]:
+    """The roster, and that what came before is lost: an audit goes by it."""
+    at_ms = time.time_ns() // 1_000_000
+    return note(RosterKept(at_ms, roster)), note(RecoveredKept(at_ms, confirmed=False))
 
 
 def _read_entry(call: Call, name: str, roster_file: Path) -> tuple[Roster, CoordinatorEntry]:

@@ -79,6 +79,10 @@ def test_a_new_coordinator_with_an_empty_database_ends_the_same_request(
         assert requests_of(cluster, COORDINATOR) == {asked}
         assert asked.hex() == done.facts["request_id"]
         print(audit(cluster, whole=False))
+        code, report = cluster.judged()
+        rules = {one["rule"]: one for one in report["rules"]}  # type: ignore[attr-defined]
+        assert (code, report["violated"]) == (3, False), report
+        assert "its database was lost, and begins anew" in rules["N5"]["not_proven"][0]
 
 
 def test_a_spare_coordinator_ends_what_the_first_began(tmp_path: Path) -> None:
