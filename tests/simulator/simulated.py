@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,12 +22,14 @@ from cluster.judge import PolicyJudge
 from cluster.judging import Judge
 from cluster.node import Node
 from cluster.owner_says import PolicyProposed
-from cluster.records import NO_WALLET, Record
+from cluster.records import NO_WALLET, Head, Record
 from cluster.schemes import Wallet, known_keys
 from cluster.settings import profile_of_texts
-from cluster.storage import Store, TranscriptFile
+from cluster.storage import Anchor, Store, TranscriptFile
+from curve import tagged_hash
 
 CLIENTS = ("client", "till")
+COORDINATORS = ("coord", "spare")
 KEYGEN_MS = 600_000
 """So long before a seed begins was its wallet made."""
 
@@ -39,6 +41,20 @@ class Kind:
     scheme: str
     t: int
     n: int
+    coordinators: int = 1
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a seed's machines are set up: several coordinators, and what vouches for a node's disk as it starts.
+
+    Where nothing does (`vouched`), each node's disk is taken to be the newest; else it is asked of its anchor, if it is
+    among the `anchored`, and of its peers.
+    """
+
+    coordinators: int = 1
+    vouched: bool = True
+    anchored: frozenset[str] = frozenset()
 
 
 class Unwatched(Watch):
@@ -55,7 +71,8 @@ class Cluster(World):
 
     def __init__(self, kind: Kind, *, seed: int = 1) -> None:
         self.scheme = kind.scheme
-        super().__init__(kind.t, kind.n, seed=seed, people=PEOPLE)
+        coordinators = COORDINATORS[: kind.coordinators]
+        super().__init__(kind.t, kind.n, seed=seed, people=PEOPLE, coordinators=coordinators)
 
     def new_watch(self) -> Watch:
         return Unwatched()
@@ -89,17 +106,24 @@ def prepared(kind: Kind) -> Prepared:
     return Prepared(kind, disks, wallet)
 
 
-class Disk(list[Record]):
-    """A machine's records as it reads them, and the database in which they stand."""
+def _nothing(head: Head) -> None:
+    """What follows a commit by itself."""
 
-    def __init__(self, store: Store) -> None:
+
+class Disk(list[Record]):
+    """A machine's records as it reads them, the database in which they stand, and what follows a commit."""
+
+    def __init__(self, store: Store, committed: Callable[[Head], None] = _nothing) -> None:
         super().__init__(store.read())
         self.store = store
+        self._committed = committed
 
     def extend(self, records: Iterable[Record]) -> None:
         new = list(records)
-        self.store.append(new)
-        super().extend(new)
+        if new:
+            head = self.store.append(new)
+            super().extend(new)
+            self._committed(head)
 
 
 class Simulated(Cluster):
@@ -107,18 +131,23 @@ class Simulated(Cluster):
 
     start_ms = START_MS + KEYGEN_MS
 
-    def __init__(self, made: Prepared, place: Path, seed: int) -> None:
-        self.made, self.place = made, place
+    def __init__(self, made: Prepared, place: Path, seed: int, shape: Shape = Shape()) -> None:
+        self.made, self.place, self.vouched = made, place, shape.vouched
         self.skew_ms: dict[str, int] = {}
         self.transcripts: dict[str, TranscriptFile] = {}
         self.views: list[SigningView] = []
         self.crashed: Counter[str] = Counter()
+        self.commits: dict[str, list[int]] = {}
+        self.left: list[Path] = []
+        self.anchors = {name: self.new_anchor(name) for name in sorted(shape.anchored)}
+        for anchor in self.anchors.values():
+            anchor.create()
         super().__init__(made.kind, seed=seed)
 
     @property
     def audited(self) -> tuple[str, ...]:
         """Whose files the audit sees."""
-        return (*self.node_names, "coord")
+        return (*self.node_names, *self.coordinator_names)
 
     def database(self, name: str) -> Path:
         return self.place / f"{name}.sqlite3"
@@ -126,10 +155,16 @@ class Simulated(Cluster):
     def transcript(self, name: str) -> Path:
         return self.place / f"{name}.transcript"
 
+    def new_anchor(self, name: str) -> Anchor:
+        """An anchor of this node that no file backs yet."""
+        return Anchor(
+            self.place / f"{name}.{len(self.left)}.anchor", tagged_hash("test/anchor", name.encode())
+        )
+
     @property
     def files(self) -> tuple[Path, ...]:
-        """Everything that the audit is given."""
-        return tuple(f(name) for name in self.audited for f in (self.database, self.transcript))
+        """Everything that the audit is given: what is in use, and the disks that were taken out."""
+        return (*(f(name) for name in self.audited for f in (self.database, self.transcript)), *self.left)
 
     # Disks.
 
@@ -139,18 +174,57 @@ class Simulated(Cluster):
             self._reopen(name)
         elif name in self.people and not seat.disk:
             seat.disk = list(self.made.disks[name])
+        if name in self.anchors:
+            seat.anchor = self.anchors[name].read()
         World.restart(self, name)
 
     def _reopen(self, name: str) -> None:
         seat, path = self.seats[name], self.database(name)
         if isinstance(seat.disk, Disk):
             seat.disk.store.close()
-            seat.disk = Disk(Store.open(path))
+            seat.disk = Disk(Store.open(path), self._after_commit(name))
             return
-        store = Store.create(path)
-        store.append(self.made.disks[name])
-        seat.disk = Disk(store)
         self.transcripts[name] = TranscriptFile(self.transcript(name), seat.identity.public)
+        self._make(name, self.made.disks[name])
+
+    def _make(self, name: str, records: Sequence[Record]) -> None:
+        """A new database with these records."""
+        store = Store.create(self.database(name))
+        store.append(records)
+        self.seats[name].disk = Disk(store, self._after_commit(name))
+        self.commits[name] = [len(records)]
+
+    def _after_commit(self, name: str) -> Callable[[Head], None]:
+        """Note where commits end, and move the anchor, as the runtime does."""
+
+        def committed(head: Head) -> None:
+            self.commits[name].append(head.height)
+            node = self.running(name)
+            if name in self.anchors and node is not None and node.heads.settled:
+                self.anchors[name].write(head, node.heads.lineage)
+
+        return committed
+
+    def change_disk(self, name: str, records: Sequence[Record], *, keep: bool = True) -> None:
+        """Another disk in the place of this one, which is kept for the audit, or gone."""
+        self.stop(name)
+        disk = self.seats[name].disk
+        assert isinstance(disk, Disk)
+        disk.store.close()
+        if keep:
+            self.left.append(self.place / f"{name}-left{len(self.left)}.sqlite3")
+            read = Store.create(self.left[-1])
+            read.append(disk)
+            read.close()
+        for file in self.place.glob(f"{name}.sqlite3*"):
+            file.unlink()
+        self._make(name, records)
+
+    def lose_transcript(self, name: str) -> None:
+        """What a machine wrote down of its letters is gone, too."""
+        self.transcripts[name].close()
+        self.transcript(name).unlink()
+        self.transcripts[name] = TranscriptFile(self.transcript(name), self.seats[name].identity.public)
 
     def close(self) -> None:
         """Let go of all files, so that they can be read."""

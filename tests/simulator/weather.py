@@ -114,7 +114,11 @@ class Network:
     """Whether the coordinator drops whatever it should carry to nodes."""
 
     def __call__(self, envelope: Envelope) -> Iterator[Envelope]:
-        if self.deaf and envelope.sender == "coord" and envelope.addressee in self.world.node_names:
+        if (
+            self.deaf
+            and envelope.sender in self.world.coordinator_names
+            and envelope.addressee in self.world.node_names
+        ):
             return
         liar = self.liars.get(envelope.sender)
         for bent in [envelope] if liar is None else liar.bend(self.world, envelope):
