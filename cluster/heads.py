@@ -16,7 +16,7 @@ from cluster.codec import BadLetter, Letter
 from cluster.effects import Notice
 from cluster.head_records import LineageKept, QuarantineKept
 from cluster.heartbeats import BeatDesk
-from cluster.journal import RecoveredKept
+from cluster.journal import BootKept, RecoveredKept
 from cluster.judging import Judge, Judgement
 from cluster.messages import NO_ID, Decision, HeadAsk, HeadSaid, Kind, SignedLetter
 from cluster.record_body import Body
@@ -119,6 +119,7 @@ class HeadDesk:
         self._anchored = anchored
         self._asking = _Asking()
         self._answered: dict[bytes, tuple[int, int]] = {}
+        self._started = False
         self._rebuilt = False
         self._vouched = False
         self._known: tuple[bool, int, bool, bool] = (False, 0, False, False)
@@ -134,7 +135,10 @@ class HeadDesk:
         match entry:
             case QuarantineKept():
                 self.quarantine = entry
-            case RecoveredKept(confirmed=False):
+            case BootKept():
+                self._started = True
+            case RecoveredKept(confirmed=False) if not self._started:
+                # Made anew from words. One that follows a whole chain, of a state store, is about budgets alone.
                 self._rebuilt = True
             case LineageKept(lineage=lineage):
                 self.lineage, self.quarantine, self._rebuilt = lineage, None, False

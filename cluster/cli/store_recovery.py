@@ -47,6 +47,11 @@ class _Told:
         """Whether there is a wallet of which nobody else could say that records are missing."""
         return any(len(charter.members) == 1 for charter in self.wallets.values())
 
+    @property
+    def shared(self) -> bool:
+        """Whether peers must vouch: there is a wallet of several, or none yet."""
+        return not self.wallets or any(len(charter.members) > 1 for charter in self.wallets.values())
+
     def take(self, batch: Batch) -> None:
         """Look at a batch that was verified."""
         for record in batch.records:
@@ -141,7 +146,7 @@ def _rebuild(call: Call, where: StorePlace, source: _Source, seed: Seed, wish: W
     )
     MarkFile(place.path, source.sealer.owner_tag).write(Mark(position.head_version, position.end))
     seed.wipe()
-    _tell(call, alone=source.told.alone)
+    _tell(call, source.told)
     facts = {
         "role": "node",
         "name": entry.name,
@@ -225,15 +230,15 @@ def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.expanduser().absolute()
 
 
-def _tell(call: Call, *, alone: bool) -> None:
+def _tell(call: Call, told: _Told) -> None:
     call.output.talk(
         "recovered: keys, shares, policies, budgets, freezes and requests, as the store has them."
     )
-    if alone:
+    if told.alone:
         call.output.talk(
             "  - a wallet of this node alone has nobody who could vouch: every budget starts exhausted"
         )
-    else:
+    if told.shared:
         call.output.talk(
             "  - without an intact anchor it signs nothing before its peers have vouched that no record is missing: "
             "start them, then this node"

@@ -232,6 +232,24 @@ def test_a_wallet_of_one_comes_back_with_its_budgets_used_up(owner: Owner) -> No
     assert (done.facts["budgets"], done.facts["wallets"]) == ("exhausted", ["lone"])
     assert records("new")[: MANY + 2] == records()
     assert [record.kind for record in records("new")[MANY + 2 :]] == ["recovered", "used"]
+    assert "nobody who could vouch" in done.talk
+    assert "peers have vouched" not in done.talk
+
+
+def test_a_wallet_of_one_beside_others_is_told_of_its_peers_too(owner: Owner) -> None:
+    members = [CharterMember(bytes([i]) * 32, b"\x02" * 33, b"\x02" * 33) for i in range(3)]
+    for index, count in enumerate((1, 3)):
+        wallet_id = bytes([index + 1]) * 32
+        charter = Charter(
+            1, "regtest", bytes(32), wallet_id, f"w{index}", "musig2", "1", 0, count, tuple(members[:count])
+        )
+        with opened(NODE, "node") as party:
+            party.store.append([note(WalletKept(1, encode(charter), b"sealed"), wallet_id)])
+    owner.do("store", "renew", "--datadir", "node")
+    done = recover(owner)
+    assert done.facts["budgets"] == "exhausted"
+    assert "nobody who could vouch" in done.talk
+    assert "peers have vouched" in done.talk
 
 
 def test_a_store_that_goes_away_while_it_is_read_leaves_nothing_half_made(
