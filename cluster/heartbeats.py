@@ -222,14 +222,18 @@ class BeatDesk:
         return self._said.get(tag, (0, 0))
 
     def approved(self, letters: Iterable[Letter], turn: Turn) -> bytes:
-        """Take the verdicts of an order into account; the node (identity key) that is doubted among them, or none."""
+        """Take the verdicts of an order into account; the node (identity key) not to be signed with, or none.
+
+        A verdict from below what another life of its maker has said proves nothing, as it may only be late; but its
+        nonces are gone then, or records are, and a coordinator that hides heartbeats hides which.
+        """
         for letter in letters:
             node = letter.header.sender
-            peer = self.peers.get(node)
-            if peer is None:
+            peer, statement = self.peers.get(node), statement_of(letter)
+            if peer is None or statement is None:
                 continue
             self._take(letter, 0, turn)
-            if peer.doubt is not None:
+            if peer.doubt is not None or peer.lives.outdone(statement):
                 return node
         return b""
 

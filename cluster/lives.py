@@ -94,6 +94,14 @@ class Lives:
         """Whether anything of this life was heard."""
         return any(known == boot_id for known, _ in self._lives)
 
+    def outdone(self, said: Statement) -> bool:
+        """Whether another life came as far as this statement, so that who made it has ended, or has lost records."""
+        return any(
+            life.high.place >= said.place
+            for life in self._lives.values()
+            if not life.past and life.high.boot_id != said.boot_id
+        )
+
     def settle(self, beat: int) -> None:
         """The owner knows of what was said so far; it counts against the peer no more.
 

@@ -5,9 +5,19 @@ from __future__ import annotations
 import msgspec
 import pytest
 from evil import EvilCoordinator
-from older_disks import MINUTE_MS, Answers, lived, made, put_back, quarantine, sign, signed_of
+from older_disks import (
+    MINUTE_MS,
+    Answers,
+    head_of,
+    lived,
+    made,
+    put_back,
+    quarantine,
+    sign,
+    signed_of,
+)
 from spends import payment
-from wire import Envelope, honest
+from wire import Envelope, Hook, honest
 
 from cluster.approvals import CLOCK_SKEW_MS
 from cluster.codec import Letter, Mouth, header_of
@@ -205,3 +215,50 @@ def test_a_node_that_is_recovered_twice_while_its_peers_are_hidden_begins_no_lin
     assert quarantine(world) is None
     assert [notice.code for notice in world.seats["node1"].told] == []
     assert sign(world, wallet, "in the second")
+
+
+HEADS = frozenset({Kind.HEAD_ASK, Kind.HEAD_SAID, Kind.HEAD_RELAY})
+BEATS = frozenset({Kind.HEARTBEAT, Kind.BEATS})
+
+
+def hiding(kinds: frozenset[Kind]) -> Hook:
+    """A coordinator that carries no letter of these kinds."""
+    return lambda envelope: [] if envelope.kind in kinds else [envelope]
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_wallet_of_one_makes_no_old_store_good_for_the_others(hidden: bool) -> None:
+    """`assent recover --from-store` notes then that budgets are exhausted: no chain made anew, and peers must vouch."""
+    world, wallet, disk = lived(4)
+    count = len(signed_of(world, "node1"))
+    world.hook = hiding(HEADS) if hidden else honest
+    stale = [*disk[:-20], note(RecoveredKept(world.now.wall_ms, confirmed=False))]
+    put_back(world, "node0", stale)
+    world.run(ms=REBUILT_MS + 20_000)
+    assert (quarantine(world) is None) is hidden
+    assert not world.node("node0").heads.settled
+    world.stop("node2")
+    assert not sign(world, wallet, "with an old policy")
+    assert len(signed_of(world, "node1")) == count
+
+
+def test_no_peer_signs_with_a_chain_below_what_it_wrote_down_though_all_heartbeats_are_hidden() -> None:
+    """Disk and anchor were put back together; the peer that was restarted knows of one height, and no echo."""
+    world, wallet, disk = lived(6)
+    count = len(signed_of(world, "node1"))
+    world.stop("node2")
+    world.hook = hiding(HEADS | BEATS)
+    older = disk[:-16]
+    put_back(world, "node0", older, head_of(older))
+    put_back(world, "node1", world.seats["node1"].disk, head_of(world.seats["node1"].disk))
+    world.run(ms=20_000)
+    assert world.node("node0").heads.settled
+    assert world.node("node1").heads.settled
+    assert not sign(world, wallet, "with it", ms=2 * MINUTE_MS)
+    assert len(signed_of(world, "node1")) == count
+    peer = world.node("node1").beats.peers[world.seats["node0"].identity.public]
+    assert peer.doubt is None, "a verdict of its earlier life could have come late"
+    world.restart("node2")
+    world.hook = honest
+    world.run(ms=10_000)
+    assert sign(world, wallet, "without it"), "a quorum without it is found"

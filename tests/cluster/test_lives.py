@@ -116,6 +116,18 @@ def test_what_the_owner_settled_counts_no_more_but_is_handed_back() -> None:
     assert lives.statements[0].height == 60
 
 
+def test_a_life_below_another_is_outdone_until_that_is_settled_or_another_lineage_begins() -> None:
+    lives = Lives()
+    assert codes(lives, (said(1, 1, 10), 1, 0), (said(1, 2, 20), 2, 0)) == []
+    assert not lives.outdone(said(1, 1, 10)), "its own words may come late"
+    assert lives.outdone(said(2, 1, 9))
+    assert lives.outdone(said(2, 1, 20))
+    assert not lives.outdone(said(2, 1, 21))
+    assert not lives.outdone(said(2, 1, 9, lineage=1))
+    lives.settle(2)
+    assert not lives.outdone(said(2, 1, 9))
+
+
 def test_memory_is_bounded_and_the_furthest_is_never_forgotten() -> None:
     lives = Lives()
     lives.take(said(1, 1, 1000), beat=0)
