@@ -141,9 +141,9 @@ class ClientLine(_Line):
 class PersonLine(_Line):
     """A person's machine and its connections; what it says is on the disk before it leaves."""
 
-    def __init__(self, party: Party, keys: Keys, coordinator: str = "") -> None:
-        """As a client's; StateError when a record makes no sense."""
-        entries = _coordinators(party, coordinator)
+    def __init__(self, party: Party, keys: Keys, gatherer: CoordinatorEntry | None = None) -> None:
+        """As a client's, or to whoever gathers a rescue alone; StateError when a record makes no sense."""
+        entries = _coordinators(party, "") if gatherer is None else [gatherer]
         try:
             self.person = Person(
                 roster=party.need_roster(),

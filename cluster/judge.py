@@ -43,10 +43,14 @@ from policy import (
 )
 from policy.granting import GrantLeft, left_of
 from policy.grants import Grant
+from policy.rescuing import is_rescue
 from taproot import Network, OutPoint
 
 CLOCK_EVERY_MS = 3_600_000
 """How often the policy's time is written down, so that a restart loses little of it."""
+
+NO_RESCUE = "request-no-rescue"
+"""What a node asked for is not, or no longer, a rescue by the policy in force."""
 
 
 class PolicyJudge:
@@ -166,6 +170,10 @@ class PolicyJudge:
                 NO_ID,
                 ("this node has no policy: `assent policy set FILE`",),
             )
+        if self._roster.client(subject.client) is None and not is_rescue(profile, subject.spend):
+            # A node may ask for a rescue alone, and what was one when it asked need not be one now.
+            text = f"{NO_RESCUE}: a node may ask for nothing but what the policy in force lets a rescue be"
+            return Judgement(Decision.REFUSE, (NO_RESCUE,), profile.digest, (text,))
         facts = self.facts(subject, words, now)
         found = judge(profile, facts)
         booking, decision = found.booking, Decision(int(found.outcome))
@@ -192,12 +200,13 @@ class PolicyJudge:
         wallet = subject.wallet
         self.see_clock(now)
         owner = words.owner
-        client, initiator = self._roster.client(subject.client), self._roster.person_of(subject.client)
+        initiator = self._roster.person_of(subject.client)
         return Facts(
             spend=subject.spend,
             spend_id=subject.spend_id,
             wallet=replace(self.wallet_facts(wallet), way=self._way(wallet, subject.route)),
-            initiator=client.name if client is not None else "",
+            # A node may ask too, for a rescue, and is nobody's device.
+            initiator=self._roster.name_of(subject.client) if self._roster.role_of(subject.client) else "",
             initiator_person=initiator.name if initiator is not None else "",
             initiator_roles=initiator.roles if initiator is not None else (),
             clock=self._clock.reading if self._clock is not None else None,

@@ -41,10 +41,10 @@ class People:
             spend_id=subject.spend_id,
         )
         if self._tickets.people.is_news(said):
-            self._keep(ticket, said, turn)
+            self._keep(ticket, said, letter.header.sender, turn)
         self._acknowledge(ticket, said.header.sender, letter.header.sender, turn)
 
-    def _keep(self, ticket: Ticket, said: Letter, turn: Turn) -> None:
+    def _keep(self, ticket: Ticket, said: Letter, bearer: bytes, turn: Turn) -> None:
         body, subject = said.body, ticket.subject
         assert isinstance(body, PersonSays)
         # Counted from when it was said: else a coordinator that held it back could make it count for longer.
@@ -52,7 +52,10 @@ class People:
         policy_ms = max(0, self._judge.budget_time(turn.now) - age_ms)
         self._tickets.people.keep(said, policy_ms, ticket.expires_at_ms)
         turn.note(PersonSaidKept(turn.now.wall_ms, said.signed, policy_ms), subject.wallet.wallet_id)
-        coordinators = tuple(entry.identity for entry in self._roster.coordinators)
+        # Whoever brought it may gather a rescue, and be no coordinator of the roster.
+        coordinators = tuple(
+            dict.fromkeys((bearer, *(entry.identity for entry in self._roster.coordinators)))
+        )
         for other in self._tickets.live():
             if other.subject.spend_id == subject.spend_id:
                 self._verdicts.again(other, coordinators, turn, "person-said")

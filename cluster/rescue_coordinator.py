@@ -21,9 +21,12 @@ from cluster.turn import Turn
 
 _HEARD = {
     Kind.HELLO, Kind.VERDICT, Kind.NONCES, Kind.PARTIAL_SIGNATURES, Kind.GONE, Kind.BUSY, Kind.WITHDRAW,
-    Kind.CLOCK_ASK, Kind.CLOCK_SAID, Kind.HEARTBEAT, Kind.HEAD_ASK, Kind.HEAD_SAID,
+    Kind.CLOCK_ASK, Kind.CLOCK_SAID, Kind.HEARTBEAT, Kind.HEAD_ASK, Kind.HEAD_SAID, Kind.PERSON_RECEIPT,
 }  # fmt: skip
 """What it hears of nodes: all that a signature takes, what time it is, and that none of them is an older copy."""
+
+_OF_PEOPLE = {Kind.HELLO, Kind.STATUS_QUERY, Kind.PERSON_SAYS}
+"""What it hears of people, whose yes the policy may ask: what it asks for, and what they say of it."""
 
 
 class RescueCoordinator(Coordinator):
@@ -73,17 +76,23 @@ class RescueCoordinator(Coordinator):
         return open_inner(signed, Kind.REQUEST)
 
     def _handle(self, letter: Letter, role: str, turn: Turn) -> None:
-        """Only nodes are heard, and only about this rescue."""
-        if role != "node" or letter.header.kind not in _HEARD:
+        """Only nodes are heard, and people, and only about this rescue."""
+        heard = {"node": _HEARD, "person": _OF_PEOPLE}.get(role, set())
+        if letter.header.kind not in heard:
             raise BadLetter("rescue-only", f"no {letter.header.kind.name} has a place in a rescue")
         super()._handle(letter, role, turn)
 
     def _end(self, turn: Turn) -> Step:
         """What it would tell its client it knows itself; its own node must not be told as if it were one."""
         step = super()._end(turn)
+        people = {person.identity for person in self.roster.people}
         return Step(
             step.remember,
-            tuple(out for out in step.say if msgpack.decode(out.letter)[0][1] != Kind.STATUS),
+            tuple(
+                out
+                for out in step.say
+                if out.addressee in people or msgpack.decode(out.letter)[0][1] != Kind.STATUS
+            ),
             step.ask,
             step.notify,
             step.wake_at_ms,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from cluster.codec import BadLetter, Letter, open_inner
 from cluster.judging import Judge
-from cluster.messages import Busy, Gone, Hello, Kind, NonceRequest, Propose, SignedLetter
+from cluster.messages import Busy, Gone, Hello, Kind, NonceRequest, PersonRelay, Propose, SignedLetter
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.signing_letters import Final, Order
@@ -59,7 +59,9 @@ class RescueGate:
                 return
             case Propose(request=request):
                 self._propose(request)
-            case NonceRequest() | Order() | Final():
+            case (
+                NonceRequest() | Order() | Final() | PersonRelay()
+            ):  # whose word it is, the node reads itself
                 self._about(letter.header.request_id)
             case _:
                 raise _refusal(f"a {letter.header.kind.name}")

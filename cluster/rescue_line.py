@@ -21,6 +21,9 @@ from cluster.transport import CoordinatorEndpoint, CoordinatorLinks
 
 __all__ = ["RescueLine"]
 
+AFTERWARDS_S = 4.0
+"""How long it stays once the rescue is signed, so that whoever said yes hears of it."""
+
 
 class _NoMemory:
     """What it would remember, it can ask for again."""
@@ -30,7 +33,7 @@ class _NoMemory:
 
 
 class RescueLine:
-    """One rescue, and the nodes that dial in."""
+    """One rescue, and the nodes and people who dial in."""
 
     def __init__(self, roster_exact: bytes, roster: Roster, wallet: Wallet, keys: Keys, listen: str) -> None:
         """Begin to listen; ConfigError or PeerError when that cannot be."""
@@ -42,10 +45,11 @@ class RescueLine:
             wallet=wallet,
         )
         self._roster = roster
+        dialling = (*roster.nodes, *roster.people)
         self._endpoint = CoordinatorEndpoint(
-            listen, keys.transport().secret, {node.transport: node.name for node in roster.nodes}
+            listen, keys.transport().secret, {one.transport: one.name for one in dialling}
         )
-        links = CoordinatorLinks(self._endpoint, {node.identity: node.transport for node in roster.nodes})
+        links = CoordinatorLinks(self._endpoint, {one.identity: one.transport for one in dialling})
         self._driver = Driver(self.machine, _NoMemory(), links)
         self.nodes: dict[bytes, NodeView] = {}
 
@@ -79,6 +83,9 @@ class RescueLine:
 
         if self._driver.run(until=over):
             raise KeyboardInterrupt
+        if self.state == "final" and self.machine.people.busy:
+            leaves_at = time.monotonic() + AFTERWARDS_S
+            self._driver.run(until=lambda: time.monotonic() > leaves_at)
         return self.state != "open"
 
     @property

@@ -21,7 +21,7 @@ from cluster.party import unseal_seed
 from cluster.sealed import passphrase_bytes
 from cluster.storage import DataDir, read_private
 
-__all__ = ["NETWORKS", "Call", "PassphraseSource", "common", "passphrase_options"]
+__all__ = ["NETWORKS", "Call", "PassphraseSource", "common", "passphrase_options", "person_rescue"]
 
 NETWORKS = ("regtest", "signet", "testnet4", "mainnet")
 
@@ -157,3 +157,13 @@ def passphrase_options(command: Callable[..., None]) -> Callable[..., None]:
         "--passphrase-fd", type=click.IntRange(0), help="Read the passphrase from this open descriptor."
     )
     return with_file(with_descriptor(command))
+
+
+def person_rescue(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a person's command the option that says who gathers a rescue, where no coordinator is left."""
+    return click.option(
+        "--rescue",
+        "gatherer",
+        default="",
+        help="Who gathers a rescue, and where (person): NAME=tcp://HOST:PORT.",
+    )(command)

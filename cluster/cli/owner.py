@@ -8,7 +8,7 @@ from typing import cast
 
 import click
 
-from cluster.cli.call import Call, common, passphrase_options
+from cluster.cli.call import Call, common, passphrase_options, person_rescue
 from cluster.cli.output import foreign, words_table
 from cluster.control import control_call
 from cluster.errors import ConfigError, Refused, StateError, UsageError, Waiting, one_line
@@ -51,13 +51,15 @@ def pending(call: Call) -> None:
 @click.option(
     "--number", default="", help="The number that the asking device shows, where the policy wants it."
 )
+@person_rescue
 @click.argument("subject", metavar="ID")
-def approve(call: Call, *, subject: str, yes: bool, number: str) -> None:
+def approve(call: Call, *, subject: str, yes: bool, number: str, gatherer: str) -> None:
     """Say yes to the request or proposed wallet ID (at least 8 hex digits of it)."""
     place = call.place()
     if read_config(place).role == "person":
-        _as_person(call, subject, yes=True, sure=yes)
+        _as_person(call, subject, gatherer, yes=True, sure=yes)
         return
+    _no_gatherer(gatherer)
     about = _with_words(_find(place, subject))
     call.output.talk(_shown(about))
     if not yes and call.passphrase.asks:
@@ -76,23 +78,30 @@ def approve(call: Call, *, subject: str, yes: bool, number: str) -> None:
 @click.command()
 @common
 @passphrase_options
+@person_rescue
 @click.argument("subject", metavar="ID")
-def refuse(call: Call, *, subject: str) -> None:
+def refuse(call: Call, *, subject: str, gatherer: str) -> None:
     """Say no to the request or proposed wallet ID (at least 8 hex digits of it); a person's no is signed."""
     place = call.place()
     if read_config(place).role == "person":
-        _as_person(call, subject, yes=False, sure=True)
+        _as_person(call, subject, gatherer, yes=False, sure=True)
         return
+    _no_gatherer(gatherer)
     about = _find(place, subject)
     reply = ask_node(place, {"do": "answer", "id": about["id"], "yes": False})
     _answered(call, reply, "refused")
 
 
-def _as_person(call: Call, subject: str, *, yes: bool, sure: bool) -> None:
+def _as_person(call: Call, subject: str, gatherer: str, *, yes: bool, sure: bool) -> None:
     """Whoever is no node's owner, but a person of the roster, signs what they say."""
     from cluster.cli.people import answer
 
-    answer(call, subject, yes=yes, sure=sure)
+    answer(call, subject, gatherer, yes=yes, sure=sure)
+
+
+def _no_gatherer(gatherer: str) -> None:
+    if gatherer:
+        raise UsageError("--rescue: a node is told who gathers by `assent node run --rescue`")
 
 
 @click.group()

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 import click
 
-from cluster.cli.call import Call, common, passphrase_options
+from cluster.cli.call import Call, common, passphrase_options, person_rescue
 from cluster.cli.output import Facts, foreign, words_table
+from cluster.cli.values import gatherer_of
 from cluster.cli.verdicts import Verdicts
 from cluster.client_line import PersonLine, now
 from cluster.errors import PeerError, Refused, UsageError, Waiting, one_line
@@ -45,9 +46,10 @@ _REJECTED = {
 @common
 @passphrase_options
 @click.option("--all", "everything", is_flag=True, help="Also those that were refused lately.")
-def requests(call: Call, *, everything: bool) -> None:
+@person_rescue
+def requests(call: Call, *, everything: bool, gatherer: str) -> None:
     """Show what is open in the cluster, each request read here from its client's own letter (person)."""
-    with as_person(call) as (line, roster):
+    with as_person(call, gatherer) as (line, roster):
         _look(call, line, None)
         person = line.person
         listed = [entry for entry in person.listed or () if everything or entry.state == "open"]
@@ -66,9 +68,9 @@ def requests(call: Call, *, everything: bool) -> None:
     )
 
 
-def answer(call: Call, prefix: str, *, yes: bool, sure: bool) -> None:
+def answer(call: Call, prefix: str, gatherer: str, *, yes: bool, sure: bool) -> None:
     """Sign a yes or no to the one request whose id starts so, and wait until the nodes have it."""
-    with as_person(call) as (line, roster):
+    with as_person(call, gatherer) as (line, roster):
         view = _find(call, line, prefix)
         call.output.talk(_text(view, roster))
         if yes and not sure and call.passphrase.asks:
@@ -119,12 +121,13 @@ def _answered(call: Call, view: RequestView, roster: Roster, verdicts: Verdicts,
 
 
 @contextmanager
-def as_person(call: Call) -> Iterator[tuple[PersonLine, Roster]]:
-    """A person's data directory, locked and unlocked, and the line to the coordinator, while the block runs."""
+def as_person(call: Call, gatherer: str = "") -> Iterator[tuple[PersonLine, Roster]]:
+    """A person's data directory, unlocked, and the line to the coordinators or to whoever gathers a rescue."""
     with opened(call.place(), "person") as party:
         roster = party.need_roster()
+        gathers = gatherer_of(gatherer, roster, "--rescue") if gatherer else None
         keys = party.keys(call.unlock(party.place))
-        with PersonLine(party, keys) as line:
+        with PersonLine(party, keys, gathers) as line:
             known = set(line.person.wallets)
             try:
                 yield line, roster
@@ -182,7 +185,7 @@ def _text(view: RequestView, roster: Roster) -> str:
     rows = [
         f"request {subject.request_id.hex()}",
         f"  {_title(subject.wallet, roster)}",
-        f"  from client {roster.name_of(subject.client)}{whose}, good until {until}",
+        f"  from {roster.role_of(subject.client)} {roster.name_of(subject.client)}{whose}, good until {until}",
     ]
     rows += [f"  {one_line(line)}" for line in describe(subject.spend)]
     rows += [f"  note {foreign(subject.note)}"] if subject.note else []

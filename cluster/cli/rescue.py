@@ -190,9 +190,11 @@ def _gather(
     verdicts = Verdicts(roster)
     with RescueLine(*rosters, wallet, keys, listen) as line:
         call.output.talk(f"gathering at {line.where}; on each node's machine, its owner runs:")
-        call.output.talk(
-            f"  assent node run --rescue {config.name}=tcp://THIS-MACHINE:{line.where.rpartition(':')[2]}"
-        )
+        at = f"{config.name}=tcp://THIS-MACHINE:{line.where.rpartition(':')[2]}"
+        call.output.talk(f"  assent node run --rescue {at}")
+        if roster.people:
+            call.output.talk("and a person whom the policy asks looks, and approves, at their own device:")
+            call.output.talk(f"  assent requests --rescue {at}")
         subject = line.ask(psbt, 24 * 3_600_000)
         _tell(call, subject)
         call.output.talk(f"request {subject.request_id.hex()[:16]}")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cluster.cli.call import Call, common, passphrase_options
+from cluster.cli.values import gatherer_of
 from cluster.effects import Notice, Question
-from cluster.errors import UsageError
 from cluster.hardening import MEMORY_BYTES, bound_memory, lock_memory, raise_descriptors
 from cluster.keys import Keys
 from cluster.party import Party, opened
@@ -112,15 +112,8 @@ def node_run(call: Call, transcript: Path | None, *, rescuers: tuple[str, ...]) 
 
 def _rescuer(roster: Roster, text: str) -> tuple[bytes, str]:
     """Who gathers a rescue (identity key), and where; UsageError."""
-    from cluster.transport import check_endpoint
-
-    name, _, endpoint = text.partition("=")
-    found = [entry for entry in (*roster.nodes, *roster.clients) if entry.name == name]
-    if not found or not endpoint:
-        raise UsageError(
-            f"--rescue {text[:80]}: write NAME=tcp://HOST:PORT, NAME being a node or client of the roster"
-        )
-    return found[0].identity, check_endpoint(endpoint)
+    found = gatherer_of(text, roster, "--rescue")
+    return found.identity, found.endpoint
 
 
 def _stopped(log: FilteringBoundLogger, number: int) -> None:

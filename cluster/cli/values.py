@@ -6,10 +6,11 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from cluster.errors import UsageError, one_line
+from cluster.roster import CoordinatorEntry, Roster
 from policy.units import SATS, NotAQuantity
 from taproot import Network, OutPoint, address_to_script
 
-__all__ = ["amount_sats", "coin_of", "script_of", "until_ms"]
+__all__ = ["amount_sats", "coin_of", "gatherer_of", "script_of", "until_ms"]
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _COIN = re.compile(r"([0-9a-fA-F]{64}):([0-9]{1,10})")
@@ -49,3 +50,16 @@ def coin_of(text: str, option: str) -> OutPoint:
     if found is None or int(found[2]) > 0xFFFFFFFF:
         raise UsageError(f"{option}: write a coin as TXID:INDEX")
     return OutPoint(bytes.fromhex(found[1])[::-1], int(found[2]))
+
+
+def gatherer_of(text: str, roster: Roster, option: str) -> CoordinatorEntry:
+    """Who gathers a rescue, `NAME=tcp://HOST:PORT`: a node or client of the roster, and where it listens."""
+    from cluster.transport import check_endpoint
+
+    name, _, endpoint = text.partition("=")
+    found = next((entry for entry in (*roster.nodes, *roster.clients) if entry.name == name), None)
+    if found is None or not endpoint:
+        raise UsageError(
+            f"{option} {text[:80]}: write NAME=tcp://HOST:PORT, NAME being a node or client of the roster"
+        )
+    return CoordinatorEntry(name, found.identity, found.transport, check_endpoint(endpoint))

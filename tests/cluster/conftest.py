@@ -23,6 +23,7 @@ EVERY_SCHEME = {
     "test_story_drill",
     "test_story_freeze",
     "test_story_rescue",
+    "test_story_rescue_people",
     "test_story_evil_coordinator",
     "test_story_evil_node",
     "test_story_guards",

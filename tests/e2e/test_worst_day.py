@@ -79,8 +79,8 @@ def frozen(cluster: LocalCluster, name: str) -> str:
     return str(wallets[0]["frozen"])
 
 
-def approve_rescue(cluster: LocalCluster, *names: str) -> None:
-    """Each owner looks at what waits, and says yes."""
+def approve_rescue(cluster: LocalCluster, *names: str, code: int = 0) -> None:
+    """Each owner looks at what waits, and says yes; the command ends with this code."""
     for name in names:
         for _ in range(200):
             found = [entry for entry in cluster.pending(name) if entry["kind"] == "request"]
@@ -89,7 +89,8 @@ def approve_rescue(cluster: LocalCluster, *names: str) -> None:
             time.sleep(0.1)
         assert found, (cluster.root / f"{name}.log").read_text(encoding="utf-8")[-2_000:]
         assert found[0]["sent_sats"] == 300_000 - int(str(found[0]["fee_sats"]))
-        cluster.approve(name, str(found[0]["id"]))
+        done = cluster.run(name, "approve", str(found[0]["id"]), "--yes", passphrase=True)
+        assert done.code == code, done
 
 
 def test_a_person_freezes_every_disk_burns_and_two_sheets_rescue_everything(tmp_path: Path) -> None:
@@ -203,6 +204,37 @@ def rescued(tmp_path: Path, sheets: Mapping[str, str], backup_file: Path) -> byt
         assert done.code == 0, done
         assert (done.facts["coins"], done.facts["left"]) == (2, 0)
         return bytes.fromhex(str(done.facts["transaction"]))
+
+
+def test_a_person_says_yes_to_a_rescue_that_a_node_gathers(tmp_path: Path) -> None:
+    asks = POLICY.replace("50_000sat}", "50_000sat, then: {ask: {owner: true, people: {treasurer: 1}}}}")
+    people = {"ann": ("treasurer",)}
+    with LocalCluster(
+        tmp_path / "c", dict.fromkeys(NODES, asks), kdf_memory_mib=19, people=people
+    ) as cluster:
+        cluster.create()
+        cluster.accept_roster()
+        cluster.start(COORDINATOR, *NODES)
+        cluster.make_wallet("vault", 2)
+        coins = scan(cluster.root / "home.vault.json", tmp_path / "scan.json")
+        cluster.run("ann", "requests", passphrase=True).need()  # from here on her device knows the wallet
+        for name in (COORDINATOR, *NODES):
+            cluster.stop(name)
+        where = f"tcp://127.0.0.1:{free_port()}"
+        cluster.start(*NODES, more=("--rescue", f"home={where}"))
+        asking = cluster.begin(
+            "home", "rescue", "--coins", str(tmp_path / "scan.json"), "--fee-rate", "5sat/vB",
+            "--listen", where, "--timeout", "90s",
+        )  # fmt: skip
+        approve_rescue(cluster, "home", "offline", code=5)  # their yes is kept, and a treasurer's is asked
+        there = ("--rescue", f"home={where}")
+        listed = cluster.run("ann", "requests", *there, passphrase=True).need()["requests"]
+        assert isinstance(listed, list)
+        said = cluster.run("ann", "approve", str(listed[0]["id"]), "--yes", *there, passphrase=True)
+        assert said.code == 0, said
+        done = cluster.finish(asking)
+        assert done.code == 0, done
+        assert core_accepts(bytes.fromhex(str(done.facts["transaction"])), coins)
 
 
 def sign(cluster: LocalCluster, tmp_path: Path, psbt: bytes, name: str) -> Done:
