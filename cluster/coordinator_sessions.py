@@ -29,7 +29,7 @@ from cluster.messages import (
 )
 from cluster.requests import FAILED_WINDOW_MS, most_sessions
 from cluster.schemes import Blame, Signer
-from cluster.subjects import BadRequest, Signed, ended
+from cluster.subjects import BadRequest, Signed, Subject, ended
 from cluster.turn import Turn
 
 MAX_HELD_SESSIONS = 4
@@ -207,19 +207,16 @@ class Sessions:
         me = subject.wallet.charter.participant(letter.header.sender)
         signers = tuple(Signer(part.participant, part.pubnonces) for part in held.signers)
         participants = frozenset(signer.participant for signer in signers)
+        outside = {signer for signer in signers if signer.participant not in subject.route.nodes}
         sound = len(participants) == len(signers) and subject.route.admits(participants)
-        if not sound or not subject.route.outsiders:
-            raise BadLetter("held-parts", "these make no quorum that somebody else is to complete")
-        mine = {part.participant: part.psigs for part in held.signers if part.participant == me}
-        try:
-            fits = subject.session_id(signers) == session_id and subject.route.group.gives_nonces
-            subject.route.group.check(signers, mine if fits else {}, subject.tasks(participants))
-        except (Blame, BadRequest, ValueError):
-            fits = False
-        if not fits or not mine or len(next(iter(mine.values()))) != subject.count:
+        # Nonces that no outsider committed to would be parts that nobody could ever complete.
+        if not sound or not subject.route.outsiders or outside != set(subject.outside(participants)):
+            raise BadLetter("held-parts", "these make no quorum of this request in a wallet of outsiders")
+        mine = next((part.psigs for part in held.signers if part.participant == me), ())
+        if me is None or not _is_part(subject, signers, me, mine, session_id):
             raise BadLetter("held-parts", "it is not this node's part of the session that it names")
         kept = job.held.setdefault(letter.header.sender, {})
-        kept[session_id] = held
+        kept[session_id] = (mine, letter.signed)
         while len(kept) > MAX_HELD_SESSIONS:
             kept.pop(next(iter(kept)))
         if job.holds_until_ms is None:
@@ -230,14 +227,8 @@ class Sessions:
         charter = job.subject.wallet.charter
         members = tuple(charter.members[s.participant].identity for s in signers if s.participant < charter.n)
         if all(session_id in job.held.get(member, {}) for member in members):
-            given = {
-                part.participant: part.psigs
-                for member in members
-                for part in job.held[member][session_id].signers
-                if part.participant == charter.participant(member)
-            }
-            session = Session(session_id, members, signers, Order((), ()), 0)
-            self._keep_for_cosigners(job, session, given, turn)
+            given = {member: job.held[member][session_id] for member in members}
+            self._finish(job, Session(session_id, members, signers, Order((), ()), 0, given), turn)
 
     def held_final(self, job: Job, held: HeldFinal, turn: Turn) -> None:
         """How a request ended, as a node has it; BadLetter when that finishes nothing."""
@@ -329,3 +320,20 @@ class Sessions:
         turn.note(ClosedKept(turn.now.wall_ms, job.subject.request_id, code), job.subject.wallet.wallet_id)
         job.state, job.codes = state, (code,)
         self._jobs.failed(job, turn.now.wall_ms + FAILED_WINDOW_MS)
+
+
+def _is_part(
+    subject: Subject, signers: Sequence[Signer], me: int, psigs: tuple[bytes, ...], session_id: bytes
+) -> bool:
+    """Whether these are one signer's valid partial signatures of the session of this name."""
+    counts = {len(psigs), *(len(signer.pubnonces) for signer in signers)}
+    if counts != {subject.count} or not subject.route.group.gives_nonces:
+        return False
+    try:
+        if subject.session_id(signers) != session_id:
+            return False
+        tasks = subject.tasks(frozenset(signer.participant for signer in signers))
+        subject.route.group.check(signers, {me: psigs}, tasks)
+    except (Blame, BadRequest, ValueError):
+        return False
+    return True

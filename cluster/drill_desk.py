@@ -81,6 +81,7 @@ class DrillDesk:
         self._live: dict[bytes, _Drill] = {}
         self._signed: dict[bytes, DrillSigned] = {}
         self._counted: dict[bytes, dict[bytes, list[int]]] = {}
+        self._passed: set[bytes] = set()
         self.passed_ms: dict[bytes, int] = {}
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
@@ -89,6 +90,7 @@ class DrillDesk:
             self._counted.setdefault(wallet_id, {}).setdefault(entry.drill_id, []).append(entry.policy_ms)
         elif isinstance(entry, DrillPassed):
             self.passed_ms[wallet_id] = entry.at_ms
+            self._passed.add(entry.drill_id)
 
     def receive(self, letter: Letter, turn: Turn) -> None:
         """Handle one drill letter from a coordinator; raises BadLetter when it makes no sense."""
@@ -259,7 +261,7 @@ class DrillDesk:
             raise BadLetter("drill-invalid", "a signature that is none of this drill")
         live.over = True
         self._drop(drill, live)
-        if whole is not None:
+        if whole is not None and drill not in self._passed:  # one that was forgotten may be brought back
             passed = DrillPassed(turn.now.wall_ms, drill, whole.participants)
             turn.note(passed, wallet.wallet_id)
             self.restore(passed, wallet.wallet_id)

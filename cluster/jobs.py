@@ -15,7 +15,6 @@ from cluster.journal import ClosedKept, CosigningKept, FinalKept, RequestKept, U
 from cluster.messages import (
     Decision,
     Final,
-    HeldParts,
     Kind,
     Nonces,
     Order,
@@ -49,6 +48,10 @@ NONCES_FOLLOW_MS = 1_000
 _STATES = {"refused": "refused", "request-expired": "expired"}  # by the code of a closed request
 
 
+Answered = tuple[tuple[bytes, ...], SignedLetter]
+"""A node's partial signatures in a session, and the letter in which it signed them."""
+
+
 @dataclass(slots=True)
 class Session:
     """One order and what came back."""
@@ -58,7 +61,7 @@ class Session:
     signers: tuple[Signer, ...]
     order: Order
     ends_at_ms: int
-    psigs: dict[bytes, tuple[tuple[bytes, ...], SignedLetter]] = field(default_factory=dict)
+    psigs: dict[bytes, Answered] = field(default_factory=dict)
     open: bool = True
 
     @property
@@ -102,7 +105,7 @@ class Job:
     final: Final | None = None
     parts: tuple[SignerPart, ...] = ()
     possible_since_ms: int | None = None
-    held: dict[bytes, dict[bytes, HeldParts]] = field(default_factory=dict)
+    held: dict[bytes, dict[bytes, Answered]] = field(default_factory=dict)
     told: dict[bytes, int] = field(default_factory=dict)
     holds_until_ms: int | None = None
 

@@ -271,6 +271,7 @@ def describe(wallet: Wallet, body: Request, client: bytes) -> Subject:
         NO_ID if intent is None else intent.id,
         len(note).to_bytes(4, "big"),
         note,
+        body.psbt,  # whole: with what outsiders gave, so that all who read this id read the same
     )
     subject = Subject(wallet, request_key, spend_key, spend, route, client, body.note, body.psbt, intent)
     tasks = subject.tasks(frozenset())  # now, so that what cannot be signed is refused before it is judged

@@ -353,3 +353,27 @@ def test_nonces_of_a_drill_die_with_a_clock_jump_and_after_a_minute() -> None:
     assert isinstance(gone.body, DrillPsigs)
     assert not gone.body.psigs
     assert isinstance(propose(evil, "node0", wallet, signed)[0].body, DrillNonces)
+
+
+def test_a_drill_that_went_well_is_written_down_once_however_often_it_is_brought_back() -> None:
+    world, wallet = made()
+    finals: list[Letter] = []
+
+    def hook(envelope: Envelope) -> list[Envelope]:
+        if envelope.kind is Kind.DRILL_FINAL and envelope.addressee == "node0":
+            public = world.seats["coord"].identity.public
+            finals.append(open_letter(envelope.letter, envelope.signature, public))
+        return [envelope]
+
+    world.hook = hook
+    view = drill(world, wallet)
+    assert world.run(lambda: bool(entries(world, "node0", DrillPassed)), ms=120_000)
+    evil = EvilCoordinator(world)
+    for number in range(4):
+        for _ in range(MAX_LIVE):  # nodes forget the oldest
+            propose(evil, "node0", wallet, request(world, wallet))
+        if number == 2:
+            world.restart("node0")
+        assert propose(evil, "node0", wallet, view.request)
+        evil.tell("node0", Kind.DRILL_FINAL, finals[0].body, **ids(wallet, view.request))
+    assert len(entries(world, "node0", DrillPassed)) == 1
