@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 from spends import payment
@@ -10,10 +11,11 @@ from world import World
 
 from cluster.charter import LeafPlan
 from cluster.outputs import participant_keys
-from cluster.scheme import Blame, Signer
-from cluster.scheme_musig2 import Musig2Group, Musig2Nonces, Musig2Share
+from cluster.scheme import Blame, Nonces, Share, Signer
+from cluster.scheme_musig2 import Musig2Group, Musig2Share
 from cluster.scheme_single import SingleGroup, SingleShare
 from cluster.schemes import Wallet
+from cluster.vault import NoncesGone, Vault
 from curve import tagged_hash
 from taproot import SigningTask, read_spend, signing_tasks
 
@@ -34,10 +36,68 @@ def shares(world: World, wallet: Wallet) -> list[Musig2Share]:
 
 
 def batches(
-    found: list[Musig2Share], tasks: tuple[SigningTask, ...] | None, chosen: tuple[int, ...]
-) -> tuple[list[Musig2Nonces], list[Signer]]:
+    found: Sequence[Share], tasks: tuple[SigningTask, ...] | None, chosen: tuple[int, ...]
+) -> tuple[list[Nonces], list[Signer]]:
     opened = [found[i].nonces(2, tasks, bytes(40), tagged_hash("test/entropy", bytes([i]))) for i in chosen]
     return opened, [Signer(i, batch.pubnonces) for i, batch in zip(chosen, opened, strict=True)]
+
+
+@dataclass
+class Tireless:
+    """Nonces, and the share that makes them, which would sign for ever: only the vault stands in between."""
+
+    refuses: bool = False
+    signed: int = 0
+    wiped: int = 0
+    pubnonces: tuple[bytes, ...] = ()
+
+    def nonces(
+        self, count: int, tasks: Sequence[SigningTask] | None, extra: bytes, entropy: bytes
+    ) -> Tireless:
+        del count, tasks, extra, entropy
+        return self
+
+    def sign(self, signers: Sequence[Signer], tasks: Sequence[SigningTask]) -> tuple[bytes, ...]:
+        del signers, tasks
+        self.signed += 1
+        if self.refuses:
+            raise ValueError("the order makes no session")
+        return (b"psig",)
+
+    def wipe(self) -> None:
+        self.wiped += 1
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_the_vault_itself_gives_nonces_to_one_order(refuses: bool) -> None:
+    """Whatever comes of it, and whatever the scheme behind it would do a second time."""
+    world = World(2, 3)
+    wallet = world.make_wallet()
+    vault, share, request_id = world.seats["node0"].vault, Tireless(refuses), bytes(32)
+    assert isinstance(vault, Vault)
+    vault._shares[wallet.wallet_id] = {"": share}
+
+    def orders() -> list[bool]:
+        """Whether each of three orders is answered."""
+        answered = []
+        for _ in range(3):
+            try:
+                answered.append(vault.sign(wallet, request_id, (), ()) == (b"psig",))
+            except NoncesGone:
+                answered.append(False)
+        return answered
+
+    assert orders() == [False] * 3
+    vault.nonces(wallet, "", request_id, 0, (), bytes(32))
+    assert orders() == [not refuses, False, False]
+    assert share.signed == 1
+    vault.nonces(wallet, "", request_id, 0, (), bytes(32))
+    vault.nonces(wallet, "", request_id, 0, (), bytes(32))
+    assert share.wiped == 1, "those that newer ones take the place of"
+    vault.forget(wallet.wallet_id, request_id)
+    assert share.wiped == 2
+    assert orders() == [False] * 3
+    assert share.signed == 1
 
 
 def test_everybody_signs_and_a_batch_serves_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,24 +110,52 @@ def test_everybody_signs_and_a_batch_serves_once(monkeypatch: pytest.MonkeyPatch
             batch.sign(signers, tasks)
 
 
-@pytest.mark.parametrize("change", ["sighash", "tweaks", "signers", "order", "count"])
+CHANGES = pytest.mark.parametrize("change", ["sighash", "tweaks", "signers", "order", "count", "nonces"])
+
+
+def changed(
+    signers: list[Signer], tasks: tuple[SigningTask, ...], change: str
+) -> tuple[list[Signer], tuple[SigningTask, ...]]:
+    """The same session with one thing that is another."""
+    many = replace(signers[1], pubnonces=(*signers[1].pubnonces, signers[1].pubnonces[0]))
+    return {
+        "sighash": (signers, (replace(tasks[0], sighash=bytes(32)), tasks[1])),
+        "tweaks": (signers, (replace(tasks[0], tweaks=tasks[1].tweaks), tasks[1])),
+        "signers": (signers[:-1], tasks),
+        "order": (signers, tasks[::-1]),
+        "count": (signers, tasks[:1]),
+        "nonces": ([signers[0], many, *signers[2:]], tasks),
+    }[change]
+
+
+@CHANGES
 def test_what_everybody_must_sign_is_bound_before_the_nonces_leave(
     monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     """Another message, address or signer set for the same batch: no session, and the nonces are gone."""
     world, wallet, tasks = made(3, monkeypatch)
     opened, signers = batches(shares(world, wallet), tasks, (0, 1, 2))
-    wrong = {
-        "sighash": (signers, (replace(tasks[0], sighash=bytes(32)), tasks[1])),
-        "tweaks": (signers, (replace(tasks[0], tweaks=tasks[1].tweaks), tasks[1])),
-        "signers": (signers[:2], tasks),
-        "order": (signers, tasks[::-1]),
-        "count": (signers, tasks[:1]),
-    }[change]
     with pytest.raises(ValueError):
-        opened[0].sign(*wrong)
+        opened[0].sign(*changed(signers, tasks, change))
     with pytest.raises(ValueError):
         opened[0].sign(signers, tasks)
+
+
+@CHANGES
+def test_a_frost_batch_is_bound_to_its_tasks_and_serves_once(change: str) -> None:
+    """No vault stands before it here: a refused order uses it up as an answered one does."""
+    world = World(2, 3)
+    wallet = world.make_wallet()
+    psbt = payment(wallet, coins=2)
+    tasks = signing_tasks(psbt, read_spend(psbt, wallet.public), wallet.public)
+    vaults = [world.node(name)._vault for name in world.node_names]
+    opened, signers = batches([vault._shares[wallet.wallet_id][""] for vault in vaults], tasks, (0, 1))
+    with pytest.raises(ValueError):
+        opened[0].sign(*changed(signers, tasks, change))
+    assert len(opened[1].sign(signers, tasks)) == 2
+    for batch in opened:
+        with pytest.raises(ValueError):
+            batch.sign(signers, tasks)
 
 
 def test_in_a_tree_the_batch_waits_for_its_quorum(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -264,6 +264,16 @@ def test_a_key_that_is_none_is_damage(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_value_that_is_none_is_damage(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path, "one")
+    put(store, ("k", "v", 0))
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as raw:
+        raw.execute("UPDATE object SET value = 'v'")
+    with pytest.raises(StoreDamaged, match="not as it was written"):
+        store.get_object("k")
+    store.close()
+
+
 def test_an_object_whose_key_is_no_text_is_gone(tmp_path: Path) -> None:
     """Bytes equal no text, so it is neither listed nor read: what it was is missed as whatever is gone is."""
     store = DirectoryStore(tmp_path, "one")

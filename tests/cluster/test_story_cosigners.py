@@ -223,6 +223,38 @@ def test_nobody_but_the_client_that_asked_hands_an_answer_in(
     assert world.run(lambda: view.final is not None)
 
 
+def test_nodes_and_outsiders_of_an_order_are_each_what_they_are_called(
+    core: Outsiderly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is called an outsider needs no approval, so no node may be; and no outsider approves anything."""
+    world, wallet = shared(core)
+    subject = asked(world, wallet, core).subject
+
+    def admits(nodes: set[int], *outsiders: int) -> bool:
+        return subject.admits(frozenset(nodes), frozenset(outsiders))
+
+    assert admits({0, 1}, 2)
+    for nodes, outsiders in (
+        ({0}, (1, 2)),
+        (set[int](), (0, 1, 2)),
+        ({0, 1}, (1, 2)),
+        ({0, 1, 2}, ()),
+        ({0, 1, 2}, (2,)),
+        ({0, 1}, ()),
+        ({0}, (2,)),
+        ({0, 1}, (2, 3)),
+    ):
+        assert not admits(nodes, *outsiders), (nodes, outsiders)
+    monkeypatch.setattr(World, "scheme", "frost")
+    frost = World(2, 3)
+    wallet = frost.make_wallet()
+    subject = frost.request(wallet, payment(wallet)).subject
+    assert admits({0, 1})
+    assert not admits({0, 1}, 2)
+    assert not admits({0, 1}, 3)
+    assert not admits({0, 3})
+
+
 def test_another_transactions_answer_is_not_taken(core: Outsiderly) -> None:
     world, wallet = shared(core)
     one = asked(world, wallet, core)

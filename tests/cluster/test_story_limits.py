@@ -17,7 +17,7 @@ from cluster.codec import Mouth, encode
 from cluster.journal import RequestKept
 from cluster.messages import Decision, Hello, Kind
 from cluster.owner_says import Answer, NothingToAnswer
-from cluster.quorum import Candidate, choose
+from cluster.quorum import Candidate, choose, choose_exact
 from cluster.records import Record
 from cluster.roster import digest
 from cluster.schemes import SCHEMES
@@ -340,3 +340,31 @@ def test_the_charter_s_words_are_what_the_owner_agrees_to() -> None:
     assert world.run(lambda: bool(world.node("node0").questions(world.now)))
     (question,) = world.node("node0").questions(world.now)
     assert question.subject == digest(encode(view.charter))
+
+
+def test_where_quorums_are_given_the_first_is_chosen_that_is_whole_and_content() -> None:
+    nodes, outsider = frozenset((0, 1, 2)), 3
+
+    def chosen(
+        quorums: list[set[int]], demands: dict[int, Conditions], ready: frozenset[int] = nodes
+    ) -> set[int] | None:
+        candidates = {
+            i: Candidate(bytes([i]), Seat(f"role{i}", bytes(32)), demands.get(i, Conditions(0)))
+            for i in ready
+        }
+        found = choose_exact(candidates, [frozenset(one) for one in quorums], nodes)
+        return None if found is None else set(found)
+
+    pairs = [{0, 1}, {0, 2}, {1, 2}]
+    assert chosen(pairs, {}) == {0, 1}
+    assert chosen(pairs[::-1], {}) == {1, 2}
+    assert chosen(pairs, {}, nodes - {1}) == {0, 2}
+    assert chosen(pairs, {}, nodes - {1, 2}) is None
+    assert chosen(pairs, {1: Conditions(3)}) == {0, 2}, "nobody is added to a quorum"
+    assert chosen(pairs, {0: Conditions(0, ("role2",))}) == {0, 2}
+    assert chosen(pairs, {0: Conditions(0, ("role2",)), 2: Conditions(0, ("role1",))}) == {1, 2}
+    assert chosen(pairs, dict.fromkeys(nodes, Conditions(3))) is None
+    assert chosen([{0, outsider}, {0, 1}], {0: Conditions(2)}) == {0, 1}, (
+        "an outsider is no node that assents"
+    )
+    assert chosen([{0, outsider}], {}) == {0, outsider}

@@ -12,6 +12,7 @@ from frost import (
     InvalidContributionError,
     SessionStateError,
     SignerSession,
+    nonce_gen,
     validate_session_params,
 )
 
@@ -142,3 +143,15 @@ def test_two_sessions_never_share_a_nonce() -> None:
         for extra in (None, b"request 1", b"request 2")
     }
     assert len(same) == 12, "even with a broken source of randomness"
+
+
+def test_a_secret_nonce_gives_its_numbers_out_once() -> None:
+    """Whoever holds it: every session stands on this."""
+    used, wiped = (nonce_gen(bytes([i]) * 32)[0] for i in (5, 6))
+    for half in used.take():
+        half.wipe()
+    wiped.wipe()
+    for spent in (used, wiped):
+        assert spent.is_spent
+        with pytest.raises(SessionStateError):
+            spent.take()
