@@ -11,8 +11,8 @@ from world import World
 
 from cluster.charter import LeafPlan
 from cluster.outputs import participant_keys
-from cluster.scheme import Blame, Nonces, Share, Signer
-from cluster.scheme_musig2 import Musig2Group, Musig2Share
+from cluster.scheme import Blame, Key, KeygenTrouble, Nonces, Share, Signer
+from cluster.scheme_musig2 import MUSIG2, Musig2Group, Musig2Share
 from cluster.scheme_single import SingleGroup, SingleShare
 from cluster.schemes import Wallet
 from cluster.vault import NoncesGone, Vault
@@ -216,3 +216,25 @@ def test_a_key_of_its_own_signs_one_order_and_only_its_leaf(monkeypatch: pytest.
         with pytest.raises(Blame) as blame:
             group.check((), {**psigs, 0: lie}, in_leaf)
         assert blame.value.culprits == (0,)
+
+
+def test_whoever_computed_another_descriptor_is_named_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, wallet, _ = made(2, monkeypatch)
+    charter, known = wallet.charter, dict[bytes, Key]()
+    said = [MUSIG2.deal(charter, world._secrets(name, 0), bytes(32), known) for name in world.node_names]
+    seen = [one.message1 for one in said]
+    false = [seen[0], bytes(32), seen[2]]
+    gathering = MUSIG2.gathering(charter, seen, known)
+    assert gathering.message(0) == b"".join(seen)
+    for gather in (lambda: MUSIG2.gathering(charter, false, known), lambda: gathering.finish(false)):
+        with pytest.raises(KeygenTrouble) as trouble:
+            gather()
+        assert (str(trouble.value), trouble.value.culprits) == ("keygen-descriptor", (1,))
+    assert said[0].second(b"".join(seen), bytes(32)) == seen[0]
+    assert said[0].finish(b"".join(seen)) == wallet.recovery_data
+    for answer in (lambda data: said[0].second(data, bytes(32)), said[0].finish):
+        for message, culprits in ((b"".join(false), (1,)), (b"", ()), (b"".join(seen) + b"\0", (3,))):
+            with pytest.raises(KeygenTrouble) as trouble:
+                answer(message)
+            assert str(trouble.value) == "keygen-descriptor-or-coordinator"
+            assert trouble.value.culprits == culprits

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from evil import EvilCoordinator, signed_by
+from msgspec.structs import replace
 from spends import payment
 from world import World
 
 from cluster.approvals import read_approval
+from cluster.charter import LeafPlan
 from cluster.codec import BadLetter, encode, open_letter, seal_letter
 from cluster.messages import KeygenStart, Kind, Nonces, OrderEntry, Verdict
 from cluster.roster import digest
+from cluster.schemes import Signer
+from cluster.subjects import spend_id
+from curve import Tweak
+from taproot import OutPoint, PublicWallet, SigningTask, Spend, WalletKey, WalletPath
 
 
 def test_an_approval_of_another_spend_is_none_even_under_the_right_request() -> None:
@@ -69,3 +77,105 @@ def test_a_node_that_restarted_starts_no_keygen_under_its_old_consent() -> None:
     for name, kind in (("node0", Kind.KEYGEN_CONSENT), ("node1", Kind.KEYGEN_MESSAGE1)):
         answers = evil.tell(name, Kind.KEYGEN_START, start, session_id=b"\x01" * 32, **ids)
         assert [letter.header.kind for letter in answers] == [kind]
+
+
+def test_the_name_of_a_session_binds_all_that_its_partial_signatures_mean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Under one name the same answer is given again, and nobody is convicted for a session of another."""
+    monkeypatch.setattr(World, "leaves", (LeafPlan("all", "musig", (0, 1, 2), 3),))
+    world = World(2, 3)
+    wallet = world.make_wallet()
+    subject = world.request(wallet, payment(wallet, coins=2), leaf="all").subject
+    tasks = subject.tasks(frozenset((0, 1, 2)))
+    first, leaf = tasks[0], tasks[0].leaf
+    assert leaf is not None
+    one, two = Signer(0, (b"a" * 66, b"b" * 66)), Signer(1, (b"c" * 66, b"d" * 66))
+    signers, request_id = (one, two), subject.request_id
+
+    def but(**changes: object) -> tuple[SigningTask, ...]:
+        return (dataclasses.replace(first, **changes), *tasks[1:])  # type: ignore[arg-type]
+
+    charters = [
+        replace(wallet.charter, **change)
+        for change in ({"wallet_id": bytes(32)}, {"scheme": "other"}, {"spec": "other"})
+    ]
+    names = [
+        wallet.session_id(request_id, signers, tasks),
+        wallet.session_id(bytes(32), signers, tasks),
+        *(dataclasses.replace(wallet, charter=c).session_id(request_id, signers, tasks) for c in charters),
+        wallet.session_id(request_id, (one,), tasks),
+        wallet.session_id(request_id, (one, Signer(2, two.pubnonces)), tasks),
+        wallet.session_id(request_id, (one, Signer(1, two.pubnonces[::-1])), tasks),
+        wallet.session_id(request_id, (one, Signer(1, two.pubnonces[:1])), tasks),
+        wallet.session_id(request_id, signers, tasks[:1]),
+        wallet.session_id(request_id, signers, tasks[::-1]),
+        wallet.session_id(request_id, signers, but(index=7)),
+        wallet.session_id(request_id, signers, but(sighash=bytes(32))),
+        wallet.session_id(request_id, signers, but(tweaks=first.tweaks[:1])),
+        wallet.session_id(request_id, signers, but(tweaks=first.tweaks[::-1])),
+        wallet.session_id(request_id, signers, but(tweaks=(Tweak(first.tweaks[0].tweak, is_xonly=True),))),
+        wallet.session_id(request_id, signers, but(leaf=dataclasses.replace(leaf, hash=bytes(32)))),
+        wallet.session_id(request_id, signers, but(leaf=None)),
+    ]
+    assert len(set(names)) == len(names)
+    assert wallet.session_id(request_id, signers[::-1], tasks) == names[0], "in whatever order they are named"
+
+
+def test_the_name_of_a_spend_binds_all_that_decides_where_money_goes() -> None:
+    """Budgets count by it, and what people say is about it."""
+    world = World()
+    wallet = world.make_wallet()
+    spend = world.request(wallet, payment(wallet, coins=2)).subject.spend
+    first = spend.inputs[0]
+
+    def but(**changes: object) -> Spend:
+        inputs = (dataclasses.replace(first, **changes), *spend.inputs[1:])  # type: ignore[arg-type]
+        return dataclasses.replace(spend, inputs=inputs)
+
+    other = OutPoint(bytes(32), first.outpoint.vout)
+    names = [
+        spend_id(wallet.wallet_id, spend, ""),
+        spend_id(bytes(32), spend, ""),
+        spend_id(wallet.wallet_id, spend, "some"),
+        spend_id(wallet.wallet_id, dataclasses.replace(spend, unsigned_tx=spend.unsigned_tx + b"\0"), ""),
+        spend_id(wallet.wallet_id, but(outpoint=other), ""),
+        spend_id(wallet.wallet_id, but(outpoint=OutPoint(first.outpoint.txid, 9)), ""),
+        spend_id(wallet.wallet_id, but(amount_sats=first.amount_sats + 1), ""),
+        spend_id(wallet.wallet_id, but(script_pubkey=bytes(34)), ""),
+        spend_id(wallet.wallet_id, but(sighash_type=1), ""),
+    ]
+    assert len(set(names)) == len(names)
+
+
+def test_an_acknowledgement_is_of_all_that_a_member_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another charter, other recovery data, another descriptor or one other address: another wallet."""
+    world = World(2, 3)
+    wallet = world.make_wallet()
+    making = next(iter(world.coordinator.keygen.makings.values()))
+    acks = tuple(making.acks[i] for i in range(3))
+    assert wallet.acknowledged(acks)
+    key, elsewhere = wallet.public.key, (b"\x01" * 4, ())
+    several = tuple(dataclasses.replace(one, origin=elsewhere) for one in key.participants)
+    moved = WalletKey(dataclasses.replace(key.key, origin=elsewhere), several)
+    named = dataclasses.replace(wallet.public, key=moved)
+    for other in (
+        dataclasses.replace(wallet, charter=replace(wallet.charter, name="another")),
+        dataclasses.replace(wallet, recovery_data=wallet.recovery_data + b"\0"),
+        dataclasses.replace(wallet, public=named),
+    ):
+        assert not any(other.acknowledged_by(i, ack) for i, ack in enumerate(acks))
+    for wrong in (acks[:2], (*acks, acks[0]), (acks[1], acks[0], acks[2]), (acks[0][:-1], *acks[1:]), ()):
+        assert not wallet.acknowledged(wrong)
+    for at in (0, len(acks[0]) - 1):  # what the scheme wants said, and the signature
+        spoilt = acks[0][:at] + bytes([acks[0][at] ^ 1]) + acks[0][at + 1 :]
+        assert not wallet.acknowledged_by(0, spoilt)
+    assert not wallet.acknowledged_by(0, acks[0][:1] + acks[0])
+    address = PublicWallet.address
+    for wrong_at in (WalletPath(0, 0), WalletPath(0, 2), WalletPath(1, 0), WalletPath(1, 2)):
+
+        def false(public: PublicWallet, path: WalletPath, wrong_at: WalletPath = wrong_at) -> str:
+            return address(public, WalletPath(0, 9) if path == wrong_at else path)
+
+        monkeypatch.setattr(PublicWallet, "address", false)
+        assert not wallet.acknowledged_by(0, acks[0])

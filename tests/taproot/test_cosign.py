@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from btclib.script import Witness
 from btclib_wallet.psbt import Psbt
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,11 +24,13 @@ from taproot import (
     Payment,
     PsbtRefused,
     PublicWallet,
+    SigningTask,
     Spend,
     WalletKey,
     WalletPath,
     build_psbt,
     fill,
+    finish_transaction,
     inspect_psbt,
     read_contributions,
     read_script_signatures,
@@ -38,6 +41,7 @@ from taproot import (
     write_contributions,
     write_script_signatures,
 )
+from taproot.final import _verify_input
 
 SECRETS = [SecretScalar.from_bytes(tagged_hash("test/cosign", bytes([i]))) for i in range(3)]
 KEYS = [
@@ -232,10 +236,8 @@ def test_random_bytes_in_the_wrong_place_never_crash(seed: int) -> None:
             assert not isinstance(refused, UnicodeError)
 
 
-def test_script_signatures_count_only_when_they_are_valid() -> None:
-    psbt = payment(2)
-    spend = read_spend(psbt, WALLET, leaf=SOME)
-    tasks = signing_tasks(psbt, spend, WALLET, SOME)
+def signed_by_all(tasks: tuple[SigningTask, ...]) -> list[list[bytes]]:
+    """The signature of each key of the leaf, for each input."""
     rows = []
     for task in tasks:
         assert task.leaf is not None
@@ -245,6 +247,14 @@ def test_script_signatures_count_only_when_they_are_valid() -> None:
             assert child.xonly() in task.leaf.keys
             row.append(schnorr_sign(tweaked_secret(secret, tweaks), task.sighash, bytes(32)))
         rows.append(row)
+    return rows
+
+
+def test_script_signatures_count_only_when_they_are_valid() -> None:
+    psbt = payment(2)
+    spend = read_spend(psbt, WALLET, leaf=SOME)
+    tasks = signing_tasks(psbt, spend, WALLET, SOME)
+    rows = signed_by_all(tasks)
     filled = fill(psbt, WALLET, spend, SOME)
     one = write_script_signatures(filled, tasks, [[row[0], b"", b""] for row in rows])
     assert [list(found.values()) for found in read_script_signatures(one, spend, tasks)] == [
@@ -261,6 +271,105 @@ def test_script_signatures_count_only_when_they_are_valid() -> None:
         signed = filed.taproot_script_spend_signatures
         filed.taproot_script_spend_signatures = {key: bytes(sig) + b"\x01" for key, sig in signed.items()}
     assert read_script_signatures(document.serialize(check_validity=False), spend, tasks) == ({}, {})
+
+
+def test_only_in_a_leaf_of_several_keys_may_somebody_have_signed_first() -> None:
+    """A signature that stands there already is policy's to know of, or nobody's: a request must not bring its end."""
+    psbt = payment(2)
+    for leaf in (None, PAIR, SOME):
+        spend = read_spend(psbt, WALLET, leaf=leaf)
+        [task, *_] = signing_tasks(psbt, spend, WALLET, leaf or SOME)
+        assert task.leaf is not None
+        document = Psbt.parse(psbt)
+        document.inputs[0].taproot_script_spend_signatures = {
+            task.leaf.keys[0] + task.leaf.hash: b"\x07" * 64
+        }
+        signed = bytes(document.serialize(check_validity=False))
+        if leaf is SOME:
+            assert read_spend(signed, WALLET, leaf=leaf) == spend
+            continue
+        with pytest.raises(PsbtRefused) as refused:
+            read_spend(signed, WALLET, leaf=leaf)
+        assert refused.value.code == "already-signed"
+
+
+def test_a_finished_witness_counts_only_as_the_leaf_has_it() -> None:
+    """What comes back from whoever signs last: the leaf's own script and proof, and one place for each of its keys."""
+    psbt = payment(2)
+    spend = read_spend(psbt, WALLET, leaf=SOME)
+    tasks = signing_tasks(psbt, spend, WALLET, SOME)
+    rows = [(row[0], row[1], b"") for row in signed_by_all(tasks)]
+
+    def found(*tops: list[bytes]) -> object:
+        """What is read where the first inputs end in these witnesses, and the others in the right ones."""
+        document = Psbt.parse(fill(psbt, WALLET, spend, SOME))
+        for one, stack in zip(document.inputs, (*tops, *whole[len(tops) :]), strict=True):
+            one.final_script_witness = Witness(stack)
+        return read_signatures(bytes(document.serialize(check_validity=False)), tasks)
+
+    whole = []
+    for task, (one, two, none) in zip(tasks, rows, strict=True):
+        assert task.leaf is not None
+        whole.append([none, two, one, task.leaf.script, task.leaf.control_block])
+    assert found() == tuple(rows)
+    none, two, one, script, control = whole[0]
+    pair = signing_tasks(psbt, read_spend(psbt, WALLET, leaf=PAIR), WALLET, PAIR)[0].leaf
+    assert pair is not None
+    for stack in (
+        [none, two, one, pair.script, pair.control_block],
+        [none, two, one, script, control[:-1] + bytes([control[-1] ^ 1])],
+        [none, two, one, script[:-1] + b"\x51", control],
+        [two, one, script, control],
+        [none, none, two, one, script, control],
+        [none, none, one, script, control],
+        [script, control],
+    ):
+        assert found(stack) is None
+    for inputs in (1, 3):  # another transaction, whose coins begin alike
+        document = Psbt.parse(payment(2, inputs=inputs))
+        for filed, stack in zip(document.inputs, (*whole, whole[0]), strict=False):
+            filed.final_script_witness = Witness(stack)
+        assert read_signatures(bytes(document.serialize(check_validity=False)), tasks) is None
+
+
+def test_whatever_put_a_witness_together_it_is_looked_at_as_the_chain_would() -> None:
+    """Beside those that count signatures before: nothing leaves that only looks finished."""
+    psbt = payment(2, inputs=1)
+    spend = read_spend(psbt, WALLET, leaf=SOME)
+    [task] = signing_tasks(psbt, spend, WALLET, SOME)
+    [[one, two, three]] = signed_by_all((task,))
+    assert task.leaf is not None
+    script, control = task.leaf.script, task.leaf.control_block
+    _verify_input((b"", two, one, script, control), spend.inputs[0], task)
+    for stack, text in (
+        ((b"", two, one, script, control[:-1] + bytes([control[-1] ^ 1])), "does not end with the leaf"),
+        ((b"", two, one, script[:-1] + b"\x51", control), "does not end with the leaf"),
+        ((two, one), "does not end with the leaf"),
+        ((b"", b"", two, one, script, control), "not one signature for each key"),
+        ((two, one, script, control), "not one signature for each key"),
+        ((b"", two, one + b"\x01", script, control), "is no signature"),
+        ((b"", two, one + b"\x00", script, control), "is no signature"),
+        ((b"", one, two, script, control), "does not verify"),
+        ((three, two, one, script, control), "as many keys as are needed"),
+        ((b"", b"", one, script, control), "as many keys as are needed"),
+    ):
+        with pytest.raises(PsbtRefused, match=text):
+            _verify_input(stack, spend.inputs[0], task)
+    assert finish_transaction(spend, (task,), [[one, two, b""]])
+    for row in ([one, two, three], [one, b"", b""], [one, two], [one, two, b"", b""], []):
+        with pytest.raises(PsbtRefused, match="2 signatures, in the places of its 3 keys"):
+            finish_transaction(spend, (task,), [row])
+
+
+def test_a_leaf_of_another_wallet_is_not_taken_for_the_one_of_its_name() -> None:
+    others = Leaf(SOME.name, SOME.keys[:2], 2)
+    psbt = payment(2)
+    spend = read_spend(psbt, WALLET, leaf=SOME)
+    for leaf in (others, replace(SOME, older=5), replace(SOME, needed=1)):
+        with pytest.raises(ValueError, match="no such leaf"):
+            WALLET.leaf_at(WalletPath(0, 0), leaf)
+        with pytest.raises(ValueError, match="no such leaf"):
+            signing_tasks(psbt, spend, WALLET, leaf)
 
 
 def _root(document: Psbt) -> None:

@@ -102,3 +102,46 @@ def test_a_descriptor_of_one_key_is_the_single_addresses() -> None:
     key = ExtendedKey(one.key.key.public_key, one.key.key.chain_code)
     text = add_checksum(f"tr({key.expression(Network.REGTEST)}/<0;1>/*)")
     assert same_wallet(one, text) is None
+
+
+XPUB = ORIGIN.partition("]")[2]
+
+
+def placed(depth: int, network: Network = Network.REGTEST) -> str:
+    """A key that says how deep it stands, and of which network it is."""
+    one = wallet("placed").key.key
+    return ExtendedKey(one.public_key, one.chain_code, depth=depth).xpub(network)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (placed(0, Network.MAINNET), "not one of regtest"),
+        (f"[7b967aa8/86h]{placed(1, Network.MAINNET)}", "not one of regtest"),
+        (placed(1), "needs its origin"),
+        (f"[7b967aa8]{placed(1)}", "0 steps, and the key says that it is 1 deep"),
+        (f"[7b967aa8/86h/1h]{placed(3)}", "2 steps, and the key says that it is 3 deep"),
+        (f"[7b967aa8/86h]{placed(0)}", "1 steps, and the key says that it is 0 deep"),
+        (f"[7b967aa8/2147483648]{placed(1)}", "below 2\\^31"),
+        (f"[7b967aa8/2147483648h]{placed(1)}", "below 2\\^31"),
+        (f"[7b967aa8/86h]{placed(1)}/0/*", "looks like"),
+        (f"[7b967aa8/]{placed(1)}", "looks like"),
+        (f"[7b967a/86h]{placed(1)}", "looks like"),
+        (f"[7b967aa8/86h]{placed(1)[:-1]}", "looks like"),
+        (XPUB[:-1] + ("1" if XPUB[-1] != "1" else "2"), "cannot be read"),
+        (XPRV, "looks like"),
+        ("", "looks like"),
+    ],
+)
+def test_an_extended_key_that_is_not_what_it_says_is_refused(text: str, why: str) -> None:
+    """An origin that does not fit means that somebody derives elsewhere than the device that is to sign."""
+    with pytest.raises(ValueError, match=why):
+        ExtendedKey.parse(text, Network.REGTEST)
+
+
+def test_an_extended_key_is_read_with_its_place() -> None:
+    assert ExtendedKey.parse(XPUB, Network.REGTEST).depth == 0
+    assert ExtendedKey.parse(placed(0, Network.MAINNET), Network.MAINNET).depth == 0
+    deep = ExtendedKey.parse(f"[7b967aa8/86'/1h/2147483647]{placed(3)}", Network.SIGNET)
+    assert (deep.depth, deep.origin_text) == (3, "7b967aa8/86h/1h/2147483647")
+    assert ExtendedKey.parse(deep.expression(Network.REGTEST), Network.REGTEST) == deep
