@@ -201,8 +201,10 @@ class Musig2Group:
 class Musig2Dealing:
     """A member's part in the ceremony: it says which descriptor it computed, and hears that all say the same."""
 
-    def __init__(self, descriptor: str) -> None:
+    def __init__(self, descriptor: str, n: int) -> None:
+        """`n` is how many members say so."""
         self._descriptor = descriptor.encode()
+        self._n = n
         self.message1 = _seen(self._descriptor)
 
     def second(self, message: bytes, entropy: bytes) -> bytes:
@@ -217,9 +219,10 @@ class Musig2Dealing:
         return self._descriptor
 
     def _compare(self, message: bytes) -> None:
-        parts = [message[i : i + 32] for i in range(0, len(message), 32)]
-        others = tuple(i for i, part in enumerate(parts) if part != self.message1)
-        if not parts or others:
+        if len(message) != 32 * self._n:  # a liar could have thousands named, in a letter too long to be sent
+            raise KeygenTrouble("keygen-descriptor-or-coordinator")
+        others = tuple(i for i in range(self._n) if message[32 * i : 32 * i + 32] != self.message1)
+        if others:
             raise KeygenTrouble("keygen-descriptor-or-coordinator", others)
 
     def investigate(self, message: bytes) -> KeygenTrouble:
@@ -303,7 +306,7 @@ class Musig2:
     def deal(self, charter: Charter, secrets: Secrets, entropy: bytes, known: Known) -> Musig2Dealing:
         """Begin a member's side. Raises KeygenTrouble."""
         del secrets, entropy
-        return Musig2Dealing(_descriptor(charter, known))
+        return Musig2Dealing(_descriptor(charter, known), charter.n)
 
     def recover(self, charter: Charter, secrets: Secrets, recovery_data: bytes) -> Musig2Share:
         """This member's share: its own signing key. Raises KeygenTrouble unless the charter has it."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from evil import EvilCoordinator
 from wire import Envelope
 from world import World
 
 from cluster.codec import encode, open_letter
 from cluster.journal import KeygenSecond, read
-from cluster.messages import KeygenCertificate, Kind
+from cluster.messages import KeygenCertificate, KeygenFault, KeygenMessage, KeygenStart, Kind
 from cluster.owner_says import Answer
 from cluster.roster import digest
 
@@ -53,3 +54,23 @@ def test_two_wallets_of_one_index_never_share_a_key() -> None:
         assert set(world.node(name).keygen.wallets) == {hot.wallet_id}
         seconds = [read(record) for record in world.seats[name].disk]
         assert sum(isinstance(entry, KeygenSecond) for entry in seconds) == 1
+
+
+@pytest.mark.parametrize("size", [0, 31, 64, 32 * 4, 32 * 200, 64 * 1024])
+def test_what_all_are_said_to_have_computed_is_as_long_as_they_are_many(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """One letter of a lying coordinator made a node name two thousand culprits, and end over a letter too long."""
+    monkeypatch.setattr(World, "scheme", "musig2")
+    world = World(2, 3)
+    charter = world.charter()
+    view = world.propose(charter)
+    evil = EvilCoordinator(world)
+    consents = tuple(evil.consent(name, charter, view.request) for name in world.node_names)
+    ids = {"wallet_id": charter.wallet_id, "request_id": digest(encode(charter)), "session_id": b"\x05" * 32}
+    evil.tell("node0", Kind.KEYGEN_START, KeygenStart(consents), **ids)
+    [fault] = evil.tell("node0", Kind.KEYGEN_COORDINATOR1, KeygenMessage(bytes(size)), **ids)
+    assert fault.body == KeygenFault("keygen-descriptor-or-coordinator", ())
+    plan = world.node("node0").plan(ids["request_id"])
+    assert plan is not None
+    assert plan.stage == "failed"
