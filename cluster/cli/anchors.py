@@ -1,4 +1,4 @@
-"""The anchor that `assent init --anchor PATH` gives a node: looked at before anything is asked, and made first."""
+"""The anchor that `assent init` or `recover --anchor PATH` gives a node: looked at first, and made first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cluster.keys import Seed
 from cluster.party import Config
 from cluster.storage import Anchor, DataDir, check_anchor_place
 
-__all__ = ["anchor_advice", "anchored", "new_anchor"]
+__all__ = ["anchor_advice", "anchored", "check_anchor_path", "new_anchor"]
 
 _NONE = (
     "It has no anchor, a small file that says how far its records have come: after each restart it signs nothing until "
@@ -31,13 +31,18 @@ def new_anchor(path: str, role: str, place: DataDir) -> str:
         return ""
     if role != "node":
         raise UsageError("only a node has an anchor: --anchor is for --role node")
-    if not path.startswith("/") or not path.isprintable():
-        raise UsageError("--anchor: write the full path of a file, like /media/key/home.anchor")
+    check_anchor_path(path)
     anchor = Path(os.path.normpath(path))
     if place.path.absolute() in anchor.parents:
         raise UsageError("--anchor: not inside the data directory, with which it would be put back")
     check_anchor_place(anchor)
     return str(anchor)
+
+
+def check_anchor_path(path: str) -> None:
+    """UsageError unless a path can stand in config.yaml: whole, and readable."""
+    if not path.startswith("/") or not path.isprintable():
+        raise UsageError("--anchor: write the full path of a file, like /media/key/home.anchor")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from cluster.backup import Backup, in_order
+from cluster.cli.anchors import anchor_advice, anchored, check_anchor_path, new_anchor
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.copies import read_backup_file
 from cluster.cli.recovery_of_coordinator import compare_roster, read_words, recover_coordinator
@@ -79,7 +80,7 @@ __all__ = ["recover"]
 @click.option(
     "--anchor",
     type=click.Path(path_type=Path),
-    help="With a state store: the node's anchor, which must not know of more records.",
+    help="From a backup: a new file for its anchor, as with `init`; from a state store: the anchor that it had.",
 )
 @click.option("--name", default="", help="Its name in the roster; a state store knows it.")
 @click.option(
@@ -144,28 +145,27 @@ def recover(
         recover_from_store(call, where, read_words(words_file), wish)
         return
     if anchor is not None:
-        raise UsageError("--anchor is for --from-store: a chain made from a backup starts anew")
+        check_anchor_path(str(anchor))
     if not name:
         raise UsageError("--name: a backup does not say which of its nodes this is")
-    used_to = (next_receive, next_change)
-    _recover_from_backups(call, backups, name, used_to, words_file, yes=yes, kdf_memory=kdf_memory)
+    wish = Wish(name, kdf_cost(kdf_memory), next_receive, next_change, anchor)
+    _recover_from_backups(call, backups, wish, words_file, yes=yes)
 
 
 def _recover_from_backups(
     call: Call,
     backups: tuple[Path, ...],
-    name: str,
-    used_to: tuple[int, int],
+    wish: Wish,
     words_file: Path | None,
     *,
     yes: bool,
-    kdf_memory: int | None,
 ) -> None:
+    name = wish.name
     read, roster, entry = _read_backups(call, backups, name)
     place = free_place(call, roster.network)
-    cost = kdf_cost(kdf_memory)
+    anchor = new_anchor("" if wish.anchor is None else str(wish.anchor), "node", place)
     seed = read_words(words_file)
-    config = Config("node", name, roster.network)
+    config = Config("node", name, roster.network, anchor=anchor)
     part = make_part(config, seed, "", (entry.role,))
     try:
         own_entry(roster, part)
@@ -174,12 +174,15 @@ def _recover_from_backups(
     compare_roster(call, read[0][0].roster, yes=yes)
     keys = seed.keys(roster.network)
     records = _records(read, keys, entry)
-    used = UsedKept(time.time_ns() // 1_000_000, *used_to)
+    used = UsedKept(time.time_ns() // 1_000_000, wish.next_receive, wish.next_change)
     records += [note(used, wallet.wallet_id) for _, wallet in read]
     passphrase = call.passphrase.read("New passphrase", confirm=True)
-    make_datadir(place, config, seed, part, passphrase, cost, records=records)
+    with anchored(config, seed):
+        make_datadir(place, config, seed, part, passphrase, wish.cost, records=records)
     seed.wipe()
     _tell_lost(call)
+    if advice := anchor_advice(config, place):
+        call.output.talk(f"  - {advice}")
     names = [wallet.charter.name for _, wallet in read]
     call.output.give(
         {
@@ -188,6 +191,7 @@ def _recover_from_backups(
             "network": roster.network,
             "datadir": str(place.path),
             "public_part": str(public_file(place)),
+            "anchor": config.anchor,
             "wallets": names,
             "budgets": "exhausted",
         },
@@ -259,4 +263,4 @@ def _tell_lost(call: Call) -> None:
     call.output.talk("  - earlier requests, refusals and answers: they are asked again")
     call.output.talk("  - whether a wallet was frozen: `assent freeze` again before `assent policy set`")
     call.output.talk("  - its record chain starts anew, which the coordinator can see")
-    call.output.talk("  - its anchor: name a new file as `anchor:` in config.yaml; the old one would not fit")
+    call.output.talk("  - its anchor: the one that it had would not fit")

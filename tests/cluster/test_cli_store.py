@@ -288,7 +288,7 @@ def test_a_node_comes_back_only_into_an_empty_place_and_under_its_own_name(owner
         (["recover", "--name", "x"], 2, "--from-store"),
         (["recover", "--from-store", "s", "--backup", "b"], 2, "either"),
         (["recover", "--backup", "b"], 2, "--name"),
-        (["recover", "--backup", "b", "--name", "x", "--anchor", "a"], 2, "--anchor"),
+        (["recover", "--backup", "b", "--name", "x", "--anchor", "a"], 2, "write the full path of a file"),
         (["recover", "--role", "coordinator", "--name", "x", "--from-store", "s"], 2, "no state store"),
         (["recover", "--from-store", "http://store.example/vss"], 2, "write https"),
         (["recover", "--from-store", "s", "--store-id", "a/b"], 2, "--store-id"),

@@ -16,7 +16,7 @@ from spends import STRANGER, payment
 from cluster.backup import qr_parts, read_backup
 from cluster.local import CLIENT, COORDINATOR, NETWORK, Done, LocalCluster
 from cluster.party import unseal_seed
-from cluster.storage import DataDir
+from cluster.storage import Anchor, DataDir
 from taproot import Network, WalletPath, address_to_script
 
 pytestmark = pytest.mark.slow
@@ -51,6 +51,14 @@ def words_of(cluster: LocalCluster, name: str) -> str:
     """The sheet that the owner wrote."""
     place = DataDir(cluster.datadir(name), NETWORK)
     return " ".join(unseal_seed(place, f"the passphrase of {name}".encode()).words())
+
+
+def read_anchor(cluster: LocalCluster, name: str, file: Path) -> tuple[int, int]:
+    """How far, and in which lineage, a node's anchor vouches for its records."""
+    seed = unseal_seed(DataDir(cluster.datadir(name), NETWORK), f"the passphrase of {name}".encode())
+    found = Anchor(file, seed.keys(NETWORK).anchor_key()).read()
+    assert found.head is not None, found.fault
+    return found.head.height, found.lineage
 
 
 def scan(wallet_json: Path, file: Path) -> list[tuple[bytes, int]]:
@@ -258,12 +266,14 @@ def test_a_disk_dies_the_rest_signs_and_words_with_a_peers_copy_bring_the_node_b
         alone = sign(cluster, tmp_path, payment(wallet, script=STRANGER, label="alone"), "alone")
         assert alone.code == 0, alone
         # Its owner asks a peer for the backup, and rebuilds it.
-        copy = tmp_path / "copy.json"
+        copy, anchor = tmp_path / "copy.json", tmp_path / "key" / "phone.anchor"
+        anchor.parent.mkdir(mode=0o700)
         cluster.run("home", "backup", "show", "--wallet", "vault", "--out", str(copy)).need()
         cluster.run(
             "phone", "recover", "--network", NETWORK, "--backup", str(copy), "--name", "phone", "--yes",
-            "--words-file", str(sheet), "--kdf-memory", "19", passphrase=True,
+            "--words-file", str(sheet), "--kdf-memory", "19", "--anchor", str(anchor), passphrase=True,
         ).need()  # fmt: skip
+        assert read_anchor(cluster, "phone", anchor) == (0, 0), "it vouches for nothing before the peers have"
         cluster.start("phone")
         profile = cluster.root / "phone.policy.yaml"
         cluster.run("phone", "policy", "set", str(profile), passphrase=True).need()
@@ -273,6 +283,8 @@ def test_a_disk_dies_the_rest_signs_and_words_with_a_peers_copy_bring_the_node_b
                 break
             time.sleep(1)
         assert drill.facts["nodes"] == dict.fromkeys(NODES, "signs"), drill  # the same share
+        height, lineage = read_anchor(cluster, "phone", anchor)
+        assert (height > 5, lineage > 0) == (True, True), "another lineage, and the anchor follows it"
         cluster.stop("offline")
         refused = sign(cluster, tmp_path, payment(wallet, script=STRANGER, label="later"), "later")
         assert refused.code in {4, 6}, refused
