@@ -20,7 +20,7 @@ HARMLESS = frozenset({
 })  # fmt: skip
 """What an honest sender may cause: the network was slow, or one of the two has lost what the letter is about."""
 
-TIMELY = HARMLESS | {"approval-life"}
+TIMELY = HARMLESS | {"approval-life", "letter-wallet"}
 """What proves no liar: it depends on the hour, or on what whoever judges has kept."""
 
 
