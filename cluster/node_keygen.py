@@ -287,7 +287,7 @@ class KeygenDesk:
         lines: tuple[str, ...] = (
             f"make wallet {charter.name}: {charter.t} of {len(charter.cosigners)} ({members}), {charter.scheme}, "
             f"{charter.network}",
-            *charter_lines(charter, self._roster),
+            *charter_lines(charter, self._roster, {one: w.charter.t for one, w in self.wallets.items()}),
             "compare its twelve words with every other owner before you say yes",
         )
         if plan.stage == "made":

@@ -86,6 +86,12 @@ class WalletBook:
         return known_keys({wallet.wallet_id: wallet for wallet in finished})
 
     @property
+    def thresholds(self) -> dict[bytes, int]:
+        """How many must sign in each finished wallet, by wallet id."""
+        finished = (p.wallet for p in self.proposed.values() if p.wallet is not None)
+        return {wallet.wallet_id: wallet.charter.t for wallet in finished}
+
+    @property
     def spent_indexes(self) -> set[int]:
         """The nodes' host keys that a proposal of ours may have used up.
 

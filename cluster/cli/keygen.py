@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import click
 
 from cluster.charter import FROST_SCHEME, Charter, CharterMember, check_charter
 from cluster.charter_text import Shape, Template
-from cluster.charter_words import charter_lines, participant_names
+from cluster.charter_words import charter_lines, leaf_warnings, participant_names
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import ClientCall, as_client, duration_s
 from cluster.cli.output import words_table
@@ -76,21 +77,21 @@ def propose_wallet(
         earlier = _earlier(book, name, shape, entries, index)
         if earlier is not None and earlier.wallet is not None:
             call.output.talk(f"wallet {name} exists already")
-            _give(call, earlier.wallet, earlier.exact)
+            _give(call, earlier.wallet, earlier.exact, book.thresholds)
             return
         charter = earlier.charter if earlier else _charter(roster, book, name, shape, entries, index)
         exact = encode(charter)
-        names = participant_names(charter, roster)
+        names, thresholds = participant_names(charter, roster), book.thresholds
         call.output.talk(
             f"wallet {name}: {threshold} of {most} ({', '.join(names[i] for i in charter.cosigners)}), "
             f"{charter.scheme}, id {digest(exact).hex()[:16]}"
         )
-        for line in charter_lines(charter, roster):
+        for line in charter_lines(charter, roster, thresholds):
             call.output.talk(f"  {line}")
         call.output.talk("its words, to be compared by every owner before they say yes:")
         call.output.talk(words_table(match_words("charter", exact)))
         wallet = _make(client, charter, earlier, timeout_s, life_s)
-        _give(call, wallet, exact)
+        _give(call, wallet, exact, thresholds)
 
 
 def _members(roster: Roster, names: str) -> tuple[NodeEntry, ...]:
@@ -249,7 +250,7 @@ class _Progress:
         return False
 
 
-def _give(call: Call, wallet: Wallet, exact: bytes) -> None:
+def _give(call: Call, wallet: Wallet, exact: bytes, thresholds: Mapping[bytes, int]) -> None:
     words = match_words("wallet", wallet.recovery_data)
     call.output.talk("every owner confirmed a copy. The wallet's words, to be compared once more:")
     call.output.talk(words_table(words))
@@ -265,6 +266,7 @@ def _give(call: Call, wallet: Wallet, exact: bytes) -> None:
             "members": charter.n,
             "cosigners": len(charter.cosigners),
             "leaves": [leaf.name for leaf in charter.leaves],
+            "warnings": leaf_warnings(charter, thresholds),
             "descriptor": wallet.public.descriptor(),
             "words": list(words),
         },

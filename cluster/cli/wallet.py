@@ -9,11 +9,11 @@ import click
 
 from cluster.charter import FROST_SCHEME, MUSIG2_SCHEME
 from cluster.charter_text import Template
-from cluster.charter_words import charter_lines, participant_names
+from cluster.charter_words import charter_lines, leaf_warnings, participant_names
 from cluster.cli.call import Call, common, passphrase_options
 from cluster.cli.clients import duration_s
 from cluster.cli.keygen import propose_wallet
-from cluster.cli.wallets import shown_wallet, wallets
+from cluster.cli.wallets import known_thresholds, shown_wallet, wallets
 from cluster.errors import Refused, StateError, UsageError
 from cluster.roster import NAME
 from cluster.storage import read_file
@@ -103,8 +103,9 @@ wallet.add_command(wallets, "list")
 )
 def show(call: Call, *, name: str, form: str) -> None:
     """Show a finished wallet: who signs, by which ways, and its descriptor for other software."""
-    found, roster = shown_wallet(call.place(), name)
-    public, charter = found.public, found.charter
+    place = call.place()
+    found, roster = shown_wallet(place, name)
+    public, charter, thresholds = found.public, found.charter, known_thresholds(place)
     policy = _policy(public, charter.name, form)
     text = {
         "core": "\n".join(public.descriptor(branch=branch) for branch in (0, 1)),
@@ -113,7 +114,7 @@ def show(call: Call, *, name: str, form: str) -> None:
         "words": "\n".join(
             (
                 f"wallet {charter.name}: {charter.t} of {len(charter.cosigners)}, {charter.scheme}, {charter.network}",
-                *charter_lines(charter, roster),
+                *charter_lines(charter, roster, thresholds),
                 *(f"address {i}: {public.address(WalletPath(RECEIVE, i))}" for i in range(3)),
                 public.descriptor(),
             )
@@ -131,6 +132,7 @@ def show(call: Call, *, name: str, form: str) -> None:
             "leaves": [
                 {"name": leaf.name, "miniscript": leaf.miniscript(public.network)} for leaf in public.leaves
             ],
+            "warnings": leaf_warnings(charter, thresholds),
             "descriptor": public.descriptor(),
             "descriptors": [public.descriptor(branch=branch) for branch in (0, 1)],
             "bip388": None if policy is None else asdict(policy),

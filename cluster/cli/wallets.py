@@ -22,7 +22,7 @@ from cluster.schemes import Wallet
 from cluster.storage import DataDir
 from taproot import RECEIVE, PublicWallet, WalletPath
 
-__all__ = ["address", "descriptor", "shown_wallet", "wallets"]
+__all__ = ["address", "descriptor", "known_thresholds", "shown_wallet", "wallets"]
 
 
 @click.command()
@@ -139,6 +139,15 @@ def shown_wallet(place: DataDir, name: str) -> tuple[Wallet, Roster]:
     file = cast("str", ask_node(place, {"do": "backup", "wallet": facts["name"]})["file"])
     backup, wallet = read_backup(file.encode())
     return wallet, backup.read_roster()
+
+
+def known_thresholds(place: DataDir) -> dict[bytes, int]:
+    """How many must sign in each wallet known here, by wallet id."""
+    if read_config(place).role == "client":
+        with opened(place, "client") as party:
+            return book_of(party).thresholds
+    found = cast("list[dict[str, object]]", ask_node(place, {"do": "wallets"})["wallets"])
+    return {bytes.fromhex(str(one["wallet_id"])): cast("int", one["t"]) for one in found}
 
 
 def _address(public: PublicWallet, index: int, next_receive: int) -> str:

@@ -12,6 +12,7 @@ from world import World
 
 from cluster.backup import Backup, backup_of, in_order, qr_parts, read_backup
 from cluster.charter import Charter, LeafPlan, check_charter
+from cluster.charter_words import leaf_warnings
 from cluster.cli.recovery import _records
 from cluster.codec import encode
 from cluster.errors import ConfigError
@@ -51,6 +52,26 @@ class Chain:
 @pytest.fixture(scope="module")
 def chain() -> Chain:
     return Chain.made()
+
+
+@pytest.mark.parametrize("after", [0, 900], ids=["at once", "later"])
+def test_owners_and_commands_tell_of_a_leaf_whose_wallet_asks_fewer(after: int) -> None:
+    world = World(1, 3)
+    spare = world.make_wallet(0, "spare")
+    world.t, key = 2, spare.public.key.key.public_key
+    world.leaves = (LeafPlan("other", "frost", (), 0, 0, after, spare.wallet_id, key),)
+    charter = world.charter(1, "main")
+    subject = digest(encode(charter))
+    world.propose(charter)
+    assert world.run(lambda: world.node("node0").plan(subject) is not None)
+    plan = world.node("node0").plan(subject)
+    assert plan is not None
+    told = "1 sign there, and elsewhere 2 must"
+    [line] = [line for line in world.node("node0").keygen.question(plan).lines if line.startswith("leaf")]
+    assert line.endswith(f"(WARNING: {told})")
+    assert leaf_warnings(charter, {spare.wallet_id: 1}) == {"other": told}
+    assert leaf_warnings(charter, {spare.wallet_id: 2}) == {}
+    assert leaf_warnings(charter, {}) == {}, "nothing is known of it"
 
 
 def test_a_backup_holds_whatever_it_needs(chain: Chain) -> None:
