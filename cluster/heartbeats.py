@@ -35,6 +35,9 @@ LINK_LOST_MS = 15_000
 KEEP_EVERY_MS = 30_000
 """How often at most the peers' heads are written down without a signature."""
 
+KEEP_BYTES = 1024
+"""How much of one peer is written down in that time: a larger letter of it makes it wait as much longer."""
+
 REMEMBERED_BEATS = 64
 """How many of this node's own heartbeats can be told from their echoes."""
 
@@ -55,6 +58,7 @@ class Peer:
     hidden: bool = False
     doubt: PeerDoubted | None = None
     kept: PeerHead | None = None
+    rests_until_ms: int = 0
     settled: int = 0
 
 
@@ -147,16 +151,21 @@ class BeatDesk:
         return b"" if peer is None else peer.tag
 
     def _keep_heads(self, turn: Turn) -> None:
-        """Only where a peer did something: else two nodes that note each other's notes would never rest."""
-        if self._kept_ms is not None and turn.now.monotonic_ms - self._kept_ms < KEEP_EVERY_MS:
+        """Only where a peer did something: else two nodes that note each other's notes would never rest.
+
+        And not at a liar's pace: whoever fills its heartbeats up is written down as much less often.
+        """
+        now_ms = turn.now.monotonic_ms
+        if self._kept_ms is not None and now_ms - self._kept_ms < KEEP_EVERY_MS:
             return
-        self._kept_ms = turn.now.monotonic_ms
+        self._kept_ms = now_ms
         news = []
         for peer in self.peers.values():
             furthest = next(iter(peer.lives.statements), None)
             noted = None if peer.kept is None else peer.kept.deeds
-            if furthest is not None and furthest.deeds not in {None, noted}:
+            if furthest is not None and furthest.deeds not in {None, noted} and peer.rests_until_ms <= now_ms:
                 news.append(furthest)
+                peer.rests_until_ms = now_ms + KEEP_EVERY_MS * -(-len(furthest.letter.letter) // KEEP_BYTES)
         self._note(news, turn)
 
     def keep(self, cosigners: Iterable[Statement], turn: Turn) -> None:

@@ -21,12 +21,13 @@ from wire import Envelope, Hook, honest
 
 from cluster.approvals import CLOCK_SKEW_MS
 from cluster.codec import Letter, Mouth, header_of
-from cluster.head_letters import TAG_BYTES, Heartbeat
+from cluster.head_letters import MAX_WALLETS, TAG_BYTES, Heartbeat, WalletBeat
+from cluster.head_records import PeerHeads
 from cluster.heads import ANSWERS_WITHIN_MS, MAX_ANSWERS, REBUILT_MS
-from cluster.heartbeats import KEEP_EVERY_MS, MAX_SETTLED
-from cluster.journal import RecoveredKept, note
+from cluster.heartbeats import KEEP_BYTES, KEEP_EVERY_MS, MAX_SETTLED
+from cluster.journal import RecoveredKept, note, read
 from cluster.lives import ROLLED_BACK, TWO_LIVES
-from cluster.messages import Beats, HeadAsk, HeadRelay, Kind, SignedLetter
+from cluster.messages import MAX_NODES, Beats, HeadAsk, HeadRelay, Kind, SignedLetter
 from cluster.owner_says import QuarantineEnded
 from cluster.turn import LETTER_LIFE_MS
 from curve import tagged_hash
@@ -67,6 +68,43 @@ def test_a_heartbeat_of_another_cluster_is_none_here() -> None:
     peer = world.node("node0").beats.peers[node.public]
     assert not peer.lives.knows(b"life" * 4)
     assert {code for _, code in world.node("node0").complaints.counts} == {"letter-cluster"}
+
+
+def padded(evil: EvilCoordinator, height: int) -> SignedLetter:
+    """A heartbeat of node1's own hand, filled up with wallets and echoes of nobody, which claims ever more deeds."""
+    world, true = evil.world, heartbeat(evil, "node1")
+    body = msgspec.structs.replace(
+        true,
+        chain_height=true.chain_height + height,
+        deeds=true.deeds + height,
+        wallets=tuple(WalletBeat(bytes([i]) * 32, bytes(32), False) for i in range(MAX_WALLETS)),
+        echoes=(b"nobody's",) * MAX_NODES,
+    )
+    mouth = Mouth(
+        world.seats["node1"].identity, world.roster.cluster_id, b"evil" + height.to_bytes(12, "big")
+    )
+    return mouth.say(Kind.HEARTBEAT, evil.mouth.public, body, expires_at_ms=world.now.wall_ms + 60_000)
+
+
+def test_a_node_that_fills_up_its_heartbeats_fills_no_disk() -> None:
+    world, _ = made()
+    world.run(ms=20_000)
+    evil, node, minutes = EvilCoordinator(world), world.seats["node1"].identity.public, 20
+    before = len(world.seats["node0"].disk)
+    for second in range(0, 60 * minutes, 10):
+        evil.tell("node0", Kind.BEATS, Beats((padded(evil, second + 1),)))
+        world.run(ms=10_000)
+    heads = [read(record) for record in world.seats["node0"].disk[before:] if record.kind == "peer-head"]
+    sizes = [
+        len(head.letter.letter)
+        for entry in heads
+        if isinstance(entry, PeerHeads)
+        for head in entry.heads
+        if head.node == node
+    ]
+    assert len(sizes) > 1, "it is written down all the same"
+    assert max(sizes) > 5 * KEEP_BYTES
+    assert sum(sizes) <= KEEP_BYTES * minutes * 60_000 // KEEP_EVERY_MS + max(sizes)
 
 
 @pytest.mark.parametrize("life", ["same", "earlier"])
