@@ -320,14 +320,21 @@ class HeadDesk:
             return
         if self.settled:
             raise ValueError("this node's records are in no question")
+        self._go_on(turn)
+
+    def _exhaust(self, turn: Turn) -> None:
+        """What was spent until now may be among what was lost."""
         at_ms = max(turn.now.wall_ms, self._judge.budget_time(turn.now))
         entry = RecoveredKept(at_ms, confirmed=not self._judge.clock_in_doubt)
         turn.note(entry)
         self._judge.restore(entry, NO_ID)
-        self._go_on(turn)
 
     def _go_on(self, turn: Turn) -> None:
-        """Another lineage begins: what was said in earlier ones binds this chain no more."""
+        """Another lineage begins, with its budgets exhausted: what was said in earlier ones binds this chain no more.
+
+        Of a recovered node too: its disk may be an old copy of its first seconds, whose budgets had begun to fill.
+        """
+        self._exhaust(turn)
         seen = 0 if self.quarantine is None else self.quarantine.seen_lineage
         lineage = max(self.lineage, self._asking.seen_lineage, seen) + 1
         if (

@@ -432,6 +432,36 @@ def test_no_quarantine_that_ends_refills_a_budget() -> None:
     assert codes("a day later") == ()
 
 
+def test_a_copy_of_a_recovered_nodes_first_seconds_refills_no_budget() -> None:
+    """Its time was confirmed and its policy in force, and its lineage had not begun: peers' letters count nothing."""
+    world = UnvouchedPolicy(BUDGET)
+    wallet = world.make_wallet()
+    disk, now_ms = world.seats["node0"].disk, world.now.wall_ms
+    kinds = {"wallet", "copy-confirmed", "wallet-complete", "policy"}
+    copy = [note(RecoveredKept(now_ms, confirmed=False)), *(one for one in disk if one.kind in kinds)]
+    copy += [note(BootKept(now_ms, b"life" * 4)), note(RecoveredKept(now_ms, confirmed=True))]
+
+    def codes(label: str) -> tuple[str, ...]:
+        view = world.request(
+            wallet, payment(wallet, amount_sats=40_000, script=STRANGER, label=label), life_ms=MINUTE_MS
+        )
+        world.run(lambda: view.final is not None, ms=30_000)
+        verdict = view.nodes[world.seats["node0"].identity.public].verdict
+        assert verdict is not None
+        return verdict.codes
+
+    put_back(world, "node0", copy)
+    world.run(ms=MINUTE_MS)
+    world.advance(2 * 24 * 60 * MINUTE_MS)
+    world.run(ms=2 * MINUTE_MS)
+    assert codes("spent") == ("policy-tier",)
+    assert signed_of(world, "node0")
+    put_back(world, "node0", copy)
+    world.run(ms=2 * MINUTE_MS)
+    assert quarantine(world) is None
+    assert codes("again") == ("policy-velocity-sum",)
+
+
 def test_an_older_copy_of_after_the_end_is_noticed_again() -> None:
     world, _, disk = lived(3)
     put_back(world, "node0", disk[:-10])
