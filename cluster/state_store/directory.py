@@ -19,6 +19,7 @@ from cluster.state_store.protocol import (
     MAX_KEY_CHARS,
     MAX_PAGE,
     MAX_VALUE_BYTES,
+    MAX_VERSION,
     KeyValue,
     KeyVersion,
     NoSuchKey,
@@ -38,6 +39,14 @@ APPLICATION_ID = 0x41535353
 
 BUSY_MS = 5_000
 """How long another node that writes into the same directory is waited for."""
+
+_ROLLBACK_JOURNAL = b"\x01\x01"
+"""Stands at `_MODE_AT` in a file whose changes go by a rollback journal."""
+
+_MODE_AT = 18
+
+_OF_SEVERAL = bytes.fromhex("d9d505f920a163d7")
+"""Ends a journal that is one of several databases', and names the file that lists them all."""
 
 _LAYOUT = (
     """CREATE TABLE object (
@@ -60,11 +69,20 @@ class DirectoryStore:
         self.path = directory / FILE_NAME
         if not directory.is_dir():
             raise StoreUnavailable(f"{directory}: there is no such directory; is the disk mounted?")
-        with self._understood():
-            self._connection = self._connected()
-        self._inode = self.path.stat().st_ino
-        with self._understood():
-            self._prepare()
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            # Kept open: to close it would let go of the locks that SQLite holds on the same file.
+            self._file = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path}: {(error.strerror or '').lower()}") from None
+        try:
+            self._inode = os.fstat(self._file).st_ino
+            with self._understood():
+                self._connection = self._connected()
+                self._prepare()
+        except BaseException:
+            os.close(self._file)
+            raise
 
     @property
     def where(self) -> str:
@@ -126,14 +144,13 @@ class DirectoryStore:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
     # Inside.
 
     def _connected(self) -> sqlite3.Connection:
-        try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        except OSError as error:
-            raise StoreUnavailable(f"{self.path}: {(error.strerror or '').lower()}") from None
         uri = f"{self.path.absolute().as_uri()}?mode=rw"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_MS / 1000)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES + 64 * 1024)
@@ -159,6 +176,20 @@ class DirectoryStore:
             self._connection.close()
             raise
 
+    def _heed_files(self) -> None:
+        """Look before SQLite does: it does what its files say, and whoever has the directory writes them.
+
+        A write-ahead log is mapped into memory, and ends the process once somebody cuts it short. A journal that is
+        one of several databases' names one file more, which SQLite removes, wherever it is.
+        """
+        if os.pread(self._file, 2, _MODE_AT) not in {b"", _ROLLBACK_JOURNAL}:
+            raise StoreDamaged(f"{self.path}: this is not a state store, or it was altered")
+        journal = self.path.with_name(f"{FILE_NAME}-journal")
+        if _end_of(journal, len(_OF_SEVERAL)) == _OF_SEVERAL:
+            raise StoreDamaged(
+                f"{journal}: this is not of a state store, and names another file; move it away"
+            )
+
     def _version_and_value(self, key: str) -> tuple[int, bytes] | None:
         row = self._connection.execute(
             "SELECT version, value FROM object WHERE store_id = ? AND key = ?", (self._store_id, key)
@@ -178,7 +209,7 @@ class DirectoryStore:
 
     def _version(self, found: object) -> int:
         """A version, if it is one: whoever has the file may put anything in its place."""
-        if not isinstance(found, int) or found < 0:
+        if not isinstance(found, int) or not 0 <= found <= MAX_VERSION:
             raise StoreDamaged(f"{self.path}: a version is none")
         return found
 
@@ -230,9 +261,25 @@ class DirectoryStore:
     def _understood(self) -> Iterator[None]:
         """SQLite's errors in our words: damage is told from a disk that is gone, full, or busy."""
         try:
+            self._heed_files()
             yield
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path}: {(error.strerror or '').lower()}") from None
         except (sqlite3.Error, UnicodeError) as error:
             code = getattr(error, "sqlite_errorname", "") or ""
             if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")) or not code:
                 raise StoreDamaged(f"{self.path}: the state store is damaged") from None
             raise StoreUnavailable(f"{self.path}: the disk does not let it be used ({code})") from None
+
+
+def _end_of(path: Path, size: int) -> bytes:
+    """The last bytes of a file; none where there is no such file, or not so many."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return b""
+    try:
+        whole = os.fstat(descriptor).st_size
+        return os.pread(descriptor, size, whole - size) if whole >= size else b""
+    finally:
+        os.close(descriptor)

@@ -21,6 +21,7 @@ __all__ = [
     "MAX_KEY_CHARS",
     "MAX_PAGE",
     "MAX_VALUE_BYTES",
+    "MAX_VERSION",
     "KeyValue",
     "KeyVersion",
     "NoSuchKey",
@@ -54,6 +55,9 @@ MAX_KEY_CHARS = 600
 
 MAX_VALUE_BYTES = 10 * 1024 * 1024
 """The largest value that we write or read."""
+
+MAX_VERSION = 2**62
+"""No object is ever written so often: a version is 64 bits wide, and must be counted on from."""
 
 MAX_LISTED = 200_000
 """A longer listing is not believed."""

@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, EncodeError
 
-from cluster.state_store.protocol import MAX_KEY_CHARS, MAX_PAGE, KeyValue, KeyVersion, Page
+from cluster.state_store.protocol import MAX_KEY_CHARS, MAX_PAGE, MAX_VERSION, KeyValue, KeyVersion, Page
 
 __all__ = [
     "BadReply",
@@ -136,7 +136,7 @@ def list_request(store_id: str, key_prefix: str, page_size: int, page_token: str
 def read_object(reply: bytes, key: str) -> KeyValue:
     """The object in a reply, which must be the one that was asked for."""
     found = _parsed("GetObjectResponse", reply)
-    if not found.HasField("value") or found.value.key != key or found.value.version < 0:
+    if not found.HasField("value") or found.value.key != key or not _is_version(found.value.version):
         raise BadReply("not the object that was asked for")
     return KeyValue(key, int(found.value.version), bytes(found.value.value))
 
@@ -146,13 +146,17 @@ def read_page(reply: bytes) -> Page:
     found = _parsed("ListKeyVersionsResponse", reply)
     if len(found.key_versions) > MAX_PAGE:
         raise BadReply(f"more than {MAX_PAGE} keys on a page")
-    if any(item.version < 0 for item in found.key_versions):
-        raise BadReply("a version below zero")
+    if not all(_is_version(item.version) for item in found.key_versions):
+        raise BadReply("a version that is none")
     if any(len(item.key) > MAX_KEY_CHARS for item in found.key_versions):
         raise BadReply("a key longer than a store takes")
     keys = tuple(KeyVersion(str(item.key), int(item.version)) for item in found.key_versions)
     first = int(found.global_version) if found.HasField("global_version") else None
     return Page(keys, str(found.next_page_token), first)
+
+
+def _is_version(number: int) -> bool:
+    return 0 <= number <= MAX_VERSION
 
 
 def read_error(reply: bytes) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -241,7 +242,7 @@ def test_a_damaged_directory_says_so(tmp_path: Path) -> None:
         DirectoryStore(tmp_path, "one")
 
 
-@pytest.mark.parametrize("version", ["-1", "'seven'", "x'00'", "1.5"])
+@pytest.mark.parametrize("version", ["-1", "'seven'", "x'00'", "1.5", "9223372036854775807"])
 def test_a_version_that_is_none_is_damage(tmp_path: Path, version: str) -> None:
     store = DirectoryStore(tmp_path, "one")
     put(store, ("k", "v", 0))
@@ -293,6 +294,39 @@ def test_whoever_has_the_file_adds_nothing_to_its_layout(tmp_path: Path) -> None
         raw.execute("CREATE TRIGGER sqlite0 AFTER INSERT ON object BEGIN DELETE FROM object; END")
     with pytest.raises(StoreDamaged, match="not a state store"):
         DirectoryStore(tmp_path, "one")
+
+
+def test_a_journal_that_names_another_file_takes_it_not_away(tmp_path: Path) -> None:
+    """SQLite removes the file that lists the journals of several databases: whoever has the directory names it."""
+    victim, place = tmp_path / "seed.sealed", tmp_path / "share"
+    victim.write_bytes(b"the seed, sealed")
+    place.mkdir()
+    store = DirectoryStore(place, "one")
+    put(store, ("k", "v", 0))
+    name, magic = str(victim).encode(), bytes.fromhex("d9d505f920a163d7")
+    header = magic + struct.pack(">IIIII", 0, 0, store.path.stat().st_size // 4096, 512, 4096)
+    tail = struct.pack(">I", 2**30 // 4096 + 1) + name + struct.pack(">II", len(name), sum(name)) + magic
+    (place / "state-store.sqlite3-journal").write_bytes(header.ljust(512, b"\0") + tail)
+    for act in (lambda: store.get_object("k"), lambda: list_all(store), lambda: put(store, ("k", "w", 1))):
+        with pytest.raises(StoreDamaged, match="names another file"):
+            act()
+    with pytest.raises(StoreDamaged, match="names another file"):
+        DirectoryStore(place, "one")
+    assert victim.exists()
+    store.close()
+
+
+def test_a_write_ahead_log_is_not_mapped(tmp_path: Path) -> None:
+    """Once somebody cuts it short, to look at it ends the process, and no error is raised."""
+    store = DirectoryStore(tmp_path, "one")
+    put(store, ("k", "v", 0))
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as raw:
+        raw.execute("PRAGMA journal_mode = WAL")
+        with pytest.raises(StoreDamaged, match="altered"):
+            put(store, ("k", "w", 1))
+        with pytest.raises(StoreDamaged, match="altered"):
+            DirectoryStore(tmp_path, "one")
+    store.close()
 
 
 def test_the_file_is_private(tmp_path: Path) -> None:

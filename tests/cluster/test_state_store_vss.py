@@ -56,10 +56,18 @@ def test_a_first_write_and_no_global_version_leave_their_fields_out() -> None:
 
 
 def test_versions_are_64_bits_wide() -> None:
+    reply = bytes.fromhex("12120a016b108080808080808080401a03616263")
+    assert messages.read_object(reply, "k") == KeyValue("k", 2**62, b"abc")
     most = 2**63 - 1
-    reply = bytes.fromhex("12120a016b10ffffffffffffffff7f1a03616263")
-    assert messages.read_object(reply, "k") == KeyValue("k", most, b"abc")
     assert fields(fields(messages.delete_request("s", KeyVersion("k", most)))[2][0])[2] == [most]
+
+
+def test_a_version_that_could_not_be_counted_on_from_is_none() -> None:
+    """`assent store renew` writes over the versions that a listing shows."""
+    with pytest.raises(messages.BadReply):
+        messages.read_object(bytes.fromhex("12120a016b10ffffffffffffffff7f1a03616263"), "k")
+    with pytest.raises(messages.BadReply):
+        messages.read_page(bytes.fromhex("0a0d0a016b10ffffffffffffffff7f"))
 
 
 def test_fields_of_a_newer_protocol_are_passed_over() -> None:
