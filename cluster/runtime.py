@@ -104,6 +104,8 @@ def serve_node(
     roster = party.need_roster()
     judge = judge_of(roster, party.part.identity)
     anchor = Anchor(Path(party.config.anchor), keys.anchor_key()) if party.config.anchor else None
+    if anchor is not None:
+        anchor.check_file()
     node = _node(party, keys, judge, rescuers, anchor)
     desk = NodeDesk(node, party.roster_exact, judge, lambda: party.records)
     with ExitStack() as stack:

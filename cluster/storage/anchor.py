@@ -15,7 +15,7 @@ import stat
 from hashlib import sha256
 from pathlib import Path
 
-from cluster.errors import StateError, StorageFault
+from cluster.errors import ConfigError, StateError, StorageFault
 from cluster.heads import Anchored
 from cluster.records import GENESIS, Head
 from cluster.storage.files import read_file, write_public
@@ -25,6 +25,7 @@ __all__ = ["Anchor", "check_anchor_place"]
 _MAGIC = b"assent/anchor/1"
 _MAC_BYTES = 32
 _SIZE = len(_MAGIC) + 4 + 8 + 32 + _MAC_BYTES
+_READ_BYTES = 4096
 
 
 def check_anchor_place(path: Path) -> None:
@@ -60,7 +61,7 @@ class Anchor:
         if not self.path.exists():
             return Anchored(fault=f"{self.path} is missing")
         try:
-            raw = read_file(self.path, max_bytes=4096)
+            raw = read_file(self.path, max_bytes=_READ_BYTES)
         except StateError as error:
             return Anchored(fault=str(error))
         body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
@@ -70,6 +71,18 @@ class Anchor:
             return Anchored(fault=f"{self.path} is damaged, or another node's")
         lineage, height, head = body[15:19], body[19:27], body[27:]
         return Anchored(Head(int.from_bytes(height, "big"), head), int.from_bytes(lineage, "big"), "")
+
+    def check_file(self) -> None:
+        """Raises ConfigError where a file lies that is no anchor, not even a damaged one: it would be written over."""
+        try:
+            size = self.path.stat().st_size
+            raw = read_file(self.path, max_bytes=_READ_BYTES) if size <= _READ_BYTES else b""
+        except (OSError, StateError):
+            return  # nothing that can be written over
+        if size != _SIZE and not (raw.startswith(_MAGIC) or (size < _SIZE and _MAGIC.startswith(raw))):
+            raise ConfigError(
+                f"{self.path}: `anchor:` names this file, which is no anchor, and would write over it; name a new one"
+            )
 
     def write(self, head: Head, lineage: int) -> None:
         """Say how far the chain has come; StorageFault if the disk refuses, and the process must end."""

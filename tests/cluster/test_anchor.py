@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from older_disks import Unvouched, head_of, lived, put_back, quarantine
 
-from cluster.errors import StorageFault
+from cluster.errors import ConfigError, StorageFault
 from cluster.heads import ANCHOR_SILENT, NO_ANCHOR, Anchored
 from cluster.keys import Seed
 from cluster.owner_says import QuarantineEnded
@@ -51,6 +51,26 @@ def test_missing_damaged_or_anothers_it_vouches_for_nothing(tmp_path: Path) -> N
     (tmp_path / "anchor").unlink()
     (tmp_path / "anchor").mkdir()
     assert "not a plain file" in anchor(tmp_path).read().fault
+
+
+@pytest.mark.parametrize(
+    "found", [b"ASSENT-SEALED/1 and more", b"SQLite format 3\0" * 4096, b"x" * 92, b"\n"]
+)
+def test_another_file_in_its_place_is_not_written_over(tmp_path: Path, found: bytes) -> None:
+    """Where config.yaml names the seed, the database or somebody's letter as the anchor."""
+    (tmp_path / "anchor").write_bytes(found)
+    with pytest.raises(ConfigError, match="no anchor, and would write over it"):
+        anchor(tmp_path).check_file()
+
+
+def test_a_damaged_anchor_or_none_is_written_over(tmp_path: Path) -> None:
+    anchor(tmp_path).check_file()
+    anchor(tmp_path).write(HEAD, 0)
+    whole = (tmp_path / "anchor").read_bytes()
+    for at in range(len(whole)):
+        for damaged in (whole[:at], whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :], bytes(len(whole))):
+            (tmp_path / "anchor").write_bytes(damaged)
+            anchor(tmp_path).check_file()
 
 
 def test_a_disk_that_is_gone_ends_the_process_with_what_to_do(tmp_path: Path) -> None:
