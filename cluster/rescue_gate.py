@@ -59,9 +59,7 @@ class RescueGate:
                 return
             case Propose(request=request):
                 self._propose(request)
-            case (
-                NonceRequest() | Order() | Final() | PersonRelay()
-            ):  # whose word it is, the node reads itself
+            case NonceRequest() | Order() | Final() | PersonRelay():
                 self._about(letter.header.request_id)
             case _:
                 raise _refusal(f"a {letter.header.kind.name}")
