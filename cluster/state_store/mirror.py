@@ -259,13 +259,25 @@ class Mirror:
             finding = Finding(Code.EMPTY, f"it held {self._position.end.height} records and is empty")
         elif there == self._position:
             finding = Finding(Code.MIXED, "it holds batches that its head object does not know of")
-        elif there.head_version >= self._position.head_version:
-            # Of the same version too: a head object is sealed for its version, and this node sealed another for that.
+        elif there.head_version > self._position.head_version or self._parts(seen, there.end, mine):
             finding = Finding(Code.FORKED, f"somebody else wrote beside record {self._position.end.height}")
         else:
             had, has = self._position.end.height, there.end.height
             finding = Finding(Code.STALE, f"it had {had} records and now has {has}")
         self._halt(finding)
+
+    def _parts(self, seen: Seen, end: Head, mine: Position) -> bool:
+        """Whether the store's chain leaves this node's, as far as the write that is open knows it.
+
+        Else it is not said: a store may keep back what this node itself wrote in an earlier life, to have it stop.
+        """
+        if end.height > mine.end.height:
+            return seen.through != mine.end.hash
+        for batch in (self._position.last, mine.last):
+            count = end.height - batch.first
+            if 0 <= count <= len(batch.kept):
+                return batch.begin.after(batch.records[:count]) != end
+        return False
 
     def _confirm(self, position: Position) -> None:
         mark = Mark(position.head_version, position.end)

@@ -25,6 +25,9 @@ from cluster.storage import Store
 
 SOON = Patience(0.01, 0.05)
 
+LARGE = records(1, 8, size=600_000)
+"""A record that is written alone."""
+
 
 class Place:
     """A store of one kind that can be unplugged, and a node's disk beside it."""
@@ -295,20 +298,56 @@ def test_another_writer_stops_this_node(place: Place) -> None:
     loop.close()
 
 
-def test_another_writer_on_an_earlier_state_stops_this_node_though_it_wrote_as_often(place: Place) -> None:
-    """The store was put back, and a copy of this node went on from there: head objects of one version, two chains."""
+def test_another_writer_stops_this_node_however_far_back_its_chain_parts(place: Place) -> None:
+    """Further than the batches that are at hand: then that it wrote more often is enough."""
     loop = Loop(place, records(5)).begin()
     loop.in_step()
     store = place.open()
     early = copied(store)
-    loop.commit(records(6)[5:])
+    loop.commit(records(20)[5:])
     loop.in_step()
     put_back(store, early)
-    write(store, records(5) + records(3, 5, mind="b"))
+    write(store, records(5) + records(3, 5, mind="b"), step=1)
     store.close()
-    loop.store.append(records(1, 6, size=70_000))
+    loop.store.append(records(21)[20:])
     with pytest.raises(StateError, match=r"^store-forked: .*another copy"):
         loop.until(lambda: loop.finding() not in {"", "store-forked"})
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "forked"),
+    [
+        (records(4, 5, mind="b"), True),
+        (records(3, 5, mind="b"), True),
+        (records(1, 5, mind="b", size=70_000), True),
+        (records(8)[5:], False),
+        (records(8)[5:] + LARGE, False),
+    ],
+    ids=["longer", "as long", "shorter", "ours", "ours and longer"],
+)
+def test_another_writer_on_an_earlier_state_stops_this_node_though_it_wrote_as_often(
+    place: Place, theirs: list[Record], forked: bool
+) -> None:
+    """The store was put back, and a copy of this node went on from there: head objects of one version, two chains.
+
+    Where it is one chain, the store kept a write of an earlier life back, and stops nobody.
+    """
+    loop = Loop(place, records(5)).begin()
+    loop.in_step()
+    store = place.open()
+    early = copied(store)
+    loop.commit(records(7)[5:])
+    loop.in_step()
+    put_back(store, early)
+    write(store, records(5) + theirs)
+    store.close()
+    loop.store.append(records(8)[7:] + LARGE)
+    if forked:
+        with pytest.raises(StateError, match=r"^store-forked: .*another copy"):
+            loop.until(lambda: loop.finding() not in {"", "store-forked"})
+    else:
+        loop.until(lambda: loop.finding() == "store-stale")
     loop.close()
 
 
