@@ -303,6 +303,7 @@ def _signers(subject: Subject, approvals: tuple[Approval, ...], order: Order) ->
     quorum = frozenset((*(approval.participant for approval in approvals), *order.outsiders))
     inside = tuple(Signer(approval.participant, approval.pubnonces) for approval in approvals)
     signers = inside + subject.outside(quorum)
+    # `admits` has found these quorums among those whose outsiders committed; a session without one would be another.
     if frozenset(signer.participant for signer in signers) != quorum:
         raise BadLetter("order-signers", "somebody of the quorum neither approved nor committed")
     return signers

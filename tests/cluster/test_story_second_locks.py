@@ -13,7 +13,8 @@ from world import World
 from cluster.approvals import read_approval
 from cluster.charter import LeafPlan
 from cluster.codec import BadLetter, encode, open_letter, seal_letter
-from cluster.messages import KeygenStart, Kind, Nonces, OrderEntry, Verdict
+from cluster.messages import KeygenStart, Kind, Nonces, Order, OrderEntry, Verdict
+from cluster.node_orders import _signers
 from cluster.roster import digest
 from cluster.schemes import Signer
 from cluster.subjects import spend_id
@@ -37,6 +38,9 @@ def test_an_approval_of_another_spend_is_none_even_under_the_right_request() -> 
     assert approval.identity == seat.identity.public
     with pytest.raises(BadLetter, match="approval-missing"):
         read_approval(entry, charter, request_id, bytes(32), 1, now_ms)
+    assert [signer.participant for signer in _signers(view.subject, (approval,), Order((entry,)))] == [1]
+    with pytest.raises(BadLetter, match="neither approved nor committed"):
+        _signers(view.subject, (approval,), Order((entry,), (0,)))
 
 
 def test_an_order_with_this_nodes_older_nonces_costs_it_nothing() -> None:
