@@ -44,10 +44,11 @@ NOTICED_MS = 7_000
 def shape_of(random: Random, nodes: int) -> Shape:
     """How the machines of a seed are set up."""
     coordinators = 2 if random.random() < 0.25 else 1
-    if random.random() < 0.5:
-        return Shape(coordinators)
+    leaves = nodes == 3 and random.random() < 0.2
+    if random.random() < 0.4:
+        return Shape(coordinators, leaves)
     names = [f"node{i}" for i in range(nodes)]
-    return Shape(coordinators, False, frozenset(name for name in names if random.random() < 0.5))
+    return Shape(coordinators, leaves, False, frozenset(name for name in names if random.random() < 0.5))
 
 
 class Losses:
@@ -71,14 +72,14 @@ class Losses:
         """What a loss showed to be wrong; "" where nothing."""
 
     def turns(self, count: int) -> frozenset[int]:
-        """In which turns of a run something is lost: mostly in one or two, sometimes in none."""
-        often = self.random.choice((0, 1, 1, 2)) if self.lies else 0
-        return frozenset(self.random.sample(range(2, count), often))
+        """In which turns of a run something is lost: mostly in one, in two or none now and then."""
+        often = self.random.choice((0, 1, 1) if self.world.vouched else (1, 1, 2))
+        return frozenset(self.random.sample(range(2, count), often if self.lies else 0))
 
     def strike(self) -> None:
         """One loss."""
         self.world.crash, self.network.deaf = None, False
-        ways = (self.coordinator, self.older, self.older_in_calm, self.dead)
+        ways = (self.coordinator, self.older, self.older_in_calm, self.older_in_calm, self.dead)
         (self.coordinator if self.world.vouched else self.random.choice(ways))()
 
     # A coordinator.
@@ -105,24 +106,24 @@ class Losses:
         """An older copy of a node's disk is put back, whatever the weather; its anchor, too, perhaps."""
         name = self.random.choice(self._honest())
         both = name in self.world.anchors and self.random.random() < 0.5
-        if self._put_back(name, both):
+        if self._put_back(name, both, len(self.world.seats[name].disk)):
             self.faults["older disk" + self._beside(name, both)] += 1
 
     def older_in_calm(self) -> None:
-        """The same once everybody knows how far it came and letters arrive: it must be noticed then."""
+        """The same where an honest peer knows better and letters arrive: it must be noticed then."""
         name = self.random.choice(self._honest())
         with self._calm():
             self.world.run(ms=HEARD_MS)
             both = name in self.world.anchors and self.random.random() < 0.5
             lineage = self.world.node(name).heads.lineage
-            if not self._put_back(name, both):
+            if not self._put_back(name, both, self._known_of(name, lineage)):
                 return
             self.faults["older disk in calm" + self._beside(name, both)] += 1
             self.world.run(ms=NOTICED_MS)
         heads = self.world.node(name).heads
         rebuilt = (
             heads.lineage > lineage or not heads.speaks
-        )  # its words said the same, before they were lost again
+        )  # the copy was of a node just made from its words
         if heads.quarantine is None and not rebuilt:
             self.wrong = self.wrong or f"{name}: an older disk was not noticed"
 
@@ -137,10 +138,25 @@ class Losses:
         self.first[name] = len(self.world.commits[name])
         self.faults["disk dead, recovered from words"] += 1
 
-    def _put_back(self, name: str, both: bool) -> bool:
-        """Go back to the end of an earlier commit; False where there is none since its policy."""
+    def _known_of(self, name: str, lineage: int) -> int:
+        """How many records of a node some honest peer knows of."""
+        identity = self.world.seats[name].identity.public
+        peers = [self.world.running(other) for other in self._honest() if other != name]
+        return max(
+            (
+                known.height
+                for peer in peers
+                if peer is not None
+                for known in peer.beats.peers[identity].lives.statements
+                if known.lineage == lineage
+            ),
+            default=0,
+        )
+
+    def _put_back(self, name: str, both: bool, below: int) -> bool:
+        """Go back to the end of an earlier commit; False where there is none since its policy and below this."""
         world = self.world
-        earlier = world.commits[name][self.first[name] : -1]
+        earlier = [height for height in world.commits[name][self.first[name] :] if height < below]
         if not earlier:
             return False
         disk = world.seats[name].disk[: self.random.choice(earlier)]
@@ -210,7 +226,12 @@ class Losses:
             doubted = [identity for identity, peer in node.beats.peers.items() if peer.doubt is not None]
             lineage, stopped = node.heads.lineage, not node.heads.settled
             said: list[OwnerSays] = [QuarantineEnded(peer) for peer in doubted]
-            for one in (*said, *((QuarantineEnded(), ClockConfirmed()) if stopped else ())):
+            said += [QuarantineEnded()] if stopped else []
+            if not world.skew_ms.get(
+                name
+            ):  # or the windows of a node made from its words do not begin to pass
+                said.append(ClockConfirmed())
+            for one in said:
                 if world.running(name) is node:  # a crash may have been planned for any of its steps
                     with contextlib.suppress(NothingToAnswer):
                         world.answer(name, one)
@@ -222,13 +243,23 @@ class Losses:
     # What the audit may say of all that.
 
     def check(self) -> None:
-        """Between quarantine and lineage nothing is signed, on no disk."""
+        """Between quarantine and lineage nothing is signed, and what was spent by then counts as all there was."""
         for name in self.world.node_names:
-            shut = False
+            shut, exhausted = False, False
             for body in map(read, self.world.seats[name].disk):
-                if shut and isinstance(body, SignedKept | DrillSigned):
-                    self.wrong = self.wrong or f"{name}: signed in quarantine"
-                shut = isinstance(body, QuarantineKept) or (shut and not isinstance(body, LineageKept))
+                match body:
+                    case QuarantineKept():
+                        shut, exhausted = True, False
+                    case RecoveredKept():
+                        exhausted = True
+                    case LineageKept() if shut and not exhausted:
+                        self.wrong = self.wrong or f"{name}: went on after a quarantine with its old budgets"
+                    case LineageKept():
+                        shut = False
+                    case SignedKept() | DrillSigned() if shut:
+                        self.wrong = self.wrong or f"{name}: signed in quarantine"
+                    case _:
+                        pass
 
     def explains(self, rule: str, finding: Finding) -> bool:
         """Whether it is only that a disk was taken out: its chain goes on elsewhere, and its requests never end."""

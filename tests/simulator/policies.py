@@ -18,6 +18,7 @@ lists:
   payees: [{payees}]
   blocked: ["script:{blocked}"]
   haven: ["script:{rescue}"]
+leaves: [alone, some]
 rescue: {{to: haven, fee: 9_000sat}}
 drills: {{a_day: 40}}
 limits:

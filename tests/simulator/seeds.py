@@ -17,14 +17,14 @@ from pathlib import Path
 from random import Random
 
 from simulator.losses import Losses, shape_of
+from simulator.outcome import REQUESTS, Outcome
 from simulator.policies import BLOCKED, PAYEES, RESCUE, choose
 from simulator.puppet import Puppet
-from simulator.simulated import CLIENTS, Kind, Prepared, Shape, Simulated, prepared
+from simulator.simulated import AFTER, CLIENTS, OLDER, Kind, Prepared, Shape, Simulated, prepared
 from simulator.weather import WEATHERS, Liar, Network, weather
 from wire import honest
 from world import Crash
 
-from cluster.audit import Finding, Report
 from cluster.cli.audit import report_of
 from cluster.client import Client
 from cluster.drills import copy_digest
@@ -33,12 +33,6 @@ from cluster.records import NO_WALLET
 from cluster.schemes import Wallet
 from curve import tagged_hash
 from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt
-
-REQUESTS = 20
-"""A run has at least so many requests."""
-
-FAULTS = 5
-"""And at least so many faults."""
 
 COIN_SATS = 100_000
 HEALED_MS = 8_000
@@ -54,53 +48,6 @@ KINDS = (
     (Kind("frost", 3, 5), 2),
 )
 """The wallets, and how often each."""
-
-
-@dataclass
-class Outcome:
-    """What came of a seed."""
-
-    seed: int
-    report: Report
-    evil: frozenset[str]
-    requests: int
-    faults: Counter[str]
-    finals: int
-    digest: str
-    lively: bool
-    losses: Losses
-
-    @property
-    def breaches(self) -> tuple[tuple[str, Finding], ...]:
-        """What the audit found against anybody who was not made evil."""
-        return tuple(
-            (rule, finding)
-            for rule, finding in self.report.findings
-            if finding.party not in self.evil
-            and not self._by_puppet(rule, finding)
-            and not self.losses.explains(rule, finding)
-        )
-
-    def _by_puppet(self, rule: str, finding: Finding) -> bool:
-        """Whoever else has the coordinator's key speaks in a life of its own, and tells nodes false endings."""
-        lies = {"N5": "spoke in a life", "N1": "told of a final transaction"}
-        known = rule in lies and finding.text.startswith(lies[rule])
-        return finding.party == "coord" and known and self.faults["evil coordinator"] > 0
-
-    @property
-    def faulty(self) -> str:
-        """What is wrong with it, in a line; "" where nothing."""
-        if self.breaches:
-            rule, finding = self.breaches[0]
-            return f"{rule}: {finding.line}"
-        if self.losses.wrong:
-            return self.losses.wrong
-        gaps = [gap for r in self.report.results for gap in r.gaps if not self.losses.expects(gap)]
-        if gaps:
-            return f"not proven: {gaps[0]}"
-        if self.requests < REQUESTS or self.faults.total() < FAULTS:
-            return f"a run of {self.requests} requests and {self.faults.total()} faults is none"
-        return "" if self.lively else "an honest request was not signed once all was well again"
 
 
 @contextmanager
@@ -122,7 +69,8 @@ def run_in(seed: int, place: Path, *, lies: bool = True) -> Outcome:
     random = Random(f"assent/simulator/{seed}")
     kind = random.choices([kind for kind, _ in KINDS], [often for _, often in KINDS])[0]
     shape = shape_of(Random(f"assent/simulator/{seed}/shape"), kind.n) if lies else Shape()
-    story = Story(seed, random, prepared(replace(kind, coordinators=shape.coordinators)), place, lies, shape)
+    kind = replace(kind, coordinators=shape.coordinators, leaves=shape.leaves)
+    story = Story(seed, random, prepared(kind), place, lies, shape)
     story.tell()
     world = story.world
     report = report_of(world.files)
@@ -142,6 +90,7 @@ def run_in(seed: int, place: Path, *, lies: bool = True) -> Outcome:
         digest.hexdigest(),
         story.lively,
         story.losses,
+        sum(view.final is not None and view.subject.route.name != "" for view in world.views),
     )
 
 
@@ -220,13 +169,16 @@ class Story:
         payee = random.choice((own_script(self.made.wallet), *PAYEES, *PAYEES))
         if random.random() < 0.03:
             payee = BLOCKED
-        psbt = self.psbt(first, count, payee, random.randrange(5_000, 88_000, 1_000))
+        leaf = self.losses.random.choice(("", "", "", "", "alone", "some")) if self.shape.leaves else ""
+        psbt = self.psbt(first, count, payee, random.randrange(5_000, 88_000, 1_000), leaf=leaf)
         if random.random() < 0.08:
-            psbt = self.psbt(first, count, RESCUE, count * COIN_SATS - 900, rescue=True)
+            psbt = self.psbt(first, count, RESCUE, count * COIN_SATS - 900, rescue=True, leaf=leaf)
         life_ms = random.choice((15_000, 40_000, LONGEST_LIFE_MS))
-        self.world.ask(random.choice(CLIENTS), psbt, life_ms=life_ms)
+        self.world.ask(random.choice(CLIENTS), psbt, life_ms=life_ms, leaf=leaf)
 
-    def psbt(self, first: int, count: int, payee: bytes, amount_sats: int, *, rescue: bool = False) -> bytes:
+    def psbt(
+        self, first: int, count: int, payee: bytes, amount_sats: int, *, rescue: bool = False, leaf: str = ""
+    ) -> bytes:
         """A payment from so many coins, from this one on."""
         coins = [
             Coin(OutPoint(tagged_hash("sim/coin", bytes([first + i])), 0), COIN_SATS, WalletPath(0, i))
@@ -238,6 +190,8 @@ class Story:
             payments=[Payment(payee, amount_sats)],
             fee_sats=900 if rescue else self.random.choice((300, 900, 4_000)),
             change=None if rescue else WalletPath(1, 0),
+            sequence=OLDER if leaf == "alone" else 0xFFFFFFFD,
+            locktime=AFTER if leaf == "some" else 0,
         )
 
     def answer(self) -> None:

@@ -13,6 +13,7 @@ from watch import Watch
 from wire import Envelope
 from world import START_MS, World
 
+from cluster.charter import LeafPlan
 from cluster.client import Client
 from cluster.client_views import SigningView
 from cluster.codec import encode
@@ -30,6 +31,12 @@ from curve import tagged_hash
 
 CLIENTS = ("client", "till")
 COORDINATORS = ("coord", "spare")
+OLDER, AFTER = 4_320, 1_000
+LEAVES = (
+    LeafPlan("alone", "pk", (1,), 1, older=OLDER),
+    LeafPlan("some", "multi", (0, 1, 2), 2, after=AFTER),
+)
+"""The recovery leaves of the wallets that have any: one node after a while, and two with keys of their own."""
 KEYGEN_MS = 600_000
 """So long before a seed begins was its wallet made."""
 
@@ -42,17 +49,19 @@ class Kind:
     t: int
     n: int
     coordinators: int = 1
+    leaves: bool = False
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How a seed's machines are set up: several coordinators, and what vouches for a node's disk as it starts.
+    """How a seed is set up: coordinators, recovery leaves, and what vouches for a node's disk as it starts.
 
     Where nothing does (`vouched`), each node's disk is taken to be the newest; else it is asked of its anchor, if it is
     among the `anchored`, and of its peers.
     """
 
     coordinators: int = 1
+    leaves: bool = False
     vouched: bool = True
     anchored: frozenset[str] = frozenset()
 
@@ -70,7 +79,7 @@ class Cluster(World):
     clients = CLIENTS
 
     def __init__(self, kind: Kind, *, seed: int = 1) -> None:
-        self.scheme = kind.scheme
+        self.scheme, self.leaves = kind.scheme, LEAVES if kind.leaves else ()
         coordinators = COORDINATORS[: kind.coordinators]
         super().__init__(kind.t, kind.n, seed=seed, people=PEOPLE, coordinators=coordinators)
 
@@ -267,12 +276,14 @@ class Simulated(Cluster):
 
     # Clients.
 
-    def ask(self, client: str, psbt: bytes, *, life_ms: int, note_text: str = "") -> SigningView:
-        """A client asks for signatures."""
+    def ask(self, client: str, psbt: bytes, *, life_ms: int, leaf: str = "") -> SigningView:
+        """A client asks for signatures, by the key path or by a leaf."""
         machine, wallet = self.seats[client].machine, self.made.wallet
         assert isinstance(machine, Client)
         machine.known = known_keys({wallet.wallet_id: wallet})
-        request_id, step = machine.request(wallet, psbt, note_text, self.now, self.entropy(), life_ms=life_ms)
+        request_id, step = machine.request(
+            wallet, psbt, "", self.now, self.entropy(), life_ms=life_ms, leaf=leaf
+        )
         self.perform(client, step)
         self.views.append(machine.signing[request_id])
         return self.views[-1]

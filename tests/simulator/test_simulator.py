@@ -8,13 +8,20 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from simulator import __main__ as command
 from simulator import ranges
+from simulator.outcome import FAULTS, REQUESTS
 from simulator.plants import PLANTS, Plant
 from simulator.ranges import Told, seeds_of, tell
-from simulator.seeds import FAULTS, REQUESTS, run_seed
+from simulator.seeds import run_seed
+
+from cluster.heads import HeadDesk
+from cluster.holding import HoldingDesk
+from cluster.messages import NO_ID
+from cluster.turn import Turn
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = seeds_of(os.environ.get("ASSENT_SIM_SEEDS", "1-500"))
@@ -59,6 +66,37 @@ def test_a_planted_bug_is_found(plant: Plant) -> None:
             assert run_seed(seed).breaches == ()  # it was the bug, and not the seed
             return
     pytest.fail(f"{plant.rule} found nothing")
+
+
+def goes_on_at_once(desk: HeadDesk, peer: bytes, turn: Turn) -> None:
+    """An end of a quarantine that leaves budgets as they were."""
+    if peer == NO_ID and not desk.settled:
+        desk._go_on(turn)
+
+
+BROKEN = {
+    "nobody compares": (HeadDesk, "_compare", lambda *_: None, "was not noticed"),
+    "quarantine holds nothing": (HeadDesk, "held", lambda *_: None, "signed in quarantine"),
+    "budgets stay": (HeadDesk, "end", goes_on_at_once, "with its old budgets"),
+    "nodes give nothing back": (HoldingDesk, "_tell_list", lambda *_: None, "was not signed"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_guard_against_losses_is_found(what: str) -> None:
+    owner, name, broken, said = BROKEN[what]
+    with patch.object(owner, name, broken):
+        assert any(said in run_seed(seed).faulty for seed in LOOK_FOR)
+
+
+@pytest.mark.slow
+def test_seeds_lose_everything_that_can_be_lost() -> None:
+    outcomes = [run_seed(seed) for seed in range(1, 31)]
+    faults = sum((outcome.faults for outcome in outcomes), Counter[str]())
+    for fault in ("coordinator's database lost", "older disk", "older disk in calm", "disk dead"):
+        assert sum(count for kind, count in faults.items() if kind.startswith(fault)) > 1, fault
+    assert sum(outcome.by_leaf for outcome in outcomes) > 1
 
 
 def test_liars_are_seen_by_name() -> None:
