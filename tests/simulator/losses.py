@@ -227,10 +227,8 @@ class Losses:
             lineage, stopped = node.heads.lineage, not node.heads.settled
             said: list[OwnerSays] = [QuarantineEnded(peer) for peer in doubted]
             said += [QuarantineEnded()] if stopped else []
-            if not world.skew_ms.get(
-                name
-            ):  # or the windows of a node made from its words do not begin to pass
-                said.append(ClockConfirmed())
+            # Or the windows of a node made from its words do not begin to pass; nobody confirms a wrong clock.
+            said += [] if world.skew_ms.get(name) else [ClockConfirmed()]
             for one in said:
                 if world.running(name) is node:  # a crash may have been planned for any of its steps
                     with contextlib.suppress(NothingToAnswer):
