@@ -12,7 +12,7 @@ from cluster.audit.chains import Chain
 from cluster.audit.rebuilt import lost_lives, say_lost
 from cluster.audit.report import Finding, Result
 from cluster.audit.run import Run
-from cluster.head_records import PeerDoubted, QuarantineKept
+from cluster.head_records import QuarantineKept
 from cluster.records import Head, record_hash
 
 
@@ -105,14 +105,3 @@ def _boots(run: Run, result: Result) -> None:
         if chains and not known and boot_id not in lost_lives(run, sender):
             text = "spoke in a life that its chain knows nothing of"
             result.findings.append(Finding(chains[0].name, where, text))
-
-
-def _doubted(run: Run, result: Result) -> None:
-    """Two letters of one machine that cannot both be true of one chain convict it, whoever keeps them."""
-    told: set[bytes] = set()
-    for chain in run.of_role("node"):
-        for entry, kept in chain.of(PeerDoubted):
-            if kept.node not in told:
-                told.add(kept.node)
-                text = f"{chain.name} keeps two letters of it that prove that it forked or lost records ({kept.code})"
-                result.notes.append(f"{run.roster.name_of(kept.node)}: {text}, record {entry.height}")
