@@ -20,6 +20,7 @@ from cluster.storage.store import (
     connect,
     layout_is_ours,
     prepare,
+    table_is_ours,
 )
 from cluster.storage.witness import NOTE_BYTES, Witness
 
@@ -38,7 +39,10 @@ class StoredRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredChain:
-    """A whole database as it stands: its rows, the head in the note beside it, and whether its tables are ours."""
+    """A whole database as it stands: its rows, the head in the note beside it, and whether its tables are ours.
+
+    There are no rows where they do not stand in our table.
+    """
 
     rows: tuple[StoredRow, ...]
     noted: Head
@@ -84,6 +88,8 @@ def _read(path: Path, connection: sqlite3.Connection, noted: Head) -> StoredChai
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != SCHEMA_VERSION:
         raise StateError(f"{path}: has schema {version}, and this program audits schema {SCHEMA_VERSION}")
+    if not table_is_ours(connection):
+        return StoredChain((), noted, layout_is_ours=False)
     if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         raise StateError(f"{path}: the database is damaged, or in use")
     return StoredChain(tuple(_rows(path, connection)), noted, layout_is_ours(connection))

@@ -321,6 +321,15 @@ def layout_is_ours(connection: sqlite3.Connection) -> bool:
     return {row[0] for row in connection.execute("SELECT sql FROM sqlite_master LIMIT 64")} == set(_LAYOUT)
 
 
+def table_is_ours(connection: sqlite3.Connection) -> bool:
+    """Whether records stand in the table of this schema and in no view, whatever else was altered.
+
+    Only then may rows be read: else whoever wrote the file has a query of theirs run, that may never end.
+    """
+    query = "SELECT sql FROM sqlite_master WHERE type <> 'trigger' LIMIT 64"
+    return [row[0] for row in connection.execute(query)] == [_LAYOUT[0]]
+
+
 def _verified(path: Path, connection: sqlite3.Connection, seen: Head) -> Head:
     """Walk the whole chain, which must pass through the head that was `seen` before."""
     report = connection.execute("PRAGMA quick_check(1)").fetchone()[0]

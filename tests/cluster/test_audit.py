@@ -22,7 +22,7 @@ from cluster.journal import (
 )
 from cluster.records import Record
 from cluster.settings import profile_of_text
-from cluster.storage import Store
+from cluster.storage import APPLICATION_ID, SCHEMA_VERSION, Store, read_chain
 from cluster.transcripts import TRANSCRIPT_HEAD
 
 
@@ -73,6 +73,29 @@ def test_altered_without_a_new_hash_is_found(place: Path, capsys: pytest.Capture
     assert (code, outcomes["N5"]) == (8, "violated")
     assert "does not follow the one before it" in said
     assert "its tables are not those of its schema" in said
+
+
+def test_a_file_whose_records_are_a_query_without_end_is_named_and_not_read(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else whoever hands it in fills the memory of whoever audits."""
+    (place / "node1.sqlite3").unlink()
+    raw = sqlite3.connect(place / "node1.sqlite3")
+    raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    raw.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    raw.execute(
+        "CREATE VIEW record AS WITH RECURSIVE line(at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM line) "
+        "SELECT at AS height, zeroblob(32) AS wallet_id, 'boot' AS kind, zeroblob(0) AS body, "
+        "zeroblob(32) AS prev, zeroblob(32) AS hash FROM line"
+    )
+    raw.commit()
+    raw.close()
+    (place / "node1.sqlite3").chmod(0o600)
+    stored = read_chain(place / "node1.sqlite3")
+    assert (stored.rows, stored.layout_is_ours) == ((), False)
+    capsys.readouterr()
+    assert run(["audit", *files(place)]) == 3
+    assert "nothing says whose database this is" in capsys.readouterr().err
 
 
 def test_an_older_copy_alone_is_found_and_beside_the_newer_only_named(
