@@ -59,6 +59,9 @@ _LAYOUT = (
 )""",
 )
 
+_WHOLE_LAYOUT = frozenset((*_LAYOUT, "CREATE TABLE sqlite_sequence(name,seq)"))
+"""What stands in the schema: SQLite's own table too, as a name that looks like one of its own proves nothing."""
+
 
 class DirectoryStore:
     """The objects of one keyspace in a directory; used by the thread that opened it."""
@@ -66,6 +69,7 @@ class DirectoryStore:
     def __init__(self, directory: Path, store_id: str) -> None:
         """Open the store, making an empty one if the directory has none; StoreUnavailable if there is no directory."""
         self._store_id = store_id
+        self._prepared = False
         self.path = directory / FILE_NAME
         if not directory.is_dir():
             raise StoreUnavailable(f"{directory}: there is no such directory; is the disk mounted?")
@@ -166,12 +170,10 @@ class DirectoryStore:
                     for statement in _LAYOUT:
                         self._connection.execute(statement)
                     self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            stated = self._connection.execute("PRAGMA application_id").fetchone()[0]
-            layout = self._connection.execute(
-                "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_' LIMIT 8"
-            )
-            if stated != APPLICATION_ID or tuple(row[0] for row in layout) != _LAYOUT:
+            if self._connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 raise StoreDamaged(f"{self.path}: this is not a state store")
+            self._heed_layout()
+            self._prepared = True
         except BaseException:
             self._connection.close()
             raise
@@ -189,6 +191,13 @@ class DirectoryStore:
             raise StoreDamaged(
                 f"{journal}: this is not of a state store, and names another file; move it away"
             )
+
+    def _heed_layout(self) -> None:
+        """A trigger or view of somebody else's is a program of theirs, which may never end."""
+        query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL LIMIT 8"
+        found = [row[0] for row in self._connection.execute(query)]
+        if len(found) != len(_WHOLE_LAYOUT) or set(found) != _WHOLE_LAYOUT:
+            raise StoreDamaged(f"{self.path}: this is not a state store, or it was altered")
 
     def _version_and_value(self, key: str) -> tuple[int, bytes] | None:
         row = self._connection.execute(
@@ -262,6 +271,8 @@ class DirectoryStore:
         """SQLite's errors in our words: damage is told from a disk that is gone, full, or busy."""
         try:
             self._heed_files()
+            if self._prepared:
+                self._heed_layout()
             yield
         except OSError as error:
             raise StoreUnavailable(f"{self.path}: {(error.strerror or '').lower()}") from None

@@ -287,13 +287,27 @@ def test_an_object_whose_key_is_no_text_is_gone(tmp_path: Path) -> None:
     store.close()
 
 
-def test_whoever_has_the_file_adds_nothing_to_its_layout(tmp_path: Path) -> None:
+def add_trigger(path: Path, name: str) -> None:
+    """As whoever has the file can: under names too that SQLite keeps for itself."""
+    text = f"CREATE TRIGGER {name} AFTER UPDATE ON object BEGIN DELETE FROM object WHERE key = 'k'; END"
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("PRAGMA writable_schema = ON")
+        raw.execute("INSERT INTO sqlite_master VALUES ('trigger', ?, 'object', 0, ?)", (name, text))
+        cookie = raw.execute("PRAGMA schema_version").fetchone()[0]
+        raw.execute(f"PRAGMA schema_version = {cookie + 1}")
+
+
+@pytest.mark.parametrize("name", ["sqlite0", "sqlite_sequence1"])
+def test_whoever_has_the_file_adds_nothing_to_its_layout(tmp_path: Path, name: str) -> None:
     store = DirectoryStore(tmp_path, "one")
-    store.close()
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as raw:
-        raw.execute("CREATE TRIGGER sqlite0 AFTER INSERT ON object BEGIN DELETE FROM object; END")
+    put(store, ("k", "v", 0), ("l", "v", 0))
+    add_trigger(store.path, name)
+    for act in (lambda: put(store, ("l", "w", 1)), lambda: store.get_object("k"), lambda: list_all(store)):
+        with pytest.raises(StoreDamaged, match="not a state store"):
+            act()
     with pytest.raises(StoreDamaged, match="not a state store"):
         DirectoryStore(tmp_path, "one")
+    store.close()
 
 
 def test_a_journal_that_names_another_file_takes_it_not_away(tmp_path: Path) -> None:
