@@ -9,12 +9,13 @@ import pytest
 from spends import payment
 from world import ScriptedJudge, TestIdentity, World
 
+from cluster.cli.owner import _with_words
 from cluster.codec import encode
 from cluster.coordinator_desk import CoordinatorDesk
 from cluster.errors import AuthenticationError, StateError, UsageError
 from cluster.messages import Decision
 from cluster.owner_desk import NodeDesk, proof_of
-from cluster.roster import digest
+from cluster.roster import digest, match_words
 
 
 class Table:
@@ -56,12 +57,17 @@ def proposed(world: World) -> bytes:
     return subject
 
 
-def test_a_proposed_wallet_is_shown_with_its_exact_charter_and_approved(world: World) -> None:
+def test_a_proposed_wallet_is_shown_with_its_exact_charter_and_approved(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     subject = proposed(world)
     table = Table(world, "node0")
     [entry] = listed(table.say({"do": "pending"}), "pending")
     assert entry["kind"] == "wallet"
     assert digest(bytes.fromhex(str(entry["charter"]))) == subject
+    monkeypatch.setattr("cluster.roster.WORDS_MEMORY_BYTES", 8 * 1024 * 1024)
+    words = match_words("charter", encode(world.charter()))
+    assert _with_words(entry)["words"] == list(words), "as whoever proposes it reads them out"
     found = listed(table.say({"do": "find", "prefix": subject.hex()[:8]}), "found")
     assert [one["id"] for one in found] == [subject.hex()]
     assert table.say({"do": "find", "prefix": "00000000"}) == {"found": []}

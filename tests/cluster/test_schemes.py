@@ -14,7 +14,7 @@ from cluster.outputs import participant_keys
 from cluster.scheme import Blame, Key, KeygenTrouble, Nonces, Share, Signer
 from cluster.scheme_musig2 import MUSIG2, Musig2Group, Musig2Share
 from cluster.scheme_single import SingleGroup, SingleShare
-from cluster.schemes import Wallet
+from cluster.schemes import Wallet, read_wallet
 from cluster.vault import NoncesGone, Vault
 from curve import tagged_hash
 from taproot import SigningTask, read_spend, signing_tasks
@@ -243,3 +243,15 @@ def test_whoever_computed_another_descriptor_is_named_on_both_sides(monkeypatch:
                 answer(message)
             assert str(trouble.value) == "keygen-descriptor-or-coordinator"
             assert trouble.value.culprits == culprits
+
+
+def test_the_recovery_data_of_a_musig2_wallet_is_its_descriptor_to_the_letter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever keeps a copy keeps what was agreed to, though each could compute it anew."""
+    _, wallet, _ = made(2, monkeypatch)
+    data = wallet.recovery_data
+    assert read_wallet(wallet.charter, data, {}) == replace(wallet, complete=False)
+    for wrong in (b"", data[:-1], data + b"\n", wallet.public.descriptor(origin=False).encode()):
+        with pytest.raises(KeygenTrouble, match="recovery-data"):
+            read_wallet(wallet.charter, wrong, {})

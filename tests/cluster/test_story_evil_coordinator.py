@@ -10,7 +10,7 @@ from evil import EvilCoordinator, signed_by
 from spends import payment
 from world import ScriptedJudge, TestIdentity, World
 
-from cluster.codec import encode
+from cluster.codec import BadLetter, encode
 from cluster.journal import ComplaintKept, read
 from cluster.messages import (
     NO_ID,
@@ -446,8 +446,18 @@ def test_no_address_without_every_acknowledgement() -> None:
     for wrong in ((*acks, acks[0]), tuple(acks), (acks[1], acks[0], acks[0]), (*acks, bytes(64))):
         evil.tell("node0", Kind.KEYGEN_FINAL, KeygenFinal(data, wrong), **ids)
         evil.tell("node0", Kind.KEYGEN_FINAL, KeygenFinal(b"other", wrong), **ids)
+        with pytest.raises(BadLetter, match="keygen-acks"):
+            view.hear_final(KeygenFinal(data, wrong), {})
+        assert view.wallet is None
+    world.answer("node2", CopyShown(view.charter.wallet_id, data))
+    whole = (*acks, world.node("node2").keygen.plans[subject].ack)
+    evil.tell("node0", Kind.KEYGEN_FINAL, KeygenFinal(data[:-1], whole), **ids)
     assert not world.node("node0").keygen.wallets[view.charter.wallet_id].complete
     assert world.node("node0").keygen.plans[subject].stage == "copied"
+    evil.tell("node0", Kind.KEYGEN_FINAL, KeygenFinal(data, whole), **ids)
+    assert world.node("node0").keygen.plans[subject].stage == "complete"
+    view.hear_final(KeygenFinal(data, whole), {})
+    assert view.wallet is not None
 
 
 @pytest.mark.parametrize("wallet_index", [0, 1])

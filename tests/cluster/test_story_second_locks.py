@@ -10,10 +10,20 @@ from msgspec.structs import replace
 from spends import payment
 from world import World
 
-from cluster.approvals import read_approval
+from cluster.approvals import consent_fault, read_approval
 from cluster.charter import LeafPlan
 from cluster.codec import BadLetter, encode, open_letter, seal_letter
-from cluster.messages import KeygenStart, Kind, Nonces, Order, OrderEntry, Verdict
+from cluster.messages import (
+    Body,
+    KeygenConsent,
+    KeygenStart,
+    Kind,
+    Nonces,
+    Order,
+    OrderEntry,
+    SignedLetter,
+    Verdict,
+)
 from cluster.node_orders import _signers
 from cluster.roster import digest
 from cluster.schemes import Signer
@@ -66,6 +76,36 @@ def test_an_order_with_this_nodes_older_nonces_costs_it_nothing() -> None:
     assert not signed_by(world, "node0")
     answers = evil.order("node0", (OrderEntry(old.verdict, newer), theirs), *ids)
     assert [letter.header.kind for letter in answers] == [Kind.PARTIAL_SIGNATURES]
+
+
+def test_a_consent_is_its_members_to_this_very_charter_while_it_stands() -> None:
+    """Two charters under one wallet id: what one owner agreed to would be taken for the other's."""
+    world = World()
+    view = world.propose(world.charter())
+    charter, subject, now_ms = view.charter, digest(encode(view.charter)), world.now.wall_ms
+    evil, identity = EvilCoordinator(world), world.seats["node1"].identity
+    consents = [evil.consent(name, charter, view.request) for name in world.node_names]
+    assert consent_fault(tuple(consents), charter, subject, now_ms) is None
+    letter = open_letter(consents[1].letter, consents[1].signature, identity.public)
+    ids = {"wallet_id": charter.wallet_id, "request_id": subject, "session_id": b"\x01" * 32}
+
+    def but(body: Body | None = None, **header: object) -> SignedLetter:
+        return seal_letter(replace(letter.header, **header), body or letter.body, identity)
+
+    for wrong, text in (
+        (consents[0], "is not from that member"),
+        (but(cluster_id=bytes(32)), "about another wallet"),
+        (but(wallet_id=bytes(32)), "about another wallet"),
+        (but(KeygenConsent(bytes(32))), "for another charter"),
+        (but(request_id=bytes(32)), "for another charter"),
+        (but(expires_at_ms=now_ms - 1), "has expired"),
+        (SignedLetter(consents[1].letter, consents[0].signature), "letter-signature"),
+    ):
+        given = (consents[0], wrong, consents[2])
+        assert text in str(consent_fault(given, charter, subject, now_ms))
+        assert evil.tell("node0", Kind.KEYGEN_START, KeygenStart(given), **ids) == []
+    assert world.node("node0").keygen.plans[subject].stage == "agreed"
+    assert len(evil.tell("node0", Kind.KEYGEN_START, KeygenStart(tuple(consents)), **ids)) == 1
 
 
 def test_a_node_that_restarted_starts_no_keygen_under_its_old_consent() -> None:
