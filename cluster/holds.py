@@ -6,6 +6,7 @@ forwards ends a freeze early.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from cluster.freeze_records import FreezeDelayed, FreezeHeard
@@ -39,18 +40,20 @@ class Holds:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._own: dict[bytes, str] = {}
+        self._counts: Counter[bytes] = Counter()
         self._by_others: dict[bytes, dict[tuple[bytes, bytes], Hold]] = {}
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one record into account; they come in the order in which they were written."""
         match entry:
             case FrozenKept(why=why):
-                self._own[wallet_id] = why
+                self.freeze(wallet_id, why)
             case ThawedKept():
                 self._own.pop(wallet_id, None)
             case FreezeHeard():
                 hold = Hold(entry.freeze_id, entry.issuer, entry.heard_ms, entry.until_ms, entry.sure)
                 self._by_others.setdefault(wallet_id, {})[entry.issuer, entry.freeze_id] = hold
+                self._counts[wallet_id] += 1
             case FreezeDelayed():
                 name = entry.issuer, entry.freeze_id
                 old = self._by_others[wallet_id][name]
@@ -66,6 +69,11 @@ class Holds:
     def freeze(self, wallet_id: bytes, why: str) -> None:
         """The owner's or a rule's freeze; an empty `why` ends that."""
         self._own[wallet_id] = why
+        self._counts[wallet_id] += bool(why)
+
+    def count(self, wallet_id: bytes) -> int:
+        """How often a wallet was frozen so far, by whomever."""
+        return self._counts[wallet_id]
 
     def of(self, wallet_id: bytes) -> tuple[Hold, ...]:
         """Every freeze by others that was ever heard of, the newest last."""

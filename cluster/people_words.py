@@ -19,13 +19,17 @@ MAX_WORDS = 64
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """The newest word of one person about one spend; `count` is the how-manieth it is."""
+    """The newest word of one person about one spend; `count` is the how-manieth it is.
+
+    `freezes` is how often the wallet had been frozen when it came.
+    """
 
     word: PersonWord
     said_at_ms: int
     until_ms: int
     count: int
     letter: Letter
+    freezes: int
 
 
 class PeopleWords:
@@ -49,7 +53,7 @@ class PeopleWords:
             return False
         return (body.said_at_ms, not body.yes) > (old.said_at_ms, not old.word.yes)
 
-    def keep(self, letter: Letter, policy_ms: int, request_until_ms: int) -> None:
+    def keep(self, letter: Letter, policy_ms: int, request_until_ms: int, freezes: int) -> None:
         """Keep a word that is news: by the policy's clock since then, and a yes no longer than its request."""
         body, header = letter.body, letter.header
         assert isinstance(body, PersonSays)
@@ -60,6 +64,7 @@ class PeopleWords:
             min(header.expires_at_ms, request_until_ms),
             1 if old is None else old.count + 1,
             letter,
+            freezes,
         )
 
     def letters(self, spend_id: bytes, request_id: bytes) -> tuple[SignedLetter, ...]:
@@ -67,10 +72,13 @@ class PeopleWords:
         stated = self._stated.get(spend_id, {}).values()
         return tuple(one.letter.signed for one in stated if one.letter.header.request_id == request_id)
 
-    def of(self, spend_id: bytes, wall_ms: int, *, begun: bool) -> tuple[PersonWord, ...]:
-        """What counts of a spend now; one that is `begun`, as it may be signed already, ends under the same words."""
+    def of(self, spend_id: bytes, wall_ms: int, *, begun: bool, freezes: int) -> tuple[PersonWord, ...]:
+        """What counts of a spend now; one that is `begun`, as it may be signed already, ends under the same words.
+
+        A yes must have come after so many `freezes` of the wallet.
+        """
         return tuple(
             stated.word
             for stated in self._stated.get(spend_id, {}).values()
-            if not stated.word.yes or begun or wall_ms <= stated.until_ms
+            if not stated.word.yes or (stated.freezes >= freezes and (begun or wall_ms <= stated.until_ms))
         )

@@ -47,6 +47,7 @@ from cluster.requests import FAILED_WINDOW_MS, Shelf, Trace, most_sessions
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
 from cluster.turn import Turn
+from policy.rescuing import is_rescue
 
 MAX_REQUEST_LIFE_MS = 7 * 24 * 3_600_000
 """No request is good for longer than this, whatever its letter says."""
@@ -65,10 +66,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the owner said of a spend: a no for good, a yes until the request it was given to expires."""
+    """The owner's word on a spend, a no for good, a yes until its request expires; and the freezes before it."""
 
     word: OwnerWord
     until_ms: int
+    freezes: int
 
 
 @dataclass(slots=True)
@@ -160,7 +162,8 @@ class Tickets(Shelf[Ticket, TicketTrace]):
 
     def hear_owner(self, ticket: Ticket, word: OwnerWord) -> None:
         """The answer holds for the spend; a yes opens again what only the owner's own no had refused."""
-        self._answers[ticket.subject.spend_id] = Said(word, ticket.expires_at_ms)
+        freezes = self._judge.holds.count(ticket.subject.wallet.wallet_id)
+        self._answers[ticket.subject.spend_id] = Said(word, ticket.expires_at_ms, freezes)
         ticket.said_no = not word.yes
         if word.yes and ticket.state == "refused":
             ticket.state, ticket.judgement = "open", Judgement.nothing_yet()
@@ -170,17 +173,29 @@ class Tickets(Shelf[Ticket, TicketTrace]):
         """What was said of this spend and counts now, and since when it waits.
 
         A yes must not outlive the request that was shown: a client could keep it and have a forgotten payment
-        made a year later. What may be signed already is finished under the yes it began with.
+        made a year later. What may be signed already is finished under the yes it began with. Nor must a yes outlive
+        a freeze: a theft that was stopped by it would only have to be asked for again.
         """
-        spend_id = ticket.subject.spend_id
+        spend_id, begun, freezes = (
+            ticket.subject.spend_id,
+            ticket.state == "may-be-signed",
+            self._since(ticket),
+        )
         said = self._answers.get(spend_id)
         stands = said is not None and (
-            not said.word.yes or ticket.state == "may-be-signed" or wall_ms <= said.until_ms
+            not said.word.yes or (said.freezes >= freezes and (begun or wall_ms <= said.until_ms))
         )
-        people = self.people.of(spend_id, wall_ms, begun=ticket.state == "may-be-signed")
+        people = self.people.of(spend_id, wall_ms, begun=begun, freezes=freezes)
         wait = self._waits.get(spend_id)
         since_ms = None if wait is None else wait.since_ms
         return Words(said.word if said is not None and stands else None, people, since_ms)
+
+    def _since(self, ticket: Ticket) -> int:
+        """After how many freezes a yes must have come: all that there were, but for a rescue, which they leave open."""
+        wallet_id = ticket.subject.wallet.wallet_id
+        profile = self._judge.profiles.profile_for(wallet_id)
+        leaves_open = profile is not None and is_rescue(profile, ticket.subject.spend)
+        return 0 if leaves_open else self._judge.holds.count(wallet_id)
 
     # Waits and notices.
 
@@ -228,7 +243,8 @@ class Tickets(Shelf[Ticket, TicketTrace]):
                 self._restore_request(open_inner(request, Kind.REQUEST), wallet_id, entry.at_ms)
             case PersonSaidKept():
                 letter = open_inner(entry.word, Kind.PERSON_SAYS)
-                self.people.keep(letter, entry.policy_ms, self.ended[letter.header.request_id].expires_at_ms)
+                until_ms = self.ended[letter.header.request_id].expires_at_ms
+                self.people.keep(letter, entry.policy_ms, until_ms, self._judge.holds.count(wallet_id))
             case WaitKept(spend_id=spend_id, since_ms=since_ms):
                 self._waits[spend_id] = Waiting(since_ms)
             case NoticeKept(request_id=request_id, text=text):
@@ -236,7 +252,8 @@ class Tickets(Shelf[Ticket, TicketTrace]):
             case AnswerKept(request_id=request_id, yes=yes):
                 trace = self.ended[request_id]
                 word = OwnerWord(yes, entry.policy_ms, entry.matched)
-                self._answers[entry.spend_id] = Said(word, trace.expires_at_ms)
+                freezes = self._judge.holds.count(wallet_id)
+                self._answers[entry.spend_id] = Said(word, trace.expires_at_ms, freezes)
                 trace.said_no = not yes
                 if yes and trace.state == "refused":
                     trace.state, trace.codes = "open", ()

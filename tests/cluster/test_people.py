@@ -213,7 +213,7 @@ def test_a_word_is_on_the_disk_of_each_node_that_gave_a_receipt() -> None:
     world.stop("coord")
     company.world.restart("node0")
     words = world.node("node0").signing.tickets.people.of(
-        company.view.subject.spend_id, world.now.wall_ms, begun=False
+        company.view.subject.spend_id, world.now.wall_ms, begun=False, freezes=0
     )
     assert [word.yes for word in words] == [True]
 
@@ -322,7 +322,7 @@ def test_a_word_about_something_else_is_a_complaint(changes: dict[str, object], 
     assert liar.relay(liar.word("ann", **changes)) == []  # type: ignore[arg-type]  # one of its own arguments
     assert liar.complaint() == code
     assert not liar.world.node("node0").signing.tickets.people.of(
-        liar.company.view.subject.spend_id, liar.world.now.wall_ms, begun=False
+        liar.company.view.subject.spend_id, liar.world.now.wall_ms, begun=False, freezes=0
     )
 
 
@@ -354,7 +354,7 @@ def test_an_old_yes_cannot_be_brought_back_after_a_no() -> None:
     for _ in range(2):
         liar.relay(old)
         words = liar.world.node("node0").signing.tickets.people.of(
-            liar.company.view.subject.spend_id, liar.world.now.wall_ms, begun=False
+            liar.company.view.subject.spend_id, liar.world.now.wall_ms, begun=False, freezes=0
         )
         assert [word.yes for word in words] == [False]
         liar.world.restart("node0")
@@ -401,7 +401,7 @@ def test_a_flood_of_words_is_bounded_and_a_no_is_still_heard() -> None:
     liar.relay(liar.word("ann", yes=False))
     liar.relay(liar.word("ann"))
     words = liar.world.node("node0").signing.tickets.people.of(
-        liar.company.view.subject.spend_id, liar.world.now.wall_ms, begun=False
+        liar.company.view.subject.spend_id, liar.world.now.wall_ms, begun=False, freezes=0
     )
     assert [word.yes for word in words] == [False]
 

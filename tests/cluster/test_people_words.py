@@ -32,7 +32,7 @@ def kept(words: list[Word]) -> PeopleWords:
     for word in words:
         said = letter(word)
         if memory.is_news(said):
-            memory.keep(said, word[2], UNTIL_MS)
+            memory.keep(said, word[2], UNTIL_MS, 0)
     return memory
 
 
@@ -51,7 +51,7 @@ def test_only_the_newest_of_each_person_counts_in_whatever_order_they_come(data:
             if about == index:
                 who = (ANN, BOB)[person].public
                 newest[who] = max(newest.get(who, (0, False)), (said_at_ms, not yes))
-        found = {word.identity: word.yes for word in memory.of(spend, 0, begun=False)}
+        found = {word.identity: word.yes for word in memory.of(spend, 0, begun=False, freezes=0)}
         assert found == {who: not no for who, (_, no) in newest.items()}
 
 
@@ -59,23 +59,23 @@ def test_only_the_newest_of_each_person_counts_in_whatever_order_they_come(data:
 def test_time_takes_a_yes_away_and_never_a_no(data: st.DataObject, wall_ms: int) -> None:
     memory = kept(data.draw(WORDS))
     for spend in SPENDS:
-        early, late = (memory.of(spend, at, begun=False) for at in (0, wall_ms))
+        early, late = (memory.of(spend, at, begun=False, freezes=0) for at in (0, wall_ms))
         assert set(late) <= set(early)
         assert {word for word in early if not word.yes} <= set(late)
-        assert memory.of(spend, wall_ms, begun=True) == early
+        assert memory.of(spend, wall_ms, begun=True, freezes=0) == early
 
 
 def test_a_yes_ends_with_its_letter_or_its_request() -> None:
     for said_at_ms, until_ms in ((100, 600), (900, UNTIL_MS)):
         memory = kept([(0, 0, said_at_ms, True)])
-        assert memory.of(SPENDS[0], until_ms, begun=False)
-        assert not memory.of(SPENDS[0], until_ms + 1, begun=False)
+        assert memory.of(SPENDS[0], until_ms, begun=False, freezes=0)
+        assert not memory.of(SPENDS[0], until_ms + 1, begun=False, freezes=0)
 
 
 def test_a_full_memory_hears_one_no_more() -> None:
     memory = kept([(0, 0, at, True) for at in range(1, MAX_WORDS + 1)])
     assert not memory.is_news(letter((0, 0, 999, True)))
     assert memory.is_news(letter((0, 0, 999, False)))
-    memory.keep(letter((0, 0, 999, False)), 0, UNTIL_MS)
+    memory.keep(letter((0, 0, 999, False)), 0, UNTIL_MS, 0)
     assert not memory.is_news(letter((0, 0, 9999, False)))
     assert not memory.is_news(letter((0, 0, 9999, True)))

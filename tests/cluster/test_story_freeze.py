@@ -404,3 +404,43 @@ def test_a_rescue_goes_through_with_the_owners_yes_while_everything_is_frozen() 
         world.answer(name, Answer(view.subject.request_id, True))
     assert world.run(lambda: view.final is not None)
     assert why(world, "node0", wallet)
+
+
+# What people said before it.
+
+
+@pytest.mark.parametrize(("who", "restarted"), [("a node", False), ("a person", True)])
+def test_no_yes_of_before_a_freeze_serves_after_it(who: str, *, restarted: bool) -> None:
+    """Or a thief would wait for the thaw and ask once more, and no owner would be asked again."""
+    world, wallet = made(ASKS)
+    psbt = payment(wallet, script=STRANGER)
+    view = world.request(wallet, psbt, life_ms=7 * DAY_MS)
+    assert world.run(lambda: says(view, world, Decision.ASK, "node2"))
+    world.answer("node2", Answer(view.subject.request_id, True))
+    freeze(world, wallet, ms=HOUR_MS) if who == "a node" else by_person(world, wallet, HOUR_MS)
+    assert world.run(lambda: view.state == "refused", ms=20_000)
+    world.advance(2 * HOUR_MS)
+    world.run(ms=1_000)
+    assert not why(world, "node2", wallet)
+    if restarted:
+        world.restart("node2")
+        world.answer("node2", ClockConfirmed())
+    again = world.request(wallet, psbt)
+    assert world.run(lambda: says(again, world, Decision.ASK, "node2"))
+    world.run(ms=5_000)
+    assert says(again, world, Decision.ASK, "node2")
+    world.answer("node2", Answer(again.subject.request_id, True))
+    assert world.run(lambda: says(again, world, Decision.APPROVE, "node2"))
+
+
+def test_a_freeze_leaves_the_yes_to_a_rescue_as_it_was() -> None:
+    world, wallet = made(ASKS)
+    view = world.request(wallet, sweep(wallet, RESCUE))
+    assert world.run(lambda: says(view, world, Decision.ASK, "node2"))
+    world.answer("node2", Answer(view.subject.request_id, True))
+    by_person(world, wallet)
+    assert world.run(lambda: bool(why(world, "node2", wallet)))
+    world.restart("node2")
+    world.answer("node2", ClockConfirmed())
+    world.answer("node1", Answer(view.subject.request_id, True))
+    assert world.run(lambda: view.final is not None), (view.state, view.codes)

@@ -99,7 +99,7 @@ def test_whoever_gathers_brings_no_other_word_than_a_yes_to_this_rescue() -> Non
         world, "node0", "node1", Kind.PERSON_RELAY, lies["person-request"], **{**ids, "request_id": other}
     )
     assert not kinds(unknown)
-    assert not node.signing.tickets.people.of(subject.spend_id, world.now.wall_ms, begun=False)
+    assert not node.signing.tickets.people.of(subject.spend_id, world.now.wall_ms, begun=False, freezes=0)
 
 
 def test_whoever_gathers_carries_no_word_about_an_everyday_spend() -> None:
