@@ -228,7 +228,7 @@ class Mouth:
         return seal_letter(header, body, self._identity)
 
 
-IDEMPOTENT = frozenset({Kind.REQUEST, Kind.KEYGEN_REQUEST, Kind.PERSON_SAYS})
+IDEMPOTENT = frozenset({Kind.REQUEST, Kind.KEYGEN_REQUEST, Kind.PERSON_SAYS, Kind.DRILL_REQUEST})
 """Bound by their ids: the very same letter may come again, by another way, after others, or to another coordinator,
 and changes nothing."""
 

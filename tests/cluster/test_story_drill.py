@@ -11,6 +11,7 @@ from world import World
 
 from cluster.client_drills import DrillView
 from cluster.codec import Letter, Mouth, open_letter, seal_letter
+from cluster.coordinator import Coordinator
 from cluster.drill_desk import MAX_LIVE
 from cluster.drill_letters import (
     MAX_ROUNDS,
@@ -377,3 +378,25 @@ def test_a_drill_that_went_well_is_written_down_once_however_often_it_is_brought
         assert propose(evil, "node0", wallet, view.request)
         evil.tell("node0", Kind.DRILL_FINAL, finals[0].body, **ids(wallet, view.request))
     assert len(entries(world, "node0", DrillPassed)) == 1
+
+
+def test_a_drill_goes_on_with_the_next_coordinator_and_its_lost_answer_is_told_again() -> None:
+    world = PolicedWorld(FRIENDS, coordinators=("coord", "spare"))
+    wallet = world.make_wallet()
+    lost: list[Envelope] = []
+
+    def hook(envelope: Envelope) -> list[Envelope]:
+        if envelope.kind is Kind.DRILL_FINAL and envelope.addressee == "client" and not lost:
+            lost.append(envelope)
+            return []
+        return [envelope]
+
+    world.stop("coord")
+    world.hook = hook
+    view = drill(world, wallet)
+    assert world.run(lambda: view.over, ms=120_000)
+    assert lost
+    assert view.whole, words(world, view)
+    spare = world.seats["spare"].machine
+    assert isinstance(spare, Coordinator)
+    assert not spare.complaints.counts
