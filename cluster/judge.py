@@ -83,7 +83,9 @@ class PolicyJudge:
             case RecoveredKept(at_ms=at_ms, confirmed=confirmed):
                 self._exhausted_ms = max(self._exhausted_ms or 0, at_ms)
                 self._recovery_open = not confirmed
-                self._last_ms = max(self._last_ms or 0, at_ms)
+                # Unconfirmed it is the wall clock's, which must end no freeze and no cooldown.
+                if confirmed or self._last_ms is None:
+                    self._last_ms = max(self._last_ms or 0, at_ms)
             case ClockKept(policy_ms=policy_ms):
                 self._last_ms = max(self._last_ms or 0, policy_ms)
             case SignedKept(budget_ms=budget_ms):

@@ -86,6 +86,7 @@ def test_a_recovered_node_signs_nothing_that_has_a_budget_until_its_window_has_p
     world.stop("node0")
     world.seats["node0"].disk.append(note(RecoveredKept(world.now.wall_ms, confirmed=False)))
     world.restart("node0")
+    world.answer("node0", ClockConfirmed())
     assert thief.judged("node0", thief.psbt(pay(1_000), coin=1)).codes == ("policy-velocity-sum",)
     world.advance(DAY_MS - 60_000)
     assert thief.judged("node0", thief.psbt(pay(1_000), coin=2)).codes == ("policy-velocity-sum",)

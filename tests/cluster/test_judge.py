@@ -224,7 +224,7 @@ def test_time_passes_and_a_jump_does_not(world: PolicedWorld) -> None:
     assert other.clock_in_doubt
 
 
-@pytest.mark.parametrize("newest", ["boot", "clock", "signed", "recovered"])
+@pytest.mark.parametrize("newest", ["boot", "clock", "signed", "recovered", "recovered-unconfirmed"])
 def test_after_a_restart_time_goes_on_from_the_newest_record(world: PolicedWorld, newest: str) -> None:
     """Never from the wall clock, which whoever restarted the node may have set."""
     at = START.wall_ms + HOUR_MS
@@ -233,7 +233,10 @@ def test_after_a_restart_time_goes_on_from_the_newest_record(world: PolicedWorld
         case "clock":
             judge.restore(ClockKept(7, at), NO_WALLET)
         case "recovered":
+            judge.restore(RecoveredKept(at, confirmed=True), NO_WALLET)
+        case "recovered-unconfirmed":
             judge.restore(RecoveredKept(at, confirmed=False), NO_WALLET)
+            at = START.wall_ms
         case "signed":
             about = subject(world, "a")
             judge.restore(replace_budget(signed(judge_of(world), about, START), at), about.wallet.wallet_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from evil import EvilCoordinator
@@ -26,6 +27,7 @@ from wire import Envelope
 from world import ScriptedJudge
 
 from cluster.codec import Mouth
+from cluster.effects import Now
 from cluster.head_records import LineageKept, PeerHeads
 from cluster.heads import (
     ANSWERS_WITHIN_MS,
@@ -39,7 +41,7 @@ from cluster.heads import (
 from cluster.journal import BootKept, RecoveredKept, SignedKept, note, read
 from cluster.lives import ROLLED_BACK, TWO_LIVES
 from cluster.messages import Beats, Decision, HeadAsk, HeadRelay, Kind, SignedLetter
-from cluster.owner_says import QuarantineEnded
+from cluster.owner_says import Freeze, QuarantineEnded
 from cluster.records import Record
 from cluster.subjects import Subject
 
@@ -430,6 +432,33 @@ def test_no_quarantine_that_ends_refills_a_budget() -> None:
     world.advance(25 * 60 * MINUTE_MS)
     world.run(ms=MINUTE_MS)
     assert codes("a day later") == ()
+
+
+def test_no_clock_set_ahead_ends_a_freeze_or_a_cooldown_by_the_end_of_a_quarantine() -> None:
+    """What the end writes down is by the wall clock, as nobody has confirmed another: budgets go by it, and no more."""
+
+    class Clocks(UnvouchedPolicy):
+        ahead_ms = 0
+
+        def clock(self, name: str) -> Now:
+            now = super().clock(name)
+            return replace(now, wall_ms=now.wall_ms + self.ahead_ms) if name == "node0" else now
+
+    world = Clocks(BUDGET)
+    wallet_id = world.make_wallet().wallet_id
+    world.answer("node1", Freeze(wallet_id, 72 * 60 * MINUTE_MS))
+    world.run(ms=20_000)
+    assert world.watch.judges["node0"].frozen(wallet_id)
+    put_back(world, "node0", world.seats["node0"].disk[:-2])
+    assert world.run(lambda: quarantine(world) is not None, ms=5_000)
+    world.ahead_ms = 4 * 24 * 60 * MINUTE_MS
+    world.answer("node0", QuarantineEnded())
+    world.restart("node0")
+    assert world.watch.judges["node0"].frozen(wallet_id)
+    world.ahead_ms = 0
+    world.restart("node0")
+    world.run(ms=2 * MINUTE_MS)
+    assert world.watch.judges["node0"].frozen(wallet_id)
 
 
 def test_a_copy_of_a_recovered_nodes_first_seconds_refills_no_budget() -> None:
