@@ -225,6 +225,7 @@ class Losses:
                 continue
             doubted = [identity for identity, peer in node.beats.peers.items() if peer.doubt is not None]
             lineage, stopped = node.heads.lineage, not node.heads.settled
+            quarantined = node.heads.quarantine is not None  # else its anchor may vouch for it meanwhile
             said: list[OwnerSays] = [QuarantineEnded(peer) for peer in doubted]
             said += [QuarantineEnded()] if stopped else []
             # Or the windows of a node made from its words do not begin to pass; nobody confirms a wrong clock.
@@ -235,7 +236,8 @@ class Losses:
                         world.answer(name, one)
             if stopped and world.running(name) is node:
                 self.faults["owner lets a node go on"] += 1
-                if not (node.heads.lineage > lineage and node.heads.settled):
+                begun = node.heads.lineage > lineage or not quarantined
+                if not (begun and node.heads.settled):
                     self.wrong = self.wrong or f"{name}: a quarantine that ended began no lineage"
 
     # What the audit may say of all that.
