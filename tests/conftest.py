@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,3 +22,11 @@ def _until_it_ends(request: pytest.FixtureRequest) -> None:
     """A test marked `patient` is not ended by the clock that ends one that hangs (`faulthandler_timeout`)."""
     if request.node.get_closest_marker("patient"):
         faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_conceal_only_themselves() -> Iterator[None]:
+    """A command that is run inside this process must not take core dumps from all tests after it, for good."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cluster.cli.call.conceal_process", lambda: None)
+        yield
