@@ -135,8 +135,9 @@ class Coordinator:
         if not role:
             raise BadLetter("letter-stranger", "the sender is not in the roster")
         opened = open_letter(letter, signature, sender)
-        if role not in KINDS[opened.header.kind].senders:
-            raise BadLetter("letter-role", f"a {role} may not send a {opened.header.kind.name}")
+        # No coordinator speaks to another: its Hello would be answered, and that answer too, for ever.
+        if role == "coordinator" or role not in KINDS[opened.header.kind].senders:
+            raise BadLetter("letter-role", f"a {role} may not send it a {opened.header.kind.name}")
         self._ear.check(opened.header, turn.now.wall_ms)
         started = self._presence.heard(sender, opened.header.boot_id, turn.now.monotonic_ms)
         if started and role == "node":

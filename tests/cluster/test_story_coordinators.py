@@ -8,13 +8,14 @@ import msgspec
 import pytest
 from company import PEOPLE, TWO
 from evil import resigned, signed_by
-from losing import asks, is_final, lose, txids
+from losing import asks, codes, is_final, lose, txids
 from policed import PolicedWorld
 from spends import STRANGER, payment
 from wire import Envelope
 from world import World
 
 from cluster.client_views import SigningView
+from cluster.codec import open_letter, seal_letter
 from cluster.effects import Outgoing
 from cluster.messages import Kind
 from cluster.owner_says import Answer
@@ -40,6 +41,30 @@ def test_the_second_learns_of_a_wallet_that_was_made_with_the_first() -> None:
     world, wallet = started()
     machine = world.seats["coord2"].machine
     assert set(machine.keygen.wallets) == {wallet.wallet_id}  # type: ignore[union-attr]
+
+
+def test_two_coordinators_do_not_greet_each_other_for_ever() -> None:
+    """Their doors let no coordinator in; behind them, an answer to a Hello would be answered again."""
+    world, _ = started()
+    public = world.seats["coord2"].identity.public
+    hello = next(
+        one for one in world.seats["coord"].said if Envelope("coord", "", one.letter, b"").kind is Kind.HELLO
+    )
+    letter = open_letter(hello.letter, hello.signature, world.seats["coord"].identity.public)
+    header = msgspec.structs.replace(letter.header, addressee=public, boot_id=b"evil" * 4)
+    signed = seal_letter(header, letter.body, world.seats["coord"].identity)
+    between: list[Envelope] = []
+
+    def hook(envelope: Envelope) -> list[Envelope]:
+        if {envelope.sender, envelope.addressee} == set(BOTH):
+            between.append(envelope)
+        return [envelope]
+
+    world.hook = hook
+    world.deliver(Envelope("coord", "coord2", signed.letter, signed.signature))
+    world.run(ms=5_000)
+    assert not between
+    assert codes(world, "coord2") == {"letter-role"}
 
 
 @pytest.mark.parametrize("dies_after_ms", [0, 3, 8, 13, 18, 30, 2_000])
