@@ -4,6 +4,9 @@ A node that left a session without its answer owes that answer: it is set aside 
 it says. A session that comes to nothing therefore sets somebody aside who was not before, and n-t+1 sessions are
 enough while t honest nodes answer. Only where those who owe nothing make no quorum are others tried again, those
 who failed least often first, each later than the last time.
+
+Two of whom one does not sign with the other are not ordered together while there is a quorum without such a pair.
+Honest nodes make one, so they are found even where each of them doubts several others.
 """
 
 from __future__ import annotations
@@ -45,14 +48,20 @@ class Choice:
         for most in sorted({job.losses.get(node, 0) for node in others}):
             yield free + [node for node in others if job.losses.get(node, 0) <= most]
 
-    def quorum(self, job: Job, nodes: list[bytes]) -> frozenset[int] | None:
+    def quorum(self, job: Job, nodes: list[bytes], now: Now) -> frozenset[int] | None:
         """A quorum (participants) whose nodes are among these, the preferred first; None when there is none."""
+        apart = job.doubts
+        if apart and self._among(job, job.approving(now), apart) is None:
+            apart = set()  # some doubt is a lie, or was settled since
+        return self._among(job, nodes, apart)
+
+    def _among(self, job: Job, nodes: list[bytes], apart: set[tuple[bytes, bytes]]) -> frozenset[int] | None:
         subject = job.subject
         charter, quorums = subject.wallet.charter, subject.quorums
         if quorums is None:
-            fastest = choose([self._candidate(job, node) for node in nodes], subject.route.least)
+            fastest = choose([self._candidate(job, node, apart) for node in nodes], subject.route.least)
             return None if fastest is None else charter.participants(fastest)
-        candidates = {charter.participant(node): self._candidate(job, node) for node in nodes}
+        candidates = {charter.participant(node): self._candidate(job, node, apart) for node in nodes}
         known = {participant: one for participant, one in candidates.items() if participant is not None}
         return choose_exact(known, quorums, subject.route.nodes)
 
@@ -90,11 +99,12 @@ class Choice:
     def _is_there(self, node: bytes, now: Now) -> bool:
         return self._presence.online(node, now.monotonic_ms) and not self._presence.mismatched(node)
 
-    def _candidate(self, job: Job, node: bytes) -> Candidate:
+    def _candidate(self, job: Job, node: bytes, apart: set[tuple[bytes, bytes]]) -> Candidate:
         verdict, _ = job.verdicts[node]
         entry = self._roster.node(node)
         role = entry.role if entry is not None else ""
-        return Candidate(node, Seat(role, verdict.policy_digest), conditions_of(verdict))
+        doubts = frozenset(other for doubter, other in apart if doubter == node)
+        return Candidate(node, Seat(role, verdict.policy_digest), conditions_of(verdict), doubts)
 
 
 def _is_mute(job: Job, node: bytes, now: Now) -> bool:

@@ -54,7 +54,7 @@ class Sessions:
         if job.state != "open" or job.current is not None or job.waits(turn.now):
             return
         for nodes in self._choice.tiers(job, turn.now):
-            if self._choice.quorum(job, nodes) is not None:
+            if self._choice.quorum(job, nodes, turn.now) is not None:
                 self._gather(job, nodes, turn)
                 return
 
@@ -62,7 +62,7 @@ class Sessions:
         """A quorum is among these: order it once it has nonces."""
         now = turn.now
         ready = [node for node in job.arrivals if node in nodes and job.has_nonces(node, now)]
-        chosen = self._choice.quorum(job, ready)
+        chosen = self._choice.quorum(job, ready, now)
         if chosen is not None and len(job.sessions) >= most_sessions(job.subject.wallet.charter):
             self.close(job, "closed", "sessions-exhausted", turn)
             self._voice.tell_client(job, job.subject.client, turn)
@@ -301,11 +301,11 @@ class Sessions:
         """
         job.nonces.pop(node, None)
         session = job.current
+        doubts = {other for doubter, other in job.doubts if doubter == node}
+        if about in job.nodes:  # of a session that others gave up before, too
+            job.doubts.add((node, about))
         if session is not None and node in session.members and node not in session.psigs:
-            doubts = {other for doubter, other in job.doubts if doubter == node}
             first = about in session.members and doubts <= {about}
-            if about in session.members:
-                job.doubts.add((node, about))
             self.pass_over(job, session, [about if first else node], turn)
 
     def pass_over(self, job: Job, session: Session, nodes: Iterable[bytes], turn: Turn) -> None:

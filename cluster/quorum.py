@@ -14,11 +14,12 @@ MAX_SEARCHED = 8
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A node that is ready: its seat in a quorum, and its own conditions on whoever signs with it."""
+    """A node that is ready: its seat in a quorum, its conditions on whoever signs with it, and whom it doubts."""
 
     node: bytes
     seat: Seat
     conditions: Conditions
+    doubts: frozenset[bytes] = frozenset()
 
 
 def choose(candidates: list[Candidate], t: int) -> tuple[bytes, ...] | None:
@@ -34,7 +35,7 @@ def choose(candidates: list[Candidate], t: int) -> tuple[bytes, ...] | None:
         unhappy = _grow(chosen, pool)
         if unhappy is None:
             return _nodes(chosen)
-        pool.remove(unhappy)
+        pool.remove(_spoiler(unhappy, chosen, pool))
     return _searched(candidates, t) if len(candidates) <= MAX_SEARCHED else None
 
 
@@ -72,8 +73,8 @@ def _grow(chosen: list[Candidate], pool: list[Candidate]) -> Candidate | None:
     """Add to `chosen` until everyone in it is content; else return one whom nobody left could content."""
     while True:
         unhappy = next((c for c in chosen if _lacks(c, chosen)), None)
-        if unhappy is None:
-            return None
+        if unhappy is None or _doubted(unhappy, chosen):
+            return unhappy
         rest = [candidate for candidate in pool if candidate not in chosen]
         fitting = [candidate for candidate in rest if _helps(candidate, unhappy, chosen)]
         if not fitting:
@@ -94,4 +95,19 @@ def _helps(candidate: Candidate, unhappy: Candidate, chosen: list[Candidate]) ->
 
 
 def _lacks(candidate: Candidate, chosen: list[Candidate]) -> bool:
-    return any(True for _ in candidate.conditions.faults([other.seat for other in chosen]))
+    faults = candidate.conditions.faults([other.seat for other in chosen])
+    return bool(_doubted(candidate, chosen)) or any(True for _ in faults)
+
+
+def _doubted(candidate: Candidate, chosen: list[Candidate]) -> list[Candidate]:
+    """With whom of these a candidate does not sign."""
+    return [other for other in chosen if other.node in candidate.doubts]
+
+
+def _spoiler(unhappy: Candidate, chosen: list[Candidate], pool: list[Candidate]) -> Candidate:
+    """Who is left out for whoever is not content: of two that do not sign together, the one with more such pairs."""
+
+    def pairs(one: Candidate) -> int:
+        return sum(one.node in other.doubts or other.node in one.doubts for other in pool)
+
+    return max((unhappy, *_doubted(unhappy, chosen)), key=pairs)

@@ -334,6 +334,24 @@ def test_choosing_a_quorum_leaves_out_whom_nobody_can_content() -> None:
     assert choose(many, 64) is None
 
 
+@pytest.mark.parametrize("n", [5, 12])
+def test_nobody_is_chosen_with_whom_another_does_not_sign(n: int) -> None:
+    """However many there are: all honest ones doubt both liars, and one liar all of them."""
+    liars = {2, 4}
+
+    def node(i: int) -> Candidate:
+        doubts = frozenset(bytes([j]) for j in range(n) if j != i and (i == 4 or j in liars))
+        return Candidate(bytes([i]), Seat("", bytes(32)), Conditions(0), doubts)
+
+    everybody = [node(i) for i in range(n)]
+    chosen = choose(everybody, n - 2)
+    assert chosen is not None
+    assert {one[0] for one in chosen} == set(range(n)) - liars
+    assert choose(everybody, n - 1) is None
+    pairs = [frozenset({1, 2}), frozenset({0, 4}), frozenset({1, 3})]
+    assert choose_exact(dict(enumerate(everybody)), pairs, frozenset(range(n))) == pairs[2]
+
+
 def test_the_charter_s_words_are_what_the_owner_agrees_to() -> None:
     world = World()
     view = world.propose(world.charter())

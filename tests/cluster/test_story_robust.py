@@ -31,8 +31,9 @@ from wire import Envelope
 from world import ScriptedJudge, World
 
 from cluster.client_views import SigningView
+from cluster.head_records import PeerDoubted
 from cluster.journal import ComplaintKept, read
-from cluster.messages import Decision, Kind
+from cluster.messages import Decision, Kind, SignedLetter
 from cluster.owner_says import Answer
 from cluster.records import Record
 from cluster.schemes import Wallet
@@ -170,7 +171,8 @@ def test_late_answers_of_some_do_not_let_a_liar_serve_in_two_sessions(prepared: 
     world.hook = hook
     view = world.request(wallet, payment(wallet))
     assert world.run(lambda: view.final is not None, ms=90_000)
-    assert len(bad.sessions) <= 4
+
+    assert len(bad.sessions) <= 4, "one more than n-t+1: whoever doubts two may be the liar, and comes last"
     codes = {entry.about: entry.code for entry in complaints(world)}
     assert codes == {world.seats["node0"].identity.public: "psig-invalid"}
 
@@ -237,3 +239,24 @@ def test_a_bad_node_cannot_use_up_a_request_while_an_owner_thinks(prepared: Prep
 
 def test_every_misdeed_is_one_or_the_other() -> None:
     assert set(EVERY) == {*PROVABLE, *OBSTRUCTIVE, *LATE_LIES}
+
+
+@pytest.mark.parametrize("doubted", list(combinations(range(5), 2)), ids=str)
+def test_honest_nodes_that_each_doubt_two_others_are_found(
+    prepared: Prepared, doubted: tuple[int, int]
+) -> None:
+    """Two nodes approve, and sign whatever they are ordered, but no other signs with them."""
+    world, wallet = prepared.world(3, 5)
+    letter = SignedLetter(b"", bytes(64))
+    for name, i in product(world.node_names, doubted):
+        peer = world.seats[f"node{i}"].identity.public
+        if name != f"node{i}":
+            doubt = PeerDoubted(world.now.wall_ms, peer, "peer-two-lives", 0, letter, letter)
+            world.node(name).beats.peers[peer].doubt = doubt
+    bad = Bad(world, {})
+    world.hook = bad
+    view = world.request(wallet, payment(wallet))
+    assert world.run(lambda: view.final is not None, ms=60_000)
+
+    assert len(bad.sessions) <= 4, "one more than n-t+1: whoever doubts two may be the liar, and comes last"
+    assert not complaints(world)
