@@ -103,9 +103,7 @@ def serve_node(
     blind(os.urandom(32))
     roster = party.need_roster()
     judge = judge_of(roster, party.part.identity)
-    anchor = Anchor(Path(party.config.anchor), keys.anchor_key()) if party.config.anchor else None
-    if anchor is not None:
-        anchor.check_file()
+    anchor = _anchor(party, keys)
     node = _node(party, keys, judge, rescuers, anchor)
     desk = NodeDesk(node, party.roster_exact, judge, lambda: party.records)
     with ExitStack() as stack:
@@ -113,6 +111,7 @@ def serve_node(
         links = NodeLinks(endpoints)
         mirror = begin_mirror(party, keys, stack, on_store)
         memory = _Telling(party.store, on_record, mirror, _anchoring(anchor, node))
+        idle = _first_of(lambda: mirror.fill(party.store), _looking_ahead(node.keygen.wallets))
         watch = CopyWatch()
         stack.callback(watch.close)
 
@@ -128,14 +127,14 @@ def serve_node(
             on_question=on_question,
             on_notice=on_notice,
             on_carried=memory.tell,
-            idle=_first_of(lambda: mirror.fill(party.store), _looking_ahead(node.keygen.wallets)),
+            idle=idle,
             transcript=_transcript(transcript, node.me, stack),
         )
 
         def connections() -> dict[str, object]:
             states = {roster.name_of(identity): end.state.value for identity, end in endpoints.items()}
-            facts = {"links": states, "state_store": mirror.facts(party.store.height)}
-            return {**facts, "machine_copies_heard": watch.listens}
+            store = mirror.facts(party.store.height)
+            return {"links": states, "state_store": store, "machine_copies_heard": watch.listens}
 
         handler = _handler(driver, desk, connections, _evidence_of_node(party, node))
         where = (*(entry.endpoint for entry in roster.coordinators), *rescuers.values())
@@ -186,6 +185,15 @@ def serve_coordinator(
         handler = _handler(driver, desk, counters, _evidence_of_coordinator(party, coordinator))
         up = Ready("coordinator", party.config.name, roster.network, (endpoint.address,))
         return _run(driver, ControlServer(party.place.control_socket, handler), lambda: ready(up))
+
+
+def _anchor(party: Party, keys: Keys) -> Anchor | None:
+    """The node's anchor, if its owner named a file for one; ConfigError where that is another file."""
+    if not party.config.anchor:
+        return None
+    anchor = Anchor(Path(party.config.anchor), keys.anchor_key())
+    anchor.check_file()
+    return anchor
 
 
 def _node(

@@ -176,11 +176,8 @@ class Tickets(Shelf[Ticket, TicketTrace]):
         made a year later. What may be signed already is finished under the yes it began with. Nor must a yes outlive
         a freeze: a theft that was stopped by it would only have to be asked for again.
         """
-        spend_id, begun, freezes = (
-            ticket.subject.spend_id,
-            ticket.state == "may-be-signed",
-            self._since(ticket),
-        )
+        spend_id, freezes = ticket.subject.spend_id, self._since(ticket)
+        begun = ticket.state == "may-be-signed"
         said = self._answers.get(spend_id)
         stands = said is not None and (
             not said.word.yes or (said.freezes >= freezes and (begun or wall_ms <= said.until_ms))

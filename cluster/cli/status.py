@@ -136,6 +136,12 @@ def _lines(facts: dict[str, object]) -> list[str]:
         rows.append(
             "  requests: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count)
         )
+    return rows + _letter_lines(facts)
+
+
+def _letter_lines(facts: dict[str, object]) -> list[str]:
+    """Bad letters: those that accuse somebody, and those that a bad network may cause."""
+    rows = []
     for one in cast("list[dict[str, object]]", facts.get("complaints") or []):
         rows.append(f"  complaint about {one['about']}: {one['code']} ({one['count']} times)")
     dropped = cast("list[dict[str, object]]", facts.get("dropped") or [])

@@ -409,7 +409,9 @@ def test_a_rescue_goes_through_with_the_owners_yes_while_everything_is_frozen() 
 # What people said before it.
 
 
-@pytest.mark.parametrize(("who", "restarted"), [("a node", False), ("a person", True)])
+@pytest.mark.parametrize(
+    ("who", "restarted"), [("a node", False), ("a person", True), ("its owner", False), ("its owner", True)]
+)
 def test_no_yes_of_before_a_freeze_serves_after_it(who: str, *, restarted: bool) -> None:
     """Or a thief would wait for the thaw and ask once more, and no owner would be asked again."""
     world, wallet = made(ASKS)
@@ -417,8 +419,12 @@ def test_no_yes_of_before_a_freeze_serves_after_it(who: str, *, restarted: bool)
     view = world.request(wallet, psbt, life_ms=7 * DAY_MS)
     assert world.run(lambda: says(view, world, Decision.ASK, "node2"))
     world.answer("node2", Answer(view.subject.request_id, True))
-    freeze(world, wallet, ms=HOUR_MS) if who == "a node" else by_person(world, wallet, HOUR_MS)
-    assert world.run(lambda: view.state == "refused", ms=20_000)
+    if who == "its owner":
+        world.answer("node2", Freeze(wallet.wallet_id))
+        world.answer("node2", Thaw(wallet.wallet_id))
+    else:
+        freeze(world, wallet, ms=HOUR_MS) if who == "a node" else by_person(world, wallet, HOUR_MS)
+        assert world.run(lambda: view.state == "refused", ms=20_000)
     world.advance(2 * HOUR_MS)
     world.run(ms=1_000)
     assert not why(world, "node2", wallet)
