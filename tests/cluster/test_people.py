@@ -12,6 +12,7 @@ from cluster.codec import Letter, Mouth, open_letter
 from cluster.effects import Outgoing
 from cluster.journal import PersonSaidKept, SignedKept, read
 from cluster.messages import NO_ID, Decision, Kind, PersonRelay, PersonSays, SignedLetter, Verdict
+from cluster.owner_says import Freeze, Thaw
 from cluster.people_words import MAX_WORDS
 
 
@@ -60,6 +61,24 @@ def test_the_roles_of_whoever_asks_are_those_of_their_person(client_of: str, fit
     company = Company(BY_ROLE, client_of=client_of)
     company.world.run(ms=5_000)
     assert [decision for decision, _ in company.codes()] == [Decision.ASK if fits else Decision.REFUSE] * 3
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_yes_of_before_a_freeze_no_longer_counts(*, restarted: bool) -> None:
+    company = Company()
+    world = company.world
+    company.says("ann")
+    for name in world.node_names:
+        world.answer(name, Freeze(company.wallet.wallet_id))
+        world.answer(name, Thaw(company.wallet.wallet_id))
+        if restarted:
+            world.restart(name)
+    company.view = company.ask(note="again")
+    company.says("bob")
+    assert not company.signed()
+    assert [decision for decision, _ in company.codes()] == [Decision.ASK] * 3
+    company.says("ann")
+    assert company.signed()
 
 
 def test_a_no_refuses_and_the_request_ends() -> None:
