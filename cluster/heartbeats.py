@@ -215,7 +215,9 @@ class BeatDesk:
         if header.boot_id == peer.boot_id and header.sequence <= peer.sequence:
             return
         echo, echoed_ms = self._echoed(body)
-        stale = header.boot_id != peer.boot_id and not echo and peer.lives.knows(header.boot_id)
+        other = header.boot_id != peer.boot_id and peer.lives.knows(header.boot_id)
+        # Before a first echo any life may be the present one: two that know each other by verdicts alone must begin.
+        stale = other and not echo and peer.fresh_ms is not None
         self._take(letter, echo, turn)
         if stale:
             return  # an earlier life's, kept back: it speaks no more

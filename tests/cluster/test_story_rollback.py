@@ -588,6 +588,23 @@ def test_heartbeats_that_echo_nothing_new_keep_nobody_alive() -> None:
     assert ("peer-hidden", me) in [(notice.code, notice.subject) for notice in world.seats["node0"].told]
 
 
+def test_two_nodes_that_sign_before_they_hear_each_other_still_come_to_hear_each_other() -> None:
+    """Each knows the other's life by a verdict alone: if both took that for a past one, neither would ever echo."""
+    world, wallet = made()
+    world.run(ms=30_000)
+    world.restart("node0")
+    world.hook = Silent(lambda envelope: envelope.kind is Kind.BEATS)
+    world.run(ms=10_000)
+    world.stop("node2")
+    assert sign(world, wallet, "before a heartbeat")
+    world.hook = Silent(lambda envelope: False)
+    world.run(ms=20_000)
+    for name, other in (("node0", "node1"), ("node1", "node0")):
+        peer = world.node(name).beats.peers[world.seats[other].identity.public]
+        assert peer.fresh_ms is not None, f"{name} hears {other}"
+        assert world.now.monotonic_ms - peer.fresh_ms < 20_000
+
+
 def test_restarts_and_an_own_line_that_is_down_are_no_alarm() -> None:
     world, _ = made()
     world.run(ms=30_000)
