@@ -84,15 +84,13 @@ def test_a_whole_disk_put_back_is_quarantined_until_its_owner_ends_it(
     until(lambda: heads(cluster, "home")["settled"] is True)
     assert signed(cluster, "two")
     until(lambda: knows_of(cluster, "phone", "home") == records(cluster, "home"))
-    newest = records(cluster, "home")
     cluster.stop("home", kill=True)
     put_back(cluster, "home", tmp_path / "saved")
     cluster.start("home")
     until(lambda: heads(cluster, "home")["quarantine"] is not None)
     kept = cast("dict[str, object]", heads(cluster, "home")["quarantine"])
     assert kept["seen_by"] in {"phone", "offline"}
-    seen = cast("int", kept["records_seen"])
-    assert newest <= seen == knows_of(cluster, str(kept["seen_by"]), "home")
+    assert cast("int", kept["records_here"]) < cast("int", kept["records_seen"])
     shown = cluster.run("home", "quarantine", "show").need()
     assert shown["quarantine"] == kept
     assert "code='rollback'" in cluster.log("home")
