@@ -28,6 +28,8 @@ class Outcome:
     finals: int
     digest: str
     lively: bool
+    unheard: str
+    """Which honest node hears which no more, once all is well again; "" for none."""
     losses: Losses
     by_leaf: int
     """How many of the signed spends went by a recovery leaf."""
@@ -62,4 +64,6 @@ class Outcome:
             return f"not proven: {gaps[0]}"
         if self.requests < REQUESTS or self.faults.total() < FAULTS:
             return f"a run of {self.requests} requests and {self.faults.total()} faults is none"
+        if self.unheard:
+            return f"{self.unheard} once all was well again"
         return "" if self.lively else "an honest request was not signed once all was well again"

@@ -36,6 +36,7 @@ from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt
 
 COIN_SATS = 100_000
 HEALED_MS = 8_000
+HEARD_WITHIN_MS = 2 * HEALED_MS
 WINDOWS_MS = 2 * 3_600_000
 """No policy here looks back further."""
 PROBE_MS = 120_000
@@ -89,6 +90,7 @@ def run_in(seed: int, place: Path, *, lies: bool = True) -> Outcome:
         sum(view.final is not None for view in world.views),
         digest.hexdigest(),
         story.lively,
+        story.unheard,
         story.losses,
         sum(view.final is not None and view.subject.route.name != "" for view in world.views),
     )
@@ -112,6 +114,7 @@ class Story:
     faults: Counter[str] = field(default_factory=Counter)
     coins: int = 0
     lively: bool = True
+    unheard: str = ""
 
     def __post_init__(self) -> None:
         random = self.random
@@ -330,6 +333,8 @@ class Story:
         for _ in range(2):  # some doubts are found only once all speak again
             self.losses.owners()
             world.run(ms=HEALED_MS)
+        honest_nodes = [name for name in world.node_names if name not in self.network.liars]
+        self.unheard = world.unheard(honest_nodes, HEARD_WITHIN_MS)
 
     def probe(self) -> None:
         """Once all is well, and every window has passed, what all policies approve is signed, liars or not."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import permutations
 from pathlib import Path
 
 from simulator.policies import PEOPLE
@@ -292,6 +293,14 @@ class Simulated(Cluster):
         """A node, if it runs."""
         machine = self.seats[name].machine
         return machine if isinstance(machine, Node) else None
+
+    def unheard(self, names: Sequence[str], within_ms: int) -> str:
+        """Who of these nodes has no fresh heartbeat of whom; "" where all hear each other."""
+        for name, other in permutations(names, 2):
+            peer = self.node(name).beats.peers[self.seats[other].identity.public]
+            if peer.fresh_ms is None or self.clock(name).monotonic_ms - peer.fresh_ms > within_ms:
+                return f"{name} does not hear {other}"
+        return ""
 
     def propose_policy(self, name: str, text: str) -> None:
         """A node's owner puts a profile in force."""

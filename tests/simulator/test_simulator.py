@@ -19,6 +19,7 @@ from simulator.ranges import Told, seeds_of, tell
 from simulator.seeds import run_seed
 
 from cluster.heads import HeadDesk
+from cluster.heartbeats import BeatDesk
 from cluster.holding import HoldingDesk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,7 @@ BROKEN = {
     "quarantine holds nothing": (HeadDesk, "held", lambda *_: None, "signed in quarantine"),
     "budgets stay": (HeadDesk, "_exhaust", lambda *_: None, "with its old budgets"),
     "nodes give nothing back": (HoldingDesk, "_tell_list", lambda *_: None, "was not signed"),
+    "nobody is echoed": (BeatDesk, "_echo", lambda *_: b"", "does not hear"),
 }
 
 
