@@ -59,12 +59,11 @@ class Coordinator:
         self.roster = roster
         self._roster_digest = roster_digest
         self._mouth = Mouth(identity, roster.cluster_id, boot_id)
-        places = [entry.identity for entry in roster.coordinators]
-        self._ear = Ear.of(roster.cluster_id, identity.public, places)
+        coordinators = [entry.identity for entry in roster.coordinators]
+        self._ear = Ear.of(roster.cluster_id, identity.public, coordinators)
         self._presence = Presence(SCHEMES)
         self.keygen = KeygenDesk(roster, self._presence)
-        place = places.index(identity.public) if identity.public in places else 0  # a rescuer is none of them
-        self.signing = SigningDesk(roster, place, self._presence, self.keygen.wallets)
+        self.signing = SigningDesk(roster, self._presence, self.keygen.wallets)
         self.policies = PolicyCarrier(roster)
         self._freezes = FreezeCarrier(roster)
         self.heads = HeadCarrier(roster)

@@ -42,10 +42,8 @@ SESSION_LIFE_MS = 8_000
 class Sessions:
     """Who signs together, and what comes of it."""
 
-    def __init__(self, choice: Choice, place: int, jobs: Jobs, voice: Telling) -> None:
-        """`place` is this coordinator's among those of the roster, counted from 0: the later ones give way."""
+    def __init__(self, choice: Choice, jobs: Jobs, voice: Telling) -> None:
         self._choice = choice
-        self._place = place
         self._jobs = jobs
         self._voice = voice
 
@@ -312,7 +310,7 @@ class Sessions:
         """A session is given up for these nodes' sake: they owe their answer from now on."""
         session.open = False
         for node in nodes:
-            job.lose(node, session.session_id, turn.now, self._place)
+            job.lose(node, session.session_id, turn.now)
         self._look_through(job, session, turn)
 
     def close(self, job: Job, state: str, code: str, turn: Turn) -> None:

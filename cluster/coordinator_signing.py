@@ -63,14 +63,13 @@ def _is_too_large(subject: Subject) -> bool:
 class SigningDesk:
     """The signing half of a coordinator."""
 
-    def __init__(self, roster: Roster, place: int, presence: Presence, wallets: dict[bytes, Wallet]) -> None:
-        """`place` is this coordinator's among those of the roster, counted from 0."""
+    def __init__(self, roster: Roster, presence: Presence, wallets: dict[bytes, Wallet]) -> None:
         self._roster = roster
         self._presence = presence
         self._wallets = wallets
         self.jobs = Jobs(wallets)
         self._voice = Telling(presence)
-        self._sessions = Sessions(Choice(roster, presence), place, self.jobs, self._voice)
+        self._sessions = Sessions(Choice(roster, presence), self.jobs, self._voice)
         self._looked_at_ms: int | None = None
 
     # What clients ask.

@@ -39,9 +39,6 @@ RETRY_MS = 2_000
 LONGEST_REST_MS = 10 * 60_000
 """It never rests longer than this."""
 
-GIVE_WAY_MS = 1_500
-"""How much longer each coordinator waits than those before it in the roster: else two could thwart each other."""
-
 NONCES_FOLLOW_MS = 1_000
 """A node says its nonces right after an approval: so long they are not asked for."""
 
@@ -150,10 +147,10 @@ class Job:
         debt = self.debts.get(node)
         return debt is None or debt.rests_until_ms <= now.monotonic_ms
 
-    def lose(self, node: bytes, session_id: bytes, now: Now, place: int) -> None:
-        """A session was given up because of this node, at the coordinator of this place in the roster."""
+    def lose(self, node: bytes, session_id: bytes, now: Now) -> None:
+        """A session was given up because of this node."""
         count = self.losses[node] = self.losses.get(node, 0) + 1
-        rest_ms = place * GIVE_WAY_MS * 2**count + (RETRY_MS * 2 ** (count - 2) if count > 1 else 0)
+        rest_ms = RETRY_MS * 2 ** (count - 2) if count > 1 else 0
         until_ms = now.monotonic_ms + min(rest_ms, LONGEST_REST_MS)
         self.debts[node] = Debt(session_id, until_ms)
         self.lost_at_ms = now.monotonic_ms
