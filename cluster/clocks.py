@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from cluster.answering import Answering
 from cluster.approvals import CLOCK_SKEW_MS
 from cluster.carried import check_peer, open_carried
 from cluster.codec import Letter
@@ -25,7 +26,7 @@ ASK_EVERY_MS = 20_000
 """How often a node in doubt asks."""
 
 ANSWER_EVERY_MS = 5_000
-"""How often one asker is answered at most."""
+"""How often one life of an asker is answered at most."""
 
 FRESH_MS = 60_000
 """How long an answer counts."""
@@ -53,7 +54,7 @@ class ClockDesk:
         self._judge = judge
         self._wallets = wallets
         self._heard: dict[bytes, _Heard] = {}
-        self._answered: dict[bytes, int] = {}
+        self._answering = Answering(ANSWER_EVERY_MS)
         self._asked_ms: int | None = None
         self._attempts = 0
 
@@ -62,19 +63,14 @@ class ClockDesk:
         inner = open_carried(letter.body, _CARRIED, "about a clock")
         check_peer(inner, self._me, self._roster, "clock-stranger")
         if isinstance(inner.body, ClockAsk):
-            if inner.header.expires_at_ms + CLOCK_SKEW_MS < turn.now.wall_ms:
-                return  # repeated, those of earlier lives would use up the answers that this one needs
-            self._answer(inner, inner.body.attempt, coordinators, turn)
+            expired = inner.header.expires_at_ms + CLOCK_SKEW_MS < turn.now.wall_ms
+            if not expired and self._answering.due(inner, inner.body.attempt, turn.now.monotonic_ms):
+                self._answer(inner, inner.body.attempt, coordinators, turn)
         elif isinstance(inner.body, ClockSaid):
             self._hear(inner.header.sender, inner.body, turn)
 
     def _answer(self, asked: Letter, attempt: int, coordinators: Iterable[bytes], turn: Turn) -> None:
-        asker, now_ms = asked.header.sender, turn.now.monotonic_ms
-        last_ms = self._answered.get(asker)
-        if last_ms is not None and now_ms - last_ms < ANSWER_EVERY_MS:
-            return
-        self._answered[asker] = now_ms
-        said = ClockSaid(asker, asked.header.boot_id, attempt, turn.now.wall_ms)
+        said = ClockSaid(asked.header.sender, asked.header.boot_id, attempt, turn.now.wall_ms)
         for coordinator in coordinators:
             turn.tell(Kind.CLOCK_SAID, coordinator, said)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from cluster.answering import Answering
 from cluster.approvals import CLOCK_SKEW_MS
 from cluster.carried import check_peer, open_carried
 from cluster.codec import BadLetter, Letter
@@ -38,9 +39,8 @@ ANCHOR_SILENT = "anchor-silent"
 ASK_EVERY_MS = 5_000
 """How often a node asks until enough have answered."""
 
-ANSWERS_WITHIN_MS = 5_000
-MAX_ANSWERS = 8
-"""So often within that time one node is answered at most, however often it starts."""
+ANSWER_EVERY_MS = 2_500
+"""How often one life of a node is answered at most."""
 
 OBJECTION_MS = 2_000
 """How long peers may object to a chain that its anchor vouches for: the anchor may have been put back with it."""
@@ -118,7 +118,7 @@ class HeadDesk:
         self._beats = beats
         self._anchored = anchored
         self._asking = _Asking()
-        self._answered: dict[bytes, tuple[int, int]] = {}
+        self._answering = Answering(ANSWER_EVERY_MS)
         self._started = False
         self._rebuilt = False
         self._vouched = False
@@ -225,18 +225,12 @@ class HeadDesk:
         check_peer(inner, self._me, self._roster, "head-stranger")
         if isinstance(inner.body, HeadSaid):
             self._hear(inner.header.sender, inner.body, turn)
-        elif inner.header.expires_at_ms + CLOCK_SKEW_MS >= turn.now.wall_ms:
-            # Questions of earlier lives, repeated, would use up the answers that this one needs.
-            self._answer(inner.header.sender, inner.header.boot_id, coordinators, turn)
+        elif isinstance(inner.body, HeadAsk):
+            expired = inner.header.expires_at_ms + CLOCK_SKEW_MS < turn.now.wall_ms
+            if not expired and self._answering.due(inner, inner.body.attempt, turn.now.monotonic_ms):
+                self._answer(inner.header.sender, inner.header.boot_id, coordinators, turn)
 
     def _answer(self, asker: bytes, boot_id: bytes, coordinators: Iterable[bytes], turn: Turn) -> None:
-        now_ms = turn.now.monotonic_ms
-        since_ms, count = self._answered.get(asker, (now_ms, 0))
-        if now_ms - since_ms >= ANSWERS_WITHIN_MS:
-            since_ms, count = now_ms, 0
-        if count >= MAX_ANSWERS:
-            return
-        self._answered[asker] = (since_ms, count + 1)
         known = self._beats.peers[asker].lives.statements
         said = HeadSaid(asker, boot_id, tuple(statement.letter for statement in known))
         for coordinator in coordinators:

@@ -215,11 +215,11 @@ class BeatDesk:
         if header.boot_id == peer.boot_id and header.sequence <= peer.sequence:
             return
         echo, echoed_ms = self._echoed(body)
-        other = header.boot_id != peer.boot_id and peer.lives.knows(header.boot_id)
-        # Before a first echo any life may be the present one: two that know each other by verdicts alone must begin.
-        stale = other and not echo and peer.fresh_ms is not None
+        # Only the present life echoes what was said last; and it stands above the others, as each start makes a record.
+        fresher = echo > 0 and (peer.fresh_ms is None or echoed_ms > peer.fresh_ms)
+        further = peer.beat is None or _place(body) > _place(peer.beat)
         self._take(letter, echo, turn)
-        if stale:
+        if header.boot_id != peer.boot_id and not (fresher or further):
             return  # an earlier life's, kept back: it speaks no more
         peer.beat, peer.boot_id, peer.sequence = body, header.boot_id, header.sequence
         peer.tag = _tag(letter.signed.signature)
@@ -308,6 +308,10 @@ class BeatDesk:
                 text = f"no heartbeat of {name} for {silent_ms // 1000} s: it is off, cut off, or hidden from here"
                 turn.notify(Notice(node, "", text, PEER_HIDDEN))
             peer.hidden = silent_ms > HIDDEN_AFTER_MS
+
+
+def _place(beat: Heartbeat) -> tuple[int, int]:
+    return beat.lineage, beat.chain_height
 
 
 def _tag(signature: bytes) -> bytes:

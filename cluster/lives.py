@@ -90,10 +90,6 @@ class Lives:
         )
         return tuple(high for high in highs if high.lineage == highs[0].lineage)[:MAX_STATEMENTS]
 
-    def knows(self, boot_id: bytes) -> bool:
-        """Whether anything of this life was heard."""
-        return any(known == boot_id for known, _ in self._lives)
-
     def outdone(self, said: Statement) -> bool:
         """Whether another life came as far as this statement, so that who made it has ended, or has lost records."""
         return any(

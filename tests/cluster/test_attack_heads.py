@@ -10,6 +10,7 @@ from evil import EvilCoordinator, resigned
 from older_disks import (
     MINUTE_MS,
     Answers,
+    Unvouched,
     head_of,
     lived,
     made,
@@ -21,11 +22,12 @@ from older_disks import (
 from spends import payment
 from wire import Envelope, Hook, honest
 
+from cluster.answering import LIVES_ANSWERED
 from cluster.approvals import CLOCK_SKEW_MS
 from cluster.codec import Letter, Mouth, header_of
 from cluster.head_letters import MAX_WALLETS, TAG_BYTES, Heartbeat, WalletBeat
 from cluster.head_records import PeerHeads
-from cluster.heads import ANSWERS_WITHIN_MS, MAX_ANSWERS, REBUILT_MS
+from cluster.heads import ANSWER_EVERY_MS, REBUILT_MS
 from cluster.heartbeats import KEEP_BYTES, KEEP_EVERY_MS, MAX_SETTLED
 from cluster.journal import RecoveredKept, note, read
 from cluster.lives import ROLLED_BACK, TWO_LIVES
@@ -69,7 +71,7 @@ def test_a_heartbeat_of_another_cluster_is_none_here() -> None:
     strange = mouth.say(Kind.HEARTBEAT, evil.mouth.public, further, expires_at_ms=world.now.wall_ms + 60_000)
     evil.tell("node0", Kind.BEATS, Beats((strange,)))
     peer = world.node("node0").beats.peers[node.public]
-    assert not peer.lives.knows(b"life" * 4)
+    assert b"life" * 4 not in {said.boot_id for said in peer.lives.statements}
     assert {code for _, code in world.node("node0").complaints.counts} == {"letter-cluster"}
 
 
@@ -145,10 +147,94 @@ def test_questions_of_earlier_lives_do_not_use_up_the_answers_of_this_one() -> N
         told = evil.tell("node0", Kind.HEAD_RELAY, HeadRelay(int(Kind.HEAD_ASK), asked))
         return any(letter.header.kind is Kind.HEAD_SAID for letter in told)
 
-    old = [ask(bytes([life]) * 16, world.now.wall_ms) for life in range(1, MAX_ANSWERS + 1)]
-    world.advance(LETTER_LIFE_MS + CLOCK_SKEW_MS + ANSWERS_WITHIN_MS)
+    old = [ask(bytes([life]) * 16, world.now.wall_ms) for life in range(1, LIVES_ANSWERED + 1)]
+    world.advance(LETTER_LIFE_MS + CLOCK_SKEW_MS + ANSWER_EVERY_MS)
     assert not any(answered(asked) for asked in old)
     assert answered(ask(b"now!" * 4, world.now.wall_ms))
+
+
+def test_a_question_of_an_earlier_life_repeated_without_end_leaves_the_present_one_its_answer() -> None:
+    """However long it lasts, as of a life whose clock was ahead."""
+    world, _ = made()
+    evil = EvilCoordinator(world)
+
+    def answered(life: bytes, attempt: int) -> bool:
+        mouth = Mouth(world.seats["node1"].identity, world.roster.cluster_id, life)
+        asked = mouth.say(
+            Kind.HEAD_ASK, evil.mouth.public, HeadAsk(attempt), expires_at_ms=world.now.wall_ms + MINUTE_MS
+        )
+        told = evil.tell("node0", Kind.HEAD_RELAY, HeadRelay(int(Kind.HEAD_ASK), asked))
+        return any(letter.header.kind is Kind.HEAD_SAID for letter in told)
+
+    for attempt in (1, 2, 3):
+        world.advance(ANSWER_EVERY_MS)
+        assert sum(answered(b"past" * 4, 9) for _ in range(50)) <= 1
+        assert answered(b"now!" * 4, attempt)
+
+
+# An evil coordinator beside an honest one that carries everything.
+
+
+def lived_often(lives: int) -> tuple[Unvouched, dict[str, list[SignedLetter]]]:
+    """Two coordinators, and two nodes that started so often; a heartbeat of each life that ended."""
+    world = Unvouched(2, 3, coordinators=("coord", "other"))
+    world.make_wallet()
+    ended: dict[str, list[SignedLetter]] = {"node0": [], "node1": []}
+    for _ in range(lives):
+        world.run(ms=12_000)
+        for name, beats in ended.items():
+            evil = EvilCoordinator(world)
+            said = evil.opened(name, world.seats[name].said[-40:])
+            beats.append([letter.signed for letter in said if is_beat(letter)][-1])
+            world.stop(name)
+            world.restart(name)
+    world.run(ms=30_000)
+    return world, ended
+
+
+def spoke(world: Unvouched, name: str) -> None:
+    """Wait until this node has said its next heartbeat and heard the answer."""
+    newest = heartbeat(EvilCoordinator(world), name)
+    world.run(lambda: heartbeat(EvilCoordinator(world), name) != newest, ms=10_000)
+    world.run(ms=100)
+
+
+def silent_ms(world: Unvouched) -> int:
+    """How long node0 and node1 have not heard each other; since the start where never."""
+    heard = [
+        world.node(me).beats.peers[world.seats[other].identity.public].fresh_ms
+        for me, other in (("node0", "node1"), ("node1", "node0"))
+    ]
+    return world.now.monotonic_ms - min(0 if one is None else one for one in heard)
+
+
+def test_letters_of_lives_long_past_do_not_silence_two_nodes_for_good() -> None:
+    """Each took the other's past for its present and echoed that, so that neither heard of itself any more."""
+    world, ended = lived_often(8)
+    assert silent_ms(world) < 20_000
+    evil = EvilCoordinator(world)
+    spoke(world, "node1")
+    for number in range(2):
+        for me, other in (("node0", "node1"), ("node1", "node0")):
+            evil.tell(me, Kind.BEATS, Beats((ended[other][number],)))
+        spoke(world, "node1")
+    world.run(ms=MINUTE_MS)
+    assert silent_ms(world) < 20_000
+
+
+def test_a_letter_of_a_past_life_repeated_hides_nobody_who_starts() -> None:
+    world, ended = lived_often(2)
+    for name in world.node_names:
+        world.stop(name)
+    world.run(ms=MINUTE_MS)
+    for name in world.node_names:
+        world.restart(name)
+    evil = EvilCoordinator(world)
+    for _ in range(120):
+        for me, other in (("node0", "node1"), ("node1", "node0")):
+            evil.tell(me, Kind.BEATS, Beats((ended[other][-1],)))
+        world.run(ms=500)
+    assert silent_ms(world) < 20_000
 
 
 def test_what_an_owner_settled_of_a_peer_is_not_found_again_at_the_next_start() -> None:

@@ -8,6 +8,7 @@ from policed import FRIENDS, PolicedWorld
 from wire import Envelope
 from world import TestIdentity
 
+from cluster.answering import LIVES_ANSWERED
 from cluster.approvals import CLOCK_SKEW_MS
 from cluster.clocks import ANSWER_EVERY_MS, FRESH_MS
 from cluster.codec import Letter, Mouth
@@ -88,16 +89,27 @@ class Liar:
         said = self.evil.opened("node0", self.world.seats["node0"].said)
         return [letter.body.attempt for letter in said if isinstance(letter.body, ClockAsk)][-1]
 
-    def inner(self, signer: str, body: ClockAsk | ClockSaid, cluster_id: bytes | None = None) -> SignedLetter:
+    def inner(
+        self,
+        signer: str,
+        body: ClockAsk | ClockSaid,
+        cluster_id: bytes | None = None,
+        life: bytes = b"life" * 4,
+    ) -> SignedLetter:
         seat = self.world.seats.get(signer)
         identity = TestIdentity(signer) if seat is None else seat.identity
-        mouth = Mouth(identity, cluster_id or self.world.roster.cluster_id, b"life" * 4)
+        mouth = Mouth(identity, cluster_id or self.world.roster.cluster_id, life)
         kind = Kind.CLOCK_ASK if isinstance(body, ClockAsk) else Kind.CLOCK_SAID
         coord = self.world.seats["coord"].identity.public
         return mouth.say(kind, coord, body, expires_at_ms=self.world.now.wall_ms + 60_000)
 
-    def asked(self, signer: str) -> ClockRelay:
-        return ClockRelay(int(Kind.CLOCK_ASK), self.inner(signer, ClockAsk(1)))
+    def asked(self, signer: str, attempt: int = 1, life: bytes = b"life" * 4) -> ClockRelay:
+        return ClockRelay(int(Kind.CLOCK_ASK), self.inner(signer, ClockAsk(attempt), life=life))
+
+    def answered(self, asked: ClockRelay) -> bool:
+        """Whether node0 answers this question."""
+        told = self.evil.tell("node0", Kind.CLOCK_RELAY, asked)
+        return any(letter.header.kind is Kind.CLOCK_SAID for letter in told)
 
     def said(
         self,
@@ -190,14 +202,24 @@ def test_answers_kept_back_for_hours_vouch_for_no_clock_set_back_by_as_many() ->
 def test_a_node_is_not_made_to_answer_without_end() -> None:
     world = made()
     liar = Liar(world)
-
-    def answers() -> int:
-        told = liar.evil.tell("node0", Kind.CLOCK_RELAY, liar.asked("node2"))
-        return sum(letter.header.kind is Kind.CLOCK_SAID for letter in told)
-
-    assert [answers() for _ in range(5)] == [1, 0, 0, 0, 0]
+    assert [liar.answered(liar.asked("node2", number)) for number in range(5)] == [True, *[False] * 4]
     world.advance(ANSWER_EVERY_MS)
-    assert answers() == 1
+    assert liar.answered(liar.asked("node2", 5))
+    lives = [bytes([number]) * 16 for number in range(50)]
+    assert sum(liar.answered(liar.asked("node2", life=life)) for life in lives) == LIVES_ANSWERED - 1
+
+
+def test_questions_repeated_do_not_use_up_the_answers_that_the_present_one_needs() -> None:
+    """Neither those of an earlier life, nor what this life asked before, in whatever order."""
+    world = made()
+    liar = Liar(world)
+    earlier = liar.asked("node2", 9, b"past" * 4)
+    assert liar.answered(liar.asked("node2", 0))
+    for attempt in (1, 2, 3):
+        world.advance(ANSWER_EVERY_MS)
+        liar.answered(earlier)
+        assert not liar.answered(liar.asked("node2", attempt - 1))
+        assert liar.answered(liar.asked("node2", attempt))
 
 
 def test_questions_of_earlier_lives_do_not_use_up_the_answers_that_a_clock_needs() -> None:
@@ -206,12 +228,8 @@ def test_questions_of_earlier_lives_do_not_use_up_the_answers_that_a_clock_needs
     old = liar.asked("node2")
     world.advance(60_000 + CLOCK_SKEW_MS + 1)
 
-    def answered(asked: ClockRelay) -> bool:
-        told = liar.evil.tell("node0", Kind.CLOCK_RELAY, asked)
-        return any(letter.header.kind is Kind.CLOCK_SAID for letter in told)
-
-    assert not answered(old)
-    assert answered(liar.asked("node2"))
+    assert not liar.answered(old)
+    assert liar.answered(liar.asked("node2"))
 
 
 def test_a_three_of_five_needs_three_peers() -> None:

@@ -26,12 +26,12 @@ from spends import STRANGER, payment
 from wire import Envelope
 from world import ScriptedJudge
 
+from cluster.answering import LIVES_ANSWERED
 from cluster.codec import Mouth
 from cluster.effects import Now
 from cluster.head_records import LineageKept, PeerHeads
 from cluster.heads import (
-    ANSWERS_WITHIN_MS,
-    MAX_ANSWERS,
+    ANSWER_EVERY_MS,
     OBJECTION_MS,
     REBUILT_MS,
     ROLLBACK,
@@ -297,9 +297,9 @@ def test_a_node_is_not_made_to_answer_without_end() -> None:
         told = evil.tell("node0", Kind.HEAD_RELAY, HeadRelay(int(Kind.HEAD_ASK), asked))
         return sum(letter.header.kind is Kind.HEAD_SAID for letter in told)
 
-    world.advance(ANSWERS_WITHIN_MS)
-    assert sum(answers(life) for life in range(50)) == MAX_ANSWERS
-    world.advance(ANSWERS_WITHIN_MS)
+    world.advance(ANSWER_EVERY_MS)
+    assert sum(answers(life) for life in range(50)) == LIVES_ANSWERED
+    world.advance(ANSWER_EVERY_MS)
     assert answers(51) == 1
 
 
