@@ -18,7 +18,7 @@ from wire import honest
 from cluster.audit import Finding
 from cluster.codec import encode
 from cluster.drill_records import DrillSigned
-from cluster.head_records import LineageKept, QuarantineKept
+from cluster.head_records import LineageKept, PeerDoubted, QuarantineKept
 from cluster.journal import (
     CopyConfirmed,
     RecoveredKept,
@@ -68,6 +68,8 @@ class Losses:
         self.policies, self.faults, self.lies = policies, faults, lies
         self.first = {name: len(world.commits[name]) for name in world.node_names}
         self.coordinators: dict[str, bool] = {}
+        self.changed: set[str] = set()
+        """The nodes of which another disk was put in: nobody else may be quarantined or doubted."""
         self.wrong = ""
         """What a loss showed to be wrong; "" where nothing."""
 
@@ -130,6 +132,7 @@ class Losses:
     def dead(self) -> None:
         """A node's disk is dead: it is made anew from its words and what another party has of the wallet."""
         name = self.random.choice(self._honest())
+        self.changed.add(name)
         self.world.change_disk(name, self._recovered(name))
         if name in self.world.anchors:
             self.world.anchors[name] = self.world.new_anchor(name)  # no file yet, as the how-to says
@@ -159,6 +162,7 @@ class Losses:
         earlier = [height for height in world.commits[name][self.first[name] :] if height < below]
         if not earlier:
             return False
+        self.changed.add(name)
         disk = world.seats[name].disk[: self.random.choice(earlier)]
         kept = world.commits[name]
         world.change_disk(name, disk)
@@ -242,8 +246,27 @@ class Losses:
 
     # What the audit may say of all that.
 
+    def unfounded(self) -> str:
+        """Which honest node was quarantined, or doubted by an honest one, with a disk that nobody changed; or ""."""
+        sound = {
+            self.world.seats[name].identity.public: name
+            for name in self._honest()
+            if name not in self.changed
+        }
+        for name in self._honest():
+            for body in map(read, self.world.seats[name].disk):
+                match body:
+                    case QuarantineKept() if name not in self.changed:
+                        return f"{name}: quarantined with its newest disk"
+                    case PeerDoubted(node=node, code=code) if node in sound:
+                        return f"{name}: {code} is said of {sound[node]}, which did nothing"
+                    case _:
+                        pass
+        return ""
+
     def check(self) -> None:
         """Between quarantine and lineage nothing is signed, and what was spent by then counts as all there was."""
+        self.wrong = self.wrong or self.unfounded()
         for name in self.world.node_names:
             shut, exhausted = False, False
             for body in map(read, self.world.seats[name].disk):

@@ -21,6 +21,8 @@ from simulator.seeds import run_seed
 from cluster.heads import HeadDesk
 from cluster.heartbeats import BeatDesk
 from cluster.holding import HoldingDesk
+from cluster.lives import TWO_LIVES, Doubt, Lives
+from cluster.statements import Statement
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = seeds_of(os.environ.get("ASSENT_SIM_SEEDS", "1-500"))
@@ -67,11 +69,16 @@ def test_a_planted_bug_is_found(plant: Plant) -> None:
     pytest.fail(f"{plant.rule} found nothing")
 
 
+def _always_two_lives(_: Lives, said: Statement) -> Doubt:
+    return Doubt(TWO_LIVES, said, said)
+
+
 BROKEN = {
     "nobody compares": (HeadDesk, "_compare", lambda *_: None, "was not noticed"),
     "quarantine holds nothing": (HeadDesk, "held", lambda *_: None, "signed in quarantine"),
     "budgets stay": (HeadDesk, "_exhaust", lambda *_: None, "with its old budgets"),
     "nodes give nothing back": (HoldingDesk, "_tell_list", lambda *_: None, "was not signed"),
+    "every peer looks like two": (Lives, "_fork", _always_two_lives, "which did nothing"),
     "nobody is echoed": (BeatDesk, "_echo", lambda *_: b"", "does not hear"),
 }
 
