@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from cluster.charter import Charter
 from cluster.client_drills import DrillView
-from cluster.client_views import ClusterView, KeygenView, NodeView, SigningView, check_versions
+from cluster.client_views import ENDED, ClusterView, KeygenView, NodeView, SigningView, check_versions
 from cluster.codec import BadLetter, Ear, Identity, Letter, Mouth, encode, open_inner, open_letter
 from cluster.drill_letters import DrillFinal, DrillRequest
 from cluster.drills import DRILL_LIFE_MS, drill_id
@@ -48,9 +48,6 @@ REPEAT_MS = 2_000
 
 FALSEHOODS = frozenset({"final-invalid", "parts-invalid", "keygen-acks", "status-verdict"})
 """What no honest coordinator says: whoever hears it turns to another."""
-
-ENDED = frozenset({"refused", "rejected", "expired", "closed", "failed"})
-"""The states in which nothing more is said of a request or a proposed wallet."""
 
 REQUEST_LIFE_MS = 24 * 3_600_000
 """How long a request may wait for its quorum unless the client says otherwise."""
@@ -198,17 +195,16 @@ class Client:
         turn.tell(Kind.HELLO, self.coordinator, hello)
 
     def _stalls(self) -> bool:
-        """Whether something is open of which no owner is being asked."""
-        views = self.signing.values()
-        return any(view.final is None and view.state in {"unsent", "gathering", "signing"} for view in views)
+        """Whether something is open; that an owner is being asked is no excuse, as the answer may be kept back."""
+        return any(view.open for view in self.signing.values())
 
     def _turn_away(self, turn: Turn) -> None:
         """Speak to the next coordinator: what has not ended goes to it as the very same letter."""
         self._greet(turn)
         self._said_at_ms = None
         for view in self.signing.values():
-            if view.final is None and not view.parts and view.state not in ENDED:
-                view.state = "unsent"
+            if view.open:
+                view.ask_another()
         for plan in self.keygen.values():
             if plan.wallet is None and plan.state not in ENDED:
                 plan.state = "unsent"
@@ -263,8 +259,10 @@ class Client:
         match letter.body:
             case Hello() as hello:
                 self._hello(hello)
+            case Status() | Busy() if letter.header.sender != self.coordinator:
+                pass  # how things stand is the word of the one that is asked
             case Status() as status if request_id in self.signing:
-                self.signing[request_id].hear(status, now.wall_ms)
+                self._hear(self.signing[request_id], status, now)
             case Status() as status if request_id in self.keygen:
                 self.keygen[request_id].hear(status)
             case Status(state="rejected", codes=codes) if request_id in self.drills:
@@ -283,6 +281,17 @@ class Client:
                 self.trouble = "the coordinator is busy; the request is repeated"
             case _:
                 raise BadLetter("letter-kind", f"a client has no use for a {letter.header.kind.name}")
+
+    def _hear(self, view: SigningView, status: Status, now: Now) -> None:
+        """How a coordinator says that a request stands; that nothing comes of it, all must say, or nodes sign it."""
+        view.hear(status, now.wall_ms)
+        given_up = view.final is None and (view.state in ENDED or view.hopeless)
+        asked_all = self.coordinator in view.given_up_by or len(self._turning.all) == 1
+        if not given_up or asked_all or view.is_refused(now.wall_ms):
+            return
+        view.given_up_by.add(self.coordinator)
+        view.ask_another()
+        self._turning.doubt(self.coordinator)
 
     def _hello(self, hello: Hello) -> None:
         self.cluster.heard = True

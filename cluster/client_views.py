@@ -13,6 +13,7 @@ from cluster.charter import Charter
 from cluster.codec import BadLetter
 from cluster.messages import (
     PROTOCOL_VERSION,
+    Decision,
     Final,
     Heartbeat,
     Hello,
@@ -27,6 +28,9 @@ from cluster.schemes import SCHEMES, Blame, KeygenTrouble, Wallet, read_wallet
 from cluster.subjects import BadRequest, Signed, Subject, check_parts
 from taproot import FinalTransaction
 
+ENDED = frozenset({"refused", "rejected", "expired", "closed", "failed"})
+"""The states in which nothing more is said of a request or a proposed wallet."""
+
 
 @dataclass(slots=True)
 class NodeView:
@@ -37,10 +41,15 @@ class NodeView:
     signed: SignedLetter | None = None
     beat: Heartbeat | None = None
 
+    @property
+    def refuses(self) -> bool:
+        """Whether it refuses, by its own signature."""
+        return self.verdict is not None and self.verdict.decision is Decision.REFUSE
+
 
 @dataclass(slots=True)
 class SigningView:
-    """One request as far as the client knows."""
+    """One request as far as the client knows; `given_up_by` are the coordinators that said that nothing comes of it."""
 
     subject: Subject
     request: SignedLetter
@@ -50,6 +59,7 @@ class SigningView:
     final: FinalTransaction | None = None
     signed: Signed | None = None
     parts: tuple[SignerPart, ...] = ()
+    given_up_by: set[bytes] = field(default_factory=set)
 
     def hear(self, status: Status, wall_ms: int) -> None:
         """How the coordinator says that it stands; what is signed stays so."""
@@ -57,6 +67,37 @@ class SigningView:
             return
         self.state, self.codes = status.state, status.codes
         hear_nodes(self.nodes, status, self.subject.wallet.charter, self.subject.request_id, wall_ms)
+
+    @property
+    def open(self) -> bool:
+        """Whether something may still come of it: a state such as `final` is none without what proves it."""
+        return self.final is None and not self.parts and self.state not in ENDED
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether those who are said to have misbehaved, and those who refuse, leave too few to sign."""
+        misbehaved = {node for node, seen in self.nodes.items() if seen.reach == "misbehaved"}
+        return bool(misbehaved) and not self._possible_without(
+            misbehaved | {node for node, seen in self.nodes.items() if seen.refuses}
+        )
+
+    def is_refused(self, wall_ms: int) -> bool:
+        """Whether so many nodes refuse now, each by its own signature, that no quorum is left."""
+        refusing = {
+            node
+            for node, seen in self.nodes.items()
+            if seen.verdict is not None and seen.refuses and seen.verdict.expires_at_ms >= wall_ms
+        }
+        return not self._possible_without(refusing)
+
+    def ask_another(self) -> None:
+        """Nothing that a coordinator said of it counts any more, but what nodes signed."""
+        self.state, self.codes = "unsent", ()
+        for seen in self.nodes.values():
+            seen.reach = ""
+
+    def _possible_without(self, nodes: set[bytes]) -> bool:
+        return self.subject.possible_without(self.subject.wallet.charter.participants(nodes))
 
     def hear_parts(self, parts: tuple[SignerPart, ...]) -> None:
         """The nodes' part of the signatures: believed only when each is valid for this very request."""

@@ -8,7 +8,7 @@ SILENT_MS = 6_000
 """A coordinator that is not heard for so long is left for the next one."""
 
 STALLED_MS = 30_000
-"""One with which nothing ends for so long, while nobody is being asked, is left too; whatever it has goes on."""
+"""One with which nothing ends for so long is left too; whatever it has goes on."""
 
 
 class Turning:
@@ -37,7 +37,7 @@ class Turning:
         self._doubted = self._doubted or sender == self.current
 
     def turns(self, now_ms: int, *, stalls: bool) -> bool:
-        """Turn to the next one if it is time to; `stalls` says that something is open and nobody is being asked."""
+        """Turn to the next one if it is time to; `stalls` says that something is open."""
         if self._since_ms is None:
             self._since_ms = self._heard_at_ms = now_ms
         is_silent = now_ms - self._heard_at_ms >= SILENT_MS

@@ -50,7 +50,7 @@ class EvilCoordinator:
         request_id: bytes = NO_ID,
         session_id: bytes = NO_ID,
     ) -> list[Letter]:
-        """Say one letter to one node, at once; what that node answered (what it says unasked, left out)."""
+        """Say one letter to one machine, at once; what that one answered (what it says unasked, left out)."""
         world = self.world
         signed = self.mouth.say(
             kind,
@@ -64,9 +64,10 @@ class EvilCoordinator:
         return self.hand_over(node, signed)
 
     def hand_over(self, node: str, signed: SignedLetter) -> list[Letter]:
-        """Hand these exact bytes to a node."""
+        """Hand these exact bytes to a machine."""
         world = self.world
-        machine = world.node(node)
+        machine = world.seats[node].machine
+        assert machine is not None
         sender = world.seats["coord"].identity.public
         step = machine.receive(sender, signed.letter, signed.signature, world.now, world.entropy())
         world.perform(node, step)

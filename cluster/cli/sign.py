@@ -238,7 +238,7 @@ def ask(
                 view.final is not None
                 or bool(view.parts)
                 or view.state in {"refused", "rejected", "expired"}
-                or verdicts.hopeless(view)
+                or view.hopeless
             )
 
         line.wait(over, timeout_s)

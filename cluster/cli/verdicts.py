@@ -80,17 +80,9 @@ class Verdicts:
     def willing(self) -> int:
         """How many can be reached and have not refused: as many as could sign, once asked and answered."""
         return sum(
-            seen.reach == "online" and seen.verdict is not None and not _refuses(seen)
+            seen.reach == "online" and seen.verdict is not None and not seen.refuses
             for seen in self._nodes.values()
         )
-
-    def hopeless(self, view: SigningView) -> bool:
-        """Whether those who misbehaved and those who refuse leave too few to sign."""
-        subject = view.subject
-        lost = [node for node, seen in view.nodes.items() if seen.reach == "misbehaved" or _refuses(seen)]
-        misbehaved = any(seen.reach == "misbehaved" for seen in view.nodes.values())
-        gone = subject.wallet.charter.participants(lost)
-        return misbehaved and not subject.possible_without(gone)
 
     def facts(self) -> list[Facts]:
         """The same for `--json`."""
@@ -149,7 +141,7 @@ def outcome_error(view: SigningView, verdicts: Verdicts, where: str, *, heard: b
 
 def _said(seen: NodeView) -> str:
     if seen.reach == "misbehaved":
-        return "MISBEHAVED (an invalid partial signature)"
+        return "MISBEHAVED (an invalid partial signature), as the coordinator says"
     if seen.verdict is not None:
         return _decided(seen.verdict) + _codes(seen)
     return {"unreachable": "cannot be reached", "version-mismatch": "runs another version"}.get(
@@ -168,7 +160,3 @@ def _decided(verdict: Verdict) -> str:
 
 def _codes(seen: NodeView) -> str:
     return f" ({', '.join(seen.verdict.codes)})" if seen.verdict is not None and seen.verdict.codes else ""
-
-
-def _refuses(seen: NodeView) -> bool:
-    return seen.verdict is not None and seen.verdict.decision is Decision.REFUSE

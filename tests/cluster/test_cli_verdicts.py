@@ -83,14 +83,14 @@ def test_news_are_told_once_and_a_lost_cause_is_seen(world: World, asked: Signin
     verdicts = Verdicts(world.roster)
     assert verdicts.news(view) == ["node0: approves", "node2: asks its owner (policy-ask)"]
     assert verdicts.news(view) == []
-    assert not verdicts.hopeless(view)
+    assert not view.hopeless
     view.nodes[keys[0]] = node(YES, "misbehaved")
     view.nodes[keys[2]] = node(NO)
     assert verdicts.news(view) == [
-        "node0: MISBEHAVED (an invalid partial signature)",
+        "node0: MISBEHAVED (an invalid partial signature), as the coordinator says",
         "node2: refuses (policy-refuse)",
     ]
-    assert verdicts.hopeless(view)
+    assert view.hopeless
     assert [fact["decision"] for fact in verdicts.facts()] == ["approve", None, "refuse"]
 
 
