@@ -139,7 +139,8 @@ class Client:
         """Hand in what participants that are no nodes added to a partly signed request."""
         turn = self._turn(now, entropy)
         wallet_id = self.signing[request_id].subject.wallet.wallet_id
-        turn.tell(Kind.COSIGNED, self.coordinator, said, wallet_id=wallet_id, request_id=request_id)
+        for coordinator in self._turning.all:
+            turn.tell(Kind.COSIGNED, coordinator, said, wallet_id=wallet_id, request_id=request_id)
         self._said_at_ms = now.monotonic_ms
         return turn.step(now.monotonic_ms + REPEAT_MS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -157,6 +157,15 @@ class PersonLine(_Line):
         except ValueError as error:
             raise StateError(f"{party.place.database}: {error}") from None
         super().__init__(self.person, party.store, keys, entries)
+
+    def rounds(self) -> Iterator[None]:
+        """Look at one coordinator after the other, as far as they can be reached: one may hide what others show."""
+        first = self.person.coordinator
+        yield
+        for identity, endpoint in self._endpoints.items():
+            if identity != first and endpoint.connected():
+                self.say(self.person.speak_to(identity, now(), os.urandom(32)))
+                yield
 
 
 def _coordinators(party: Party, name: str) -> list[CoordinatorEntry]:

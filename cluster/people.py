@@ -1,9 +1,9 @@
 """A person's own device: it looks at what is open, reads each request itself, and says yes or no under its own key.
 
-A pure machine like the others, which dials the coordinator as a client does and believes of the answers only what
+A pure machine like the others, which dials the coordinators as a client does and believes of the answers only what
 it can check: a wallet with its recovery data and every member's acknowledgement, a request with its client's
-signature and its id computed anew from the PSBT, verdicts and receipts with their node's signature. What it says is
-in `remember` of the same Step, so that a later word is always newer.
+signature and its id computed anew from the PSBT, verdicts and receipts with their node's signature. It reads at one
+coordinator, and what it says it says to all. That is in `remember` of the same Step, so that a later word is newer.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ MAX_INDEX = 100_000
 
 
 class Person:
-    """One person's device, over the records of its earlier runs, and over one coordinator at a time."""
+    """One person's device, over the records of its earlier runs: it looks at what one coordinator shows at a time."""
 
     def __init__(
         self,
@@ -79,12 +79,13 @@ class Person:
         self._said_at_ms: int | None = None
         self._asked_ms: dict[tuple[str, bytes, bytes], int] = {}
         self.listed: tuple[OpenRequest, ...] | None = None
+        self.has_listed = False
         self._named: tuple[bytes, ...] = ()
         self.views: dict[bytes, RequestView] = {}
         self.unread: dict[bytes, str] = {}
         self.wanted: set[bytes] | None = None
         self.trouble = ""
-        self.clock_differs_ms = 0
+        self._ahead_ms: dict[bytes, int] = {}
         kept = tuple(records)
         self.wallets = known_wallets(kept)
         self._last_said = last_said(kept)
@@ -114,7 +115,7 @@ class Person:
         view = self.views[request_id]
         if self.clock_differs_ms > 0:
             # No node would take it, and what was said once is never followed by anything older.
-            raise ValueError("this machine's clock is ahead of the coordinator's: set it right")
+            raise ValueError("this machine's clock is ahead of the coordinators': set it right")
         turn = self._turn(now, entropy)
         spend_id, wallet_id = view.subject.spend_id, view.subject.wallet.wallet_id
         said_at_ms = max(now.wall_ms, self._last_said.get(spend_id, 0) + 1)
@@ -131,7 +132,7 @@ class Person:
             expires_at_ms=until_ms,
         )
         self._last_said[spend_id] = said_at_ms
-        view.said, view.body, view.taken, view.fault = signed, body, False, ""
+        view.says(signed, body, len(self._turning.all))
         turn.note(PersonSaidKept(now.wall_ms, signed, 0), wallet_id)
         self._said_at_ms = None
         return self._end(turn)
@@ -176,6 +177,18 @@ class Person:
         """Whether everything that is listed, or is wanted of it, was read, or was found to be unreadable."""
         return self.listed is not None and not self._missing_wallets() and not self._missing_requests()
 
+    @property
+    def clock_differs_ms(self) -> int:
+        """How far ahead of the coordinators this machine's clock is, by the nearest of theirs: one may lie."""
+        return min(self._ahead_ms.values(), key=abs, default=0)
+
+    def speak_to(self, coordinator: bytes, now: Now, entropy: bytes) -> Step:
+        """Look at what this coordinator shows from here on; another may hide what is open."""
+        self._turning.turn_to(coordinator, now.monotonic_ms)
+        turn = self._turn(now, entropy)
+        self._turned(turn)
+        return self._end(turn)
+
     # Inside.
 
     def _turn(self, now: Now, entropy: bytes) -> Turn:
@@ -193,20 +206,24 @@ class Person:
     def _end(self, turn: Turn) -> Step:
         now_ms = turn.now.monotonic_ms
         if self._turning.turns(now_ms, stalls=False):
-            self._greet(turn)
-            self._said_at_ms = None
-            self._asked_ms.clear()
+            self._turned(turn)
         again: tuple[Outgoing, ...] = ()
         if self._said_at_ms is None or now_ms - self._said_at_ms >= REPEAT_MS:
             self._said_at_ms = now_ms
             self._ask(turn)
             again = tuple(
-                Outgoing(self.coordinator, view.said.letter, view.said.signature)
+                Outgoing(coordinator, view.said.letter, view.said.signature)
                 for view in self.views.values()
                 if view.said is not None and not view.over and not view.kept_by()
+                for coordinator in self._turning.all
             )
         step = turn.step(now_ms + REPEAT_MS)
         return replace(step, say=(*step.say, *again))
+
+    def _turned(self, turn: Turn) -> None:
+        self._greet(turn)
+        self._said_at_ms = None
+        self._asked_ms.clear()
 
     def _ask(self, turn: Turn) -> None:
         """For what is missing, and for how those stand that something was said of."""
@@ -214,9 +231,10 @@ class Person:
         self.changes.ask(turn)
         self.freezes.ask(turn)
         for request_id, view in self.views.items():
-            if view.said is not None and view.state != "final":
+            if view.said is not None and not view.over:
                 wallet_id = view.subject.wallet.wallet_id
-                self._query("state", turn, wallet_id=wallet_id, request_id=request_id)
+                for coordinator in self._turning.all:
+                    self._query("state", turn, coordinator, wallet_id=wallet_id, request_id=request_id)
 
     def _fetch(self, turn: Turn) -> None:
         """Ask for the list, or for what of it is missing; each again after a while, and only so many at once."""
@@ -228,12 +246,15 @@ class Person:
             asked_ms = self._asked_ms.get((want, wallet_id, request_id))
             if asked_ms is None or turn.now.monotonic_ms - asked_ms >= REPEAT_MS:
                 self._asked_ms[want, wallet_id, request_id] = turn.now.monotonic_ms
-                self._query(want, turn, wallet_id=wallet_id, request_id=request_id)
+                self._query(want, turn, self.coordinator, wallet_id=wallet_id, request_id=request_id)
 
-    def _query(self, want: str, turn: Turn, *, wallet_id: bytes = NO_ID, request_id: bytes = NO_ID) -> None:
+    @staticmethod
+    def _query(
+        want: str, turn: Turn, coordinator: bytes, *, wallet_id: bytes = NO_ID, request_id: bytes = NO_ID
+    ) -> None:
         turn.tell(
             Kind.STATUS_QUERY,
-            self.coordinator,
+            coordinator,
             StatusQuery(want),
             wallet_id=wallet_id,
             request_id=request_id,
@@ -252,26 +273,27 @@ class Person:
         ]
 
     def _handle(self, letter: Letter, turn: Turn) -> None:
-        request_id = letter.header.request_id
+        request_id, sender = letter.header.request_id, letter.header.sender
         match letter.body:
             case Hello() as hello:
-                self._hello(hello, turn.now)
-            case OpenList() as found:
-                self.listed, self._named = found.requests, found.wallets
-            case WalletShown() as shown:
-                self._wallet(letter.header.wallet_id, shown, turn)
-            case Propose(request=request):
-                self._request(request_id, request)
+                self._hello(hello, sender, turn.now)
             case Status() as status if request_id in self.views:
-                self.views[request_id].hear(
-                    status, turn.now.wall_ms, me=self._mouth.public, cluster_id=self.roster.cluster_id
-                )
-            case ChangeList() as found:
-                self.changes.hear_list(found)
+                about = (self._mouth.public, self.roster.cluster_id)
+                self.views[request_id].hear(status, sender, turn.now.wall_ms, *about)
             case FreezeRelay() as relay:
                 self.freezes.hear(relay)
             case PolicyRelay() as relay:
                 self.changes.hear(relay, turn.now.wall_ms)
+            case _ if sender != self.coordinator:
+                pass  # what there is to be read is the word of the one that is looked at
+            case OpenList() as found:
+                self.listed, self._named, self.has_listed = found.requests, found.wallets, True
+            case WalletShown() as shown:
+                self._wallet(letter.header.wallet_id, shown, turn)
+            case Propose(request=request):
+                self._request(request_id, request)
+            case ChangeList() as found:
+                self.changes.hear_list(found)
             case Status(state="rejected", codes=codes) if self.changes.asked_for(request_id):
                 self.changes.hear_unknown(request_id, next(iter(codes), "rejected"))
             case Status() as status:
@@ -284,9 +306,9 @@ class Person:
         self._fetch(turn)
         self.changes.ask(turn)
 
-    def _hello(self, hello: Hello, now: Now) -> None:
+    def _hello(self, hello: Hello, sender: bytes, now: Now) -> None:
         ahead_ms = now.wall_ms - hello.clock_ms
-        self.clock_differs_ms = ahead_ms if abs(ahead_ms) > CLOCK_SKEW_MS else 0
+        self._ahead_ms[sender] = ahead_ms if abs(ahead_ms) > CLOCK_SKEW_MS else 0
         check_versions(hello)
 
     def _wallet(self, wallet_id: bytes, shown: WalletShown, turn: Turn) -> None:

@@ -82,6 +82,7 @@ class ChangesSeen:
         self._answers: dict[bytes, bool] = {}
         self._saying: dict[bytes, int] = {}
         self.listed: tuple[OpenChange, ...] | None = None
+        self.has_listed = False
         self.wanted: set[bytes] | None = None
         self._readings: dict[bytes, Reading] = {}
         self._ends: dict[tuple[bytes, bytes], PolicyEnded] = {}
@@ -133,13 +134,14 @@ class ChangesSeen:
     def _say(self, view: ChangeView, turn: Turn) -> None:
         assert view.answered is not None
         self._saying[view.terms.id] = turn.now.monotonic_ms
-        turn.tell(
-            Kind.POLICY_CONSENT,
-            self._turning.current,
-            PolicyConsent(view.terms.node, view.terms.id, view.answered),
-            wallet_id=view.terms.wallet_id,
-            life_ms=PERSON_LIFE_MS,  # it binds one change; and a clock that is behind must not make it expire
-        )
+        for coordinator in self._turning.all:
+            turn.tell(
+                Kind.POLICY_CONSENT,
+                coordinator,
+                PolicyConsent(view.terms.node, view.terms.id, view.answered),
+                wallet_id=view.terms.wallet_id,
+                life_ms=PERSON_LIFE_MS,  # it binds one change; and a clock that is behind must not make it expire
+            )
 
     # What is still to come.
 
@@ -157,18 +159,20 @@ class ChangesSeen:
             asked_ms = self._asked_ms.get(change_id)
             if asked_ms is None or now_ms - asked_ms >= REPEAT_MS:
                 self._asked_ms[change_id] = now_ms
-                self._query(change_id, turn)
+                self._query(change_id, self._turning.current, turn)
         for change_id, said_ms in self._saying.items():
             view = self.views[change_id]
             if not view.heard and now_ms - said_ms >= REPEAT_MS:
                 self._say(view, turn)
-                self._query(change_id, turn)
+                for coordinator in self._turning.all:
+                    self._query(change_id, coordinator, turn)
 
-    def _query(self, change_id: bytes, turn: Turn) -> None:
+    @staticmethod
+    def _query(change_id: bytes, coordinator: bytes, turn: Turn) -> None:
         if change_id:
-            turn.tell(Kind.STATUS_QUERY, self._turning.current, StatusQuery("change"), request_id=change_id)
+            turn.tell(Kind.STATUS_QUERY, coordinator, StatusQuery("change"), request_id=change_id)
         else:
-            turn.tell(Kind.STATUS_QUERY, self._turning.current, StatusQuery("changes"))
+            turn.tell(Kind.STATUS_QUERY, coordinator, StatusQuery("changes"))
 
     def _missing(self) -> list[OpenChange]:
         return [
@@ -188,6 +192,7 @@ class ChangesSeen:
             theirs = of_node.get(one.node)
             if theirs is not None and len(theirs) < MAX_ANNOUNCED:
                 theirs[one.change_id] = one
+        self.has_listed = True
         self.listed = tuple(one for theirs in of_node.values() for one in theirs.values())
 
     def asked_for(self, change_id: bytes) -> bool:

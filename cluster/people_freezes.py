@@ -79,10 +79,7 @@ class FreezesSaid:
         view.receipts[header.sender] = body
 
     def _tell(self, view: FreezeView, turn: Turn) -> None:
-        turn.tell(
-            Kind.FREEZE,
-            self._turning.current,
-            view.said,
-            wallet_id=view.wallet.wallet_id,
-            life_ms=FREEZE_LIFE_MS,
-        )
+        for coordinator in self._turning.all:
+            turn.tell(
+                Kind.FREEZE, coordinator, view.said, wallet_id=view.wallet.wallet_id, life_ms=FREEZE_LIFE_MS
+            )

@@ -12,7 +12,11 @@ from cluster.subjects import Subject
 
 @dataclass(slots=True)
 class RequestView:
-    """One request, read from its client's own letter; `state` and reach are the coordinator's word."""
+    """One request, read from its client's own letter; `state` and reach are some coordinator's word.
+
+    Of so many that are `told` of a word, `taken_by` have taken it, in `faults` is why others did not, and `ended_at`
+    are those at which the request has ended.
+    """
 
     subject: Subject
     letter: Letter
@@ -22,8 +26,10 @@ class RequestView:
     receipts: dict[bytes, PersonReceipt] = field(default_factory=dict)
     said: SignedLetter | None = None
     body: PersonSays | None = None
-    taken: bool = False
-    fault: str = ""
+    told: int = 1
+    taken_by: set[bytes] = field(default_factory=set)
+    faults: dict[bytes, str] = field(default_factory=dict)
+    ended_at: set[bytes] = field(default_factory=set)
 
     @property
     def expires_at_ms(self) -> int:
@@ -31,9 +37,14 @@ class RequestView:
         return self.letter.header.expires_at_ms
 
     @property
+    def fault(self) -> str:
+        """Why the word was not taken, as a code; "" where a coordinator took it."""
+        return "" if self.taken_by else next(iter(self.faults.values()), "")
+
+    @property
     def over(self) -> bool:
-        """Whether there is nothing left to say: it has ended, or the coordinator did not take the word."""
-        return bool(self.fault) or self.state in {"final", "expired", "closed"}
+        """Whether every coordinator says that there is nothing left to say: it has ended, or the word is none."""
+        return len(self.faults.keys() | self.ended_at) >= self.told
 
     def kept_by(self) -> tuple[bytes, ...]:
         """The nodes whose receipt says that they have what was said last."""
@@ -52,16 +63,30 @@ class RequestView:
         """
         charter, is_yes = self.subject.wallet.charter, self.body is not None and self.body.yes
         enough = 1 if is_yes else charter.n - charter.t + 1
-        return len(self.kept_by()) >= enough or (is_yes and self.state == "final")
+        is_signed = self.state == "final" and len(self.ended_at) >= self.told
+        return len(self.kept_by()) >= enough or (is_yes and is_signed)
 
-    def hear(self, status: Status, wall_ms: int, *, me: bytes, cluster_id: bytes) -> None:
-        """How the coordinator says that it stands, and what nodes signed of it; `me` is the person (identity key)."""
+    def says(self, signed: SignedLetter, body: PersonSays, told: int) -> None:
+        """A new word goes to so many coordinators, of which none has taken it yet."""
+        self.said, self.body, self.told = signed, body, told
+        self.taken_by.clear()
+        self.faults.clear()
+        self.ended_at.clear()
+
+    def hear(self, status: Status, sender: bytes, wall_ms: int, me: bytes, cluster_id: bytes) -> None:
+        """How a coordinator says that it stands, and what nodes signed of it; `me` is the person (identity key)."""
         if status.state == "rejected":
-            if self.said is not None and not self.taken:
-                self.fault = next(iter(status.codes), "rejected")
+            if self.said is not None and sender not in self.taken_by:
+                self.faults[sender] = next(iter(status.codes), "rejected")
             return
         self.state, self.codes = status.state, status.codes
-        self.taken = self.taken or self.said is not None
+        self.faults.pop(sender, None)
+        if self.said is not None:
+            self.taken_by.add(sender)
+        if status.state in {"final", "expired", "closed"}:
+            self.ended_at.add(sender)
+        else:
+            self.ended_at.discard(sender)
         hear_nodes(self.nodes, status, self.subject.wallet.charter, self.subject.request_id, wall_ms)
         for node in status.nodes:
             if node.heard is not None:

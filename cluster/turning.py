@@ -27,6 +27,11 @@ class Turning:
         """To whom the device speaks now."""
         return self.all[self._place]
 
+    def turn_to(self, coordinator: bytes, now_ms: int) -> None:
+        """Speak to this one from here on."""
+        self._place = self.all.index(coordinator)
+        self._since_ms = self._heard_at_ms = now_ms
+
     def heard(self, sender: bytes, now_ms: int) -> None:
         """A coordinator said something that makes sense."""
         if sender == self.current:

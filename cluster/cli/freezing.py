@@ -128,12 +128,20 @@ def _by_person(call: Call, name: str, wanted_ms: int) -> None:
 
 
 def _wallet(line: PersonLine, name: str) -> Wallet:
-    """The wallet that is meant, as far as the coordinator shows it and this device can check it."""
+    """The wallet that is meant, as far as a coordinator shows it and this device can check it."""
     person = line.person
-    line.say(person.look(set(), now(), os.urandom(32)))
-    if not line.wait(lambda: person.has_looked, LOOK_S) and not person.wallets:
+
+    def named() -> list[Wallet]:
+        return [one for one in person.wallets.values() if name in {"", one.charter.name}]
+
+    for _ in line.rounds():
+        if name and named():
+            break  # who freezes is in a hurry, and one that is named is known for good
+        line.say(person.look(set(), now(), os.urandom(32)))
+        line.wait(lambda: person.has_looked, LOOK_S)
+    found = named()
+    if not person.wallets and not person.has_listed:
         raise PeerError(f"{line.where} did not answer {person.trouble}".strip())
-    found = [one for one in person.wallets.values() if name in {"", one.charter.name}]
     if not found:
         raise StateError(f"no wallet {name} is known here" if name else "no wallet is known here yet")
     if len(found) > 1:

@@ -50,11 +50,15 @@ _REJECTED = {
 def requests(call: Call, *, everything: bool, gatherer: str) -> None:
     """Show what is open in the cluster, each request read here from its client's own letter (person)."""
     with as_person(call, gatherer) as (line, roster):
-        _look(call, line, None)
-        person = line.person
-        listed = [entry for entry in person.listed or () if everything or entry.state == "open"]
-        views = [person.views[e.request_id] for e in listed if e.request_id in person.views]
-        unread = {e.request_id: person.unread[e.request_id] for e in listed if e.request_id in person.unread}
+        person, listed, unread = line.person, dict[bytes, None](), dict[bytes, str]()
+        for _ in line.rounds():
+            _look(call, line, None)
+            here = [entry for entry in person.listed or () if everything or entry.state == "open"]
+            listed |= dict.fromkeys(entry.request_id for entry in here)
+            unread |= person.unread
+        _need_list(line)
+        views = [person.views[one] for one in listed if one in person.views]
+        unread = {one: unread[one] for one in listed if one in unread and one not in person.views}
     shown = [_text(view, roster) for view in views]
     shown += [
         f"request {one.hex()} CANNOT BE READ ({code}): do not approve it" for one, code in unread.items()
@@ -148,27 +152,35 @@ def _tell_new(call: Call, party: Party, person: Person, known: set[bytes]) -> No
 def _look(call: Call, line: PersonLine, wanted: set[bytes] | None) -> None:
     line.say(line.person.look(wanted, now(), os.urandom(32)))
     if not line.wait(lambda: line.person.has_looked, LOOK_S):
-        if line.person.listed is None:
-            raise PeerError(f"{line.where} did not answer {line.person.trouble}".strip())
         call.output.talk(f"not everything came: {line.person.trouble or 'the coordinator is slow'}")
 
 
+def _need_list(line: PersonLine) -> None:
+    """PeerError where no coordinator has said what is open."""
+    if not line.person.has_listed:
+        raise PeerError(f"{line.where} did not answer {line.person.trouble}".strip())
+
+
 def _find(call: Call, line: PersonLine, prefix: str) -> RequestView:
-    """The one request whose id starts so, read; UsageError for none, or more than one."""
+    """The one request whose id starts so, read at the first that shows it; UsageError for none, or more than one."""
     wanted = prefix.lower()
     if not 8 <= len(wanted) <= 64 or set(wanted) - set("0123456789abcdef"):
         raise UsageError("ID: give at least 8 hex digits of it; `assent requests` shows the ids")
-    person = line.person
-    _look(call, line, set())
-    found = [e.request_id for e in person.listed or () if e.request_id.hex().startswith(wanted)]
-    if len(found) != 1:
+    person, codes = line.person, dict[bytes, str]()
+    for _ in line.rounds():
+        _look(call, line, set())
+        found = {e.request_id for e in person.listed or () if e.request_id.hex().startswith(wanted)}
+        if len(found) == 1:
+            _look(call, line, found)
+        codes |= {one: person.unread.get(one, "no answer") for one in found}
+        view = person.views.get(min(found)) if len(found) == 1 else None
+        if view is not None:
+            return view
+    _need_list(line)
+    if len(codes) != 1:
         many = f"several ids start with {wanted}: give more of it"
-        raise UsageError(many if found else f"no request {wanted} is open; `assent requests` shows the ids")
-    _look(call, line, {found[0]})
-    if found[0] not in person.views:
-        code = person.unread.get(found[0], "no answer")
-        raise Refused(f"the request cannot be read here ({code}): nothing was said of it")
-    return person.views[found[0]]
+        raise UsageError(many if codes else f"no request {wanted} is open; `assent requests` shows the ids")
+    raise Refused(f"the request cannot be read here ({min(codes.values())}): nothing was said of it")
 
 
 def _title(wallet: Wallet, roster: Roster) -> str:

@@ -28,10 +28,14 @@ Found = dict[str, object]
 def show_changes(call: Call) -> None:
     """Show the changes that nodes announced, each read here, and what this person may say to it."""
     with as_person(call) as (line, roster):
-        _look(call, line, None)
-        seen = line.person.changes
-        found = [_facts(view, line, roster) for view in seen.views.values()]
-        unread = dict(seen.unread)
+        seen, views, unread = line.person.changes, dict[bytes, ChangeView](), dict[bytes, str]()
+        for _ in line.rounds():
+            _look(call, line, None)
+            views |= seen.views
+            unread |= seen.unread
+        _need_list(line)
+        found = [_facts(view, line, roster) for view in views.values()]
+        unread = {one: code for one, code in unread.items() if one not in views}
     shown = [change_shown(change) for change in found]
     shown += [
         f"change {one.hex()} CANNOT BE READ ({code}): do not agree to it" for one, code in unread.items()
@@ -77,20 +81,24 @@ def _answered(call: Call, view: ChangeView, node: str, *, yes: bool) -> None:
 
 
 def _find_listed(call: Call, line: PersonLine, wanted: str) -> ChangeView:
-    """The one change whose id starts so, read; UsageError for none, or more than one."""
-    seen = line.person.changes
-    _look(call, line, set())
-    found = [one.change_id for one in seen.listed or () if one.change_id.hex().startswith(wanted)]
-    if len(found) != 1:
+    """The one change whose id starts so, read at the first that shows it; UsageError for none, or more than one."""
+    seen, codes = line.person.changes, dict[bytes, str]()
+    for _ in line.rounds():
+        _look(call, line, set())
+        found = {one.change_id for one in seen.listed or () if one.change_id.hex().startswith(wanted)}
+        if len(found) == 1:
+            _look(call, line, found)
+        codes |= {one: seen.unread.get(one, "no answer") for one in found}
+        view = seen.views.get(min(found)) if len(found) == 1 else None
+        if view is not None:
+            return view
+    _need_list(line)
+    if len(codes) != 1:
         many = f"several ids start with {wanted}: give more of it"
         raise UsageError(
-            many if found else f"no change {wanted} is announced; `assent policy changes` shows the ids"
+            many if codes else f"no change {wanted} is announced; `assent policy changes` shows the ids"
         )
-    _look(call, line, {found[0]})
-    if found[0] not in seen.views:
-        code = seen.unread.get(found[0], "no answer")
-        raise Refused(f"the change cannot be read here ({code}): nothing was said of it")
-    return seen.views[found[0]]
+    raise Refused(f"the change cannot be read here ({min(codes.values())}): nothing was said of it")
 
 
 def _look(call: Call, line: PersonLine, wanted: set[bytes] | None) -> None:
@@ -99,9 +107,13 @@ def _look(call: Call, line: PersonLine, wanted: set[bytes] | None) -> None:
     line.say(person.look(set(), now(), os.urandom(32)))
     line.say(person.look_at_changes(wanted, now(), os.urandom(32)))
     if not line.wait(lambda: person.changes.has_looked and person.has_looked, LOOK_S):
-        if person.changes.listed is None:
-            raise PeerError(f"{line.where} did not answer {person.trouble}".strip())
         call.output.talk(f"not everything came: {person.trouble or 'the coordinator is slow'}")
+
+
+def _need_list(line: PersonLine) -> None:
+    """PeerError where no coordinator has said what was announced."""
+    if not line.person.changes.has_listed:
+        raise PeerError(f"{line.where} did not answer {line.person.trouble}".strip())
 
 
 def _facts(view: ChangeView, line: PersonLine, roster: Roster) -> Found:

@@ -9,20 +9,31 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from changing import WITH_PEOPLE, looser
+from company import DAY_MS, PEOPLE, TWO
 from evil import EvilCoordinator, resigned
 from losing import asks
-from spends import payment
-from wire import Envelope
+from policed import PolicedWorld
+from spends import STRANGER, payment
+from wire import Envelope, Hook, honest
 from world import ScriptedJudge, World
 
+from cluster import client_line
+from cluster.cli import people, person_changes
+from cluster.cli.call import Call
+from cluster.cli.output import Output
+from cluster.client_line import PersonLine
 from cluster.client_views import SigningView
 from cluster.codec import open_letter
-from cluster.messages import Decision, Kind, NodeStatus, Status
+from cluster.effects import Outgoing, Step
+from cluster.messages import NO_ID, PROTOCOL_VERSION, Decision, Hello, Kind, NodeStatus, OpenList, Status
 from cluster.owner_says import Answer
-from cluster.schemes import Wallet
+from cluster.schemes import SCHEMES, Wallet
+from cluster.transport import NodeEndpoint
 from cluster.turning import STALLED_MS
 
 BOTH = ("coord", "other")
+CALL = Call(Output(as_json=False), None, None)
 
 
 def made(**more: object) -> tuple[World, Wallet]:
@@ -149,3 +160,199 @@ def test_what_nodes_refuse_is_believed_of_the_first_that_shows_it() -> None:
     view = world.request(wallet, payment(wallet))
     assert world.run(lambda: view.state == "refused", ms=1_000)
     assert world.client.coordinator == world.seats["coord"].identity.public
+
+
+# What a person says, while everybody's device speaks to the evil one first.
+
+
+def company(**more: object) -> PolicedWorld:
+    world = PolicedWorld(TWO, people=PEOPLE, coordinators=BOTH, **more)  # type: ignore[arg-type]
+    world.make_wallet()
+    world.run(ms=12_000)
+    return world
+
+
+def deaf(world: World) -> None:
+    """From here on the evil one answers as ever, and carries no word to a node."""
+    kept = {Kind.PERSON_RELAY, Kind.FREEZE_RELAY, Kind.POLICY_RELAY}
+
+    def hook(envelope: Envelope) -> list[Envelope]:
+        keeps = envelope.sender == "coord" and envelope.addressee in world.node_names
+        return [] if keeps and envelope.kind in kept else [envelope]
+
+    world.hook = hook
+
+
+def wallet_in(world: World) -> Wallet:
+    return next(iter(world.node("node0").keygen.wallets.values()))
+
+
+def ask_both(world: World, view: SigningView) -> None:
+    """As the client does when it turns."""
+    second = world.seats["other"].identity.public
+    world.send("client", Outgoing(second, view.request.letter, view.request.signature))
+    world.run(ms=2_000)
+
+
+def kept_everywhere(world: World, name: str, request_id: bytes, yes: bool) -> bool:
+    """A person speaks to the evil one first; whether every node has what they say."""
+    world.restart(name)
+    world.says(name, request_id, yes)
+    mine = world.person(name).views[request_id]
+    return world.run(lambda: len(mine.kept_by()) == 3, ms=10_000)
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_a_word_that_the_evil_one_keeps_reaches_the_nodes(yes: bool) -> None:
+    world = company()
+    deaf(world)
+    view = world.request(wallet_in(world), payment(wallet_in(world), script=STRANGER))
+    ask_both(world, view)
+    for name in ("ann", "bob"):
+        assert kept_everywhere(world, name, view.subject.request_id, yes)
+    assert not yes or world.run(lambda: view.final is not None, ms=60_000)
+
+
+def without(kind: Kind) -> Hook:
+    """A network that loses all letters of a kind."""
+    return lambda envelope: [] if envelope.kind is kind else [envelope]
+
+
+@pytest.mark.parametrize("lie", ["rejected", "final", "expired"])
+def test_no_lie_about_a_request_makes_a_word_of_it_be_said_no_more(lie: str) -> None:
+    """Nor does whoever said yes believe that it is signed."""
+    world = company()
+    view = world.request(wallet_in(world), payment(wallet_in(world), script=STRANGER))
+    ask_both(world, view)
+    world.hook = without(Kind.PERSON_RELAY)
+    world.says("ann", view.subject.request_id, True)
+    mine = world.person("ann").views[view.subject.request_id]
+    evil = EvilCoordinator(world)
+    for _ in range(3):
+        evil.tell("ann", Kind.STATUS, Status(lie, ("person-clock",), ()), request_id=view.subject.request_id)
+        assert not mine.over
+        assert not mine.heard_by_enough
+        world.run(ms=2_000)
+    assert not mine.fault
+    world.hook = honest
+    assert world.run(lambda: len(mine.kept_by()) == 3, ms=10_000)
+
+
+def test_a_false_clock_keeps_nobody_from_speaking() -> None:
+    world = company()
+    view = world.request(wallet_in(world), payment(wallet_in(world), script=STRANGER))
+    ask_both(world, view)
+    evil, ann, request_id = EvilCoordinator(world), world.person("ann"), view.subject.request_id
+    world.perform("ann", ann.look(None, world.now, world.entropy()))
+    assert world.run(lambda: request_id in ann.views, ms=10_000)
+    early = Hello(PROTOCOL_VERSION, SCHEMES, bytes(32), 0, NO_ID, world.now.wall_ms - 3_600_000, ())
+    evil.tell("ann", Kind.HELLO, early)
+    world.perform("ann", ann.says(request_id, True, world.now, world.entropy()))
+    assert world.run(lambda: len(ann.views[request_id].kept_by()) == 3, ms=10_000)
+
+
+def test_a_persons_freeze_that_the_evil_one_keeps_holds_everywhere() -> None:
+    world = company()
+    deaf(world)
+    wallet = wallet_in(world)
+    world.restart("ann")
+    world.perform("ann", world.person("ann").look(set(), world.now, world.entropy()))
+    seen, step = world.person("ann").freeze(wallet, DAY_MS, world.now, world.entropy())
+    world.perform("ann", step)
+    assert world.run(lambda: seen.answered, ms=3_000)
+    assert len(seen.holding) == 3
+
+
+def test_what_the_evil_one_hides_the_honest_one_shows() -> None:
+    """It lists nothing, and what it says unasked changes nothing at whoever looks elsewhere."""
+    world = company()
+    view = world.request(wallet_in(world), payment(wallet_in(world), script=STRANGER))
+    ask_both(world, view)
+    evil, ann = EvilCoordinator(world), world.person("ann")
+    evil.tell("ann", Kind.OPEN_LIST, OpenList((), ()))
+    world.perform("ann", ann.speak_to(world.seats["other"].identity.public, world.now, world.entropy()))
+    world.perform("ann", ann.look(None, world.now, world.entropy()))
+    world.run(lambda: ann.listed is not None, ms=1_000)
+    evil.tell("ann", Kind.OPEN_LIST, OpenList((), ()))
+    assert world.run(lambda: view.subject.request_id in ann.views, ms=5_000)
+
+
+class Line(PersonLine):
+    """A person's lines to the coordinators of a world."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world, self._name = world, name
+        self.person = self._machine = world.person(name)
+        self._entries = {entry.identity: entry for entry in world.roster.coordinators}
+        self._endpoints = dict.fromkeys(self._entries, Connected())
+
+    def say(self, step: Step) -> None:
+        self._world.perform(self._name, step)
+
+    def wait(self, until: Callable[[], bool], timeout_s: float) -> bool:
+        return self._world.run(until, ms=int(timeout_s * 1000))
+
+
+class Connected(NodeEndpoint):
+    """A line that stands."""
+
+    def __init__(self) -> None:
+        pass
+
+    def connected(self) -> bool:
+        return True
+
+
+def empty(world: World) -> Callable[[Envelope], list[Envelope]]:
+    """The evil one says that nothing is open and nothing was announced."""
+
+    def hook(envelope: Envelope) -> list[Envelope]:
+        if envelope.sender == "coord" and envelope.kind is Kind.OPEN_LIST:
+            return [resigned(world, envelope, requests=())]
+        if envelope.sender == "coord" and envelope.kind is Kind.CHANGE_LIST:
+            return [resigned(world, envelope, changes=())]
+        return [envelope]
+
+    return hook
+
+
+def silent(world: World) -> Callable[[Envelope], list[Envelope]]:
+    """It lists what there is, and shows nothing of it."""
+    shown = {Kind.PROPOSE, Kind.POLICY_RELAY}
+    return lambda e: [] if e.sender == "coord" and e.addressee in world.people and e.kind in shown else [e]
+
+
+@pytest.mark.parametrize("hides", [empty, silent])
+def test_a_command_looks_at_every_coordinator(
+    hides: Callable[[World], Hook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = company()
+    for module in (people, person_changes, client_line):
+        monkeypatch.setattr(module, "now", lambda: world.now)
+    view = world.request(wallet_in(world), payment(wallet_in(world), script=STRANGER))
+    ask_both(world, view)
+    world.propose_policy("node0", TWO.replace("90_000sat", "95_000sat"))
+    world.run(ms=2_000)
+    [pending] = world.node("node0").policies.own.pending.values()
+    world.hook = hides(world)
+    world.restart("ann")
+    found = people._find(CALL, Line(world, "ann"), view.subject.request_id.hex())
+    assert found.subject.request_id == view.subject.request_id
+    world.restart("ann")
+    change = person_changes._find_listed(CALL, Line(world, "ann"), pending.terms.id.hex())
+    assert change.terms.id == pending.terms.id
+
+
+@pytest.mark.parametrize(("who", "yes"), [("ann", True), ("guy", False)])
+def test_a_word_on_a_change_that_the_evil_one_keeps_reaches_its_node(who: str, yes: bool) -> None:
+    """It shows the change, and whether its node has the word the honest one says alone."""
+    world = PolicedWorld(WITH_PEOPLE, people={"ann": ("board",), "guy": ("guard",)}, coordinators=BOTH)
+    world.make_wallet()
+    world.run(ms=12_000)
+    world.propose_policy("node0", looser(WITH_PEOPLE))
+    world.run(ms=3_000)
+    [pending] = world.node("node0").policies.own.pending.values()
+    deaf(world)
+    world.says_of_change(who, pending.terms.id, yes)
+    seen = world.person(who).changes.views[pending.terms.id]
+    assert world.run(lambda: seen.heard, ms=10_000)
