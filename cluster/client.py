@@ -197,7 +197,8 @@ class Client:
 
     def _stalls(self) -> bool:
         """Whether something is open; that an owner is being asked is no excuse, as the answer may be kept back."""
-        return any(view.open for view in self.signing.values())
+        drilled = (not drill.over and not drill.rejected for drill in self.drills.values())
+        return any(view.open for view in self.signing.values()) or any(drilled)
 
     def _turn_away(self, turn: Turn) -> None:
         """Speak to the next coordinator: what has not ended goes to it as the very same letter."""
@@ -267,7 +268,8 @@ class Client:
             case Status() as status if request_id in self.keygen:
                 self.keygen[request_id].hear(status)
             case Status(state="rejected", codes=codes) if request_id in self.drills:
-                self.drills[request_id].rejected = next(iter(codes), "rejected")
+                if self._drill_ends(self.drills[request_id], letter.header.sender):
+                    self.drills[request_id].rejected = next(iter(codes), "rejected")
             case Status() as status:
                 self._hear_cluster(status)
             case PartlySigned(parts=parts) if request_id in self.signing:
@@ -277,7 +279,9 @@ class Client:
             case KeygenFinal() as final if request_id in self.keygen:
                 self.keygen[request_id].hear_final(final, self.known)
             case DrillFinal() as final if request_id in self.drills:
-                self.drills[request_id].hear(final, self.roster.cluster_id)
+                drill = self.drills[request_id]
+                drill.hear(final, self.roster.cluster_id)
+                drill.over = drill.over or self._drill_ends(drill, letter.header.sender)
             case Busy():
                 self.trouble = "the coordinator is busy; the request is repeated"
             case _:
@@ -287,12 +291,20 @@ class Client:
         """How a coordinator says that a request stands; that nothing comes of it, all must say, or nodes sign it."""
         view.hear(status, now.wall_ms)
         given_up = view.final is None and (view.state in ENDED or view.hopeless)
-        asked_all = self.coordinator in view.given_up_by or len(self._turning.all) == 1
-        if not given_up or asked_all or view.is_refused(now.wall_ms):
-            return
+        if given_up and not view.is_refused(now.wall_ms) and not self._asked_all(view):
+            view.ask_another()
+
+    def _drill_ends(self, drill: DrillView, sender: bytes) -> bool:
+        """Whether a drill that a coordinator has ended is over: all nodes signed, or nobody else is to be asked."""
+        return drill.whole or (sender == self.coordinator and self._asked_all(drill))
+
+    def _asked_all(self, view: SigningView | DrillView) -> bool:
+        """Nothing comes of it here; whether the others were asked already. Else the next one is asked now."""
+        if self.coordinator in view.given_up_by or len(self._turning.all) == 1:
+            return True
         view.given_up_by.add(self.coordinator)
-        view.ask_another()
         self._turning.doubt(self.coordinator)
+        return False
 
     def _hello(self, hello: Hello) -> None:
         self.cluster.heard = True

@@ -13,7 +13,10 @@ from cluster.schemes import Wallet
 
 @dataclass(slots=True)
 class DrillView:
-    """One drill as far as its client knows; `said` holds each node's own signed word on whether it takes part."""
+    """One drill as far as its client knows; `said` holds each node's own signed word on whether it takes part.
+
+    `given_up_by` are the coordinators with which it ended and not every node was shown to sign.
+    """
 
     wallet: Wallet
     request: SignedLetter
@@ -23,6 +26,7 @@ class DrillView:
     rejected: str = ""
     proven: frozenset[int] = frozenset()
     said: dict[bytes, str] = field(default_factory=dict)
+    given_up_by: set[bytes] = field(default_factory=set)
 
     def word(self, node: bytes) -> str:
         """How a node did: `signs`, or the code of what it said, or `silent`."""
@@ -43,7 +47,7 @@ class DrillView:
         found = proven(self.wallet, self.drill_id, final.rounds)
         if found != frozenset().union(*(done.participants for done in final.rounds)):
             raise BadLetter("drill-invalid", "a signature that is none of this drill")
-        self.proven, self.over = found, True
+        self.proven |= found
 
     def _answer(self, letter: Letter, cluster_id: bytes) -> None:
         header, body = letter.header, letter.body

@@ -2,11 +2,12 @@
 
 Nonces are from the vault, in memory, single-use and gone after a minute; a partial signature is on disk before it
 leaves, and the same session gets the stored bytes. There is no budget: nothing can be spent by it. The policy says
-how many drills there may be in a day.
+how many drills there may be in a day. Each coordinator is given nonces of its own, so that none spoils another's.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -42,6 +43,7 @@ from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.turn import Turn
 from cluster.vault import NoncesGone, Vault
+from curve import tagged_hash
 from policy.profile import DEFAULT_DRILLS
 
 DAY_MS = 86_400_000
@@ -52,12 +54,20 @@ MAX_LIVE = 8
 
 @dataclass(slots=True)
 class _Drill:
-    """One drill under way: the wallet, and this node's live nonces by round, each with when it expires."""
+    """One drill under way: the wallet, and of each coordinator and round the live nonces, and when they expire.
+
+    `signed` is how often it was signed for each coordinator.
+    """
 
     wallet: Wallet
     until_ms: int
-    batches: dict[int, tuple[tuple[bytes, ...], int]] = field(default_factory=dict)
-    over: bool = False
+    batches: dict[tuple[bytes, int], tuple[tuple[bytes, ...], int]] = field(default_factory=dict)
+    signed: Counter[bytes] = field(default_factory=Counter)
+
+
+def _nonces_of(drill: bytes, coordinator: bytes, number: int) -> bytes:
+    """What the vault calls the nonces of a round at one coordinator."""
+    return tagged_hash("assent/drill/nonces/v1", round_id(drill, number), coordinator)
 
 
 class DrillDesk:
@@ -119,15 +129,15 @@ class DrillDesk:
         if letter.header.request_id != inner.header.request_id or body.round >= MAX_ROUNDS:
             raise BadLetter("drill-id", "it is not the drill that the header names")
         wallet = self._wallets.get(inner.header.wallet_id)
-        code = self._fault(wallet, request, inner.header.request_id, turn)
+        code = self._fault(wallet, request, letter, turn)
         pubnonces: tuple[bytes, ...] = ()
         if not code:
             assert wallet is not None  # else that was the fault
-            pubnonces = self._nonces(wallet, inner, body.round, turn)
+            pubnonces = self._nonces(wallet, inner, letter.header.sender, body.round, turn)
         answer = DrillNonces(body.round, code or "drill-ready", pubnonces)
         self._tell(Kind.DRILL_NONCES, answer, inner.header.wallet_id, letter, turn)
 
-    def _fault(self, wallet: Wallet | None, request: DrillRequest, drill: bytes, turn: Turn) -> str:
+    def _fault(self, wallet: Wallet | None, request: DrillRequest, letter: Letter, turn: Turn) -> str:
         """Why this node takes no part; "" when it does."""
         if wallet is None or not wallet.complete:
             return "request-wallet"
@@ -138,16 +148,19 @@ class DrillDesk:
             return held.codes[0]
         if quorums_of(wallet.routes[""]) == ():
             return "drill-outsiders"
-        return "" if self._may_sign(wallet.wallet_id, drill, turn) else "drill-too-many"
+        return "" if self._may_sign(wallet.wallet_id, letter, turn) else "drill-too-many"
 
-    def _may_sign(self, wallet_id: bytes, drill: bytes, turn: Turn) -> bool:
-        """Whether one more signature of a drill is within what the policy and we allow, counted on records alone.
+    def _may_sign(self, wallet_id: bytes, letter: Letter, turn: Turn) -> bool:
+        """Whether one more signature of a drill is within what policy and we allow, by records and for who orders it.
 
         Whoever orders the same round for ever gets new nonces each time, and must not fill the disk.
         """
-        counted = self._today(wallet_id, turn)
+        drill, coordinator = letter.header.request_id, letter.header.sender
+        counted, live = self._today(wallet_id, turn), self._live.get(drill)
+        if live is not None and live.signed[coordinator] >= MAX_ROUNDS:
+            return False
         if drill in counted:
-            return len(counted[drill]) < MAX_ROUNDS
+            return len(counted[drill]) < MAX_ROUNDS * len(self._roster.coordinators)
         profile = self._judge.profiles.profile_for(wallet_id)
         return len(counted) < (DEFAULT_DRILLS if profile is None else profile.drills_a_day)
 
@@ -158,19 +171,22 @@ class DrillDesk:
         self._counted[wallet_id] = counted
         return counted
 
-    def _nonces(self, wallet: Wallet, inner: Letter, number: int, turn: Turn) -> tuple[bytes, ...]:
+    def _nonces(
+        self, wallet: Wallet, inner: Letter, coordinator: bytes, number: int, turn: Turn
+    ) -> tuple[bytes, ...]:
         """Fresh nonces for a round, or the same while they live and are unused."""
         drill = inner.header.request_id
         live = self._live.setdefault(drill, _Drill(wallet, inner.header.expires_at_ms))
         while len(self._live) > MAX_LIVE:
             oldest = next(iter(self._live))
             self._drop(oldest, self._live.pop(oldest))
-        batch = live.batches.get(number)
+        batch = live.batches.get((coordinator, number))
         if batch is None or batch[1] <= turn.now.wall_ms:
             task = challenge(wallet, drill, number)
             fixed = (task,) if wallet.routes[""].is_fixed else None
-            pubnonces = self._vault.nonces(wallet, "", round_id(drill, number), 1, fixed, turn.random())
-            batch = live.batches[number] = (pubnonces, turn.now.wall_ms + NONCE_LIFE_MS)
+            name = _nonces_of(drill, coordinator, number)
+            pubnonces = self._vault.nonces(wallet, "", name, 1, fixed, turn.random())
+            batch = live.batches[coordinator, number] = (pubnonces, turn.now.wall_ms + NONCE_LIFE_MS)
         return batch[0]
 
     def _order(self, letter: Letter, order: DrillOrder, turn: Turn) -> None:
@@ -184,7 +200,7 @@ class DrillDesk:
         session_id = wallet.session_id(round_id(drill, order.round), signers, (task,))
         kept = self._signed.get(session_id)
         if kept is None:
-            kept = self._sign(wallet, drill, order.round, entries, session_id, turn)
+            kept = self._sign(wallet, letter, order.round, entries, session_id, turn)
         psigs = () if kept is None else kept.psigs
         self._tell(Kind.DRILL_PSIGS, DrillPsigs(order.round, psigs), wallet.wallet_id, letter, turn)
 
@@ -213,35 +229,37 @@ class DrillDesk:
     def _sign(
         self,
         wallet: Wallet,
-        drill: bytes,
+        letter: Letter,
         number: int,
         entries: tuple[Entry, ...],
         session_id: bytes,
         turn: Turn,
     ) -> DrillSigned | None:
         """Sign one session, once, and write it down; None when the nonce is gone."""
-        live = self._live[drill]
-        batch = live.batches.pop(number, None)
+        drill, coordinator = letter.header.request_id, letter.header.sender
+        live, name = self._live[drill], _nonces_of(drill, coordinator, number)
+        batch = live.batches.pop((coordinator, number), None)
         if self._heads.held(wallet.wallet_id) is not None:
-            self._vault.forget(wallet.wallet_id, round_id(drill, number))
+            self._vault.forget(wallet.wallet_id, name)
             return None
         mine = next(e for e in entries if e.participant == wallet.charter.participant(self._me))
         if (
             batch is None
             or batch[0] != mine.pubnonces
             or batch[1] < turn.now.wall_ms
-            or not self._may_sign(wallet.wallet_id, drill, turn)
+            or not self._may_sign(wallet.wallet_id, letter, turn)
         ):
-            self._vault.forget(wallet.wallet_id, round_id(drill, number))
+            self._vault.forget(wallet.wallet_id, name)
             return None
         task = challenge(wallet, drill, number)
         try:
-            psigs = self._vault.sign(wallet, round_id(drill, number), signers_of(entries), (task,))
+            psigs = self._vault.sign(wallet, name, signers_of(entries), (task,))
         except NoncesGone:
             return None
         policy_ms = self._judge.budget_time(turn.now)
         kept = DrillSigned(turn.now.wall_ms, drill, number, session_id, batch[0], psigs, policy_ms)
         self._signed[session_id] = kept
+        live.signed[coordinator] += 1
         turn.note(kept, wallet.wallet_id)
         self.restore(kept, wallet.wallet_id)
         return kept
@@ -249,9 +267,9 @@ class DrillDesk:
     # Its end.
 
     def _final(self, letter: Letter, final: DrillFinal, turn: Turn) -> None:
-        """A drill went well for this node where a round that it signed verifies."""
+        """A drill went well for this node where a round that it signed verifies; no other end is any."""
         live = self._live.get(letter.header.request_id)
-        if live is None or live.over:
+        if live is None:
             return
         drill, wallet = letter.header.request_id, live.wallet
         me = wallet.charter.participant(self._me)
@@ -259,8 +277,6 @@ class DrillDesk:
         whole = next((done for done in mine if proves(wallet, drill, done)), None)
         if mine and whole is None:
             raise BadLetter("drill-invalid", "a signature that is none of this drill")
-        live.over = True
-        self._drop(drill, live)
         if whole is not None and drill not in self._passed:  # one that was forgotten may be brought back
             passed = DrillPassed(turn.now.wall_ms, drill, whole.participants)
             turn.note(passed, wallet.wallet_id)
@@ -276,8 +292,8 @@ class DrillDesk:
         self._signed = {key: kept for key, kept in self._signed.items() if kept.drill_id in self._live}
 
     def _drop(self, drill: bytes, live: _Drill) -> None:
-        for number in live.batches:
-            self._vault.forget(live.wallet.wallet_id, round_id(drill, number))
+        for coordinator, number in live.batches:
+            self._vault.forget(live.wallet.wallet_id, _nonces_of(drill, coordinator, number))
         live.batches.clear()
 
     @staticmethod

@@ -12,8 +12,8 @@ import pytest
 from changing import WITH_PEOPLE, looser
 from company import DAY_MS, PEOPLE, TWO
 from evil import EvilCoordinator, resigned
-from losing import asks
-from policed import PolicedWorld
+from losing import asks, lose
+from policed import FRIENDS, PolicedWorld
 from spends import STRANGER, payment
 from wire import Envelope, Hook, honest
 from world import ScriptedJudge, World
@@ -22,10 +22,15 @@ from cluster import client_line
 from cluster.cli import people, person_changes
 from cluster.cli.call import Call
 from cluster.cli.output import Output
+from cluster.client_drills import DrillView
 from cluster.client_line import PersonLine
 from cluster.client_views import SigningView
 from cluster.codec import open_letter
+from cluster.drill_letters import MAX_ROUNDS, DrillFinal, DrillOrder, DrillPropose, DrillPsigs
+from cluster.drill_records import DrillPassed
+from cluster.drills import copy_digest
 from cluster.effects import Outgoing, Step
+from cluster.journal import read
 from cluster.messages import NO_ID, PROTOCOL_VERSION, Decision, Hello, Kind, NodeStatus, OpenList, Status
 from cluster.owner_says import Answer
 from cluster.schemes import SCHEMES, Wallet
@@ -356,3 +361,81 @@ def test_a_word_on_a_change_that_the_evil_one_keeps_reaches_its_node(who: str, y
     world.says_of_change(who, pending.terms.id, yes)
     seen = world.person(who).changes.views[pending.terms.id]
     assert world.run(lambda: seen.heard, ms=10_000)
+
+
+# Drills.
+
+
+def drill(world: World, wallet: Wallet) -> DrillView:
+    found, step = world.client.drill(wallet, copy_digest(wallet), world.now, world.entropy())
+    world.perform("client", step)
+    return world.client.drills[found]
+
+
+def ends_with_nothing(world: World, envelope: Envelope) -> list[Envelope]:
+    """A drill in which no node took part, it says."""
+    if envelope.kind is not Kind.DRILL_FINAL or envelope.addressee != "client":
+        return [envelope]
+    return [resigned(world, envelope, rounds=(), answers=(), failed=())]
+
+
+def goes_on_for_ever(world: World, envelope: Envelope) -> list[Envelope]:
+    """It is there, and the drill comes to no end."""
+    return [] if envelope.kind in {Kind.DRILL_PROPOSE, Kind.DRILL_FINAL} else [envelope]
+
+
+@pytest.mark.parametrize("lie", [ends_with_nothing, goes_on_for_ever])
+def test_no_word_of_a_drill_makes_honest_nodes_look_as_if_they_did_not_sign(
+    lie: Callable[[World, Envelope], list[Envelope]],
+) -> None:
+    world, wallet = made()
+    world.hook = lambda envelope: lie(world, envelope) if envelope.sender == "coord" else [envelope]
+    world.restart("client")
+    view = drill(world, wallet)
+    world.run(lambda: view.over or bool(view.rejected), ms=STALLED_MS + 20_000)
+    assert view.over
+    assert view.whole
+
+
+def test_a_drill_that_no_coordinator_takes_is_said_to_be_rejected() -> None:
+    """Neither knows the wallet any more, and one of them rejects it without a reason."""
+    world, wallet = made()
+    for name in BOTH:
+        lose(world, name)
+    world.hook = without(Kind.HELD_LIST)
+    world.run(ms=3_000)
+    view = drill(world, wallet)
+    assert world.run(lambda: view.rejected == "request-wallet", ms=20_000)
+
+
+def test_whoever_has_the_request_of_a_drill_spoils_it_at_no_other() -> None:
+    """It proposes and orders the same rounds at the same time, and says to nodes that it is over."""
+    world = PolicedWorld(FRIENDS, coordinators=BOTH)
+    wallet = world.make_wallet()
+    world.run(ms=12_000)
+    evil = EvilCoordinator(world)
+    world.run(lambda: world.client.coordinator == world.seats["other"].identity.public, ms=20_000)
+    view = drill(world, wallet)
+    about = {"wallet_id": wallet.wallet_id, "request_id": view.drill_id}
+    answered = 0
+    while not view.over and world.now.wall_ms < view.body.said_at_ms + 60_000:
+        world.run(ms=3)
+        for number in range(3):
+            propose = DrillPropose(view.request, number)
+            said = [evil.tell(node, Kind.DRILL_PROPOSE, propose, **about) for node in world.node_names]
+            order = DrillOrder(number, tuple(letter.signed for [letter] in said[:2]))
+            for node in world.node_names[:2]:
+                told = evil.tell(node, Kind.DRILL_ORDER, order, **about)
+                answered += sum(
+                    bool(letter.body.psigs) for letter in told if isinstance(letter.body, DrillPsigs)
+                )
+        for node in world.node_names:
+            evil.tell(node, Kind.DRILL_FINAL, DrillFinal((), (), ()), **about)
+        if answered > MAX_ROUNDS:
+            break
+    assert answered
+    assert world.run(lambda: view.over, ms=60_000)
+    assert view.whole
+    world.run(ms=1_000)
+    for name in world.node_names:
+        assert any(isinstance(read(record), DrillPassed) for record in world.seats[name].disk), name
