@@ -83,9 +83,10 @@ class FreezeDesk:
             self._issue(wallet_id, everywhere_ms, turn)
         if isinstance(said, Freeze) is bool(own):
             return
-        why = "its owner froze it" if isinstance(said, Freeze) else ""
-        self._judge.freeze(wallet_id, why)
-        turn.note(FrozenKept(turn.now.wall_ms, why) if why else ThawedKept(turn.now.wall_ms), wallet_id)
+        freezes, now_ms = isinstance(said, Freeze), turn.now.wall_ms
+        entry = FrozenKept(now_ms, "its owner froze it") if freezes else ThawedKept(now_ms)
+        self._judge.restore(entry, wallet_id)
+        turn.note(entry, wallet_id)
 
     def _issue(self, wallet_id: bytes, wanted_ms: int, turn: Turn) -> None:
         policy_ms, last = self._judge.budget_time(turn.now), self.issued.get(wallet_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cluster.codec import Letter, open_inner
 from cluster.effects import Now
-from cluster.journal import JudgedKept, RequestKept, SignedKept, read
+from cluster.journal import FrozenKept, JudgedKept, RequestKept, SignedKept, ThawedKept, read
 from cluster.judge import PolicyJudge
 from cluster.judging import NOTHING_SAID
 from cluster.messages import Kind
@@ -70,6 +70,7 @@ def history_of(
 def _event(one: _Request, wallet: Wallet, judge: PolicyJudge, said: Outcome, *, signed: bool) -> Event:
     subject = understand(wallet, one.letter)
     # A wallet that is frozen now was not always; what it was then counts.
-    judge.freeze(wallet.wallet_id, one.frozen)
+    was = FrozenKept(one.at_ms, one.frozen) if one.frozen else ThawedKept(one.at_ms)
+    judge.restore(was, wallet.wallet_id)
     facts = judge.facts(subject, NOTHING_SAID, Now(one.at_ms, one.at_ms))
     return Event(subject.request_id.hex(), one.at_ms, facts, said, signed)

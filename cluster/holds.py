@@ -6,7 +6,6 @@ forwards ends a freeze early.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 
 from cluster.freeze_records import FreezeDelayed, FreezeHeard
@@ -40,20 +39,21 @@ class Holds:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._own: dict[bytes, str] = {}
-        self._counts: Counter[bytes] = Counter()
+        self._frozen_ms: dict[bytes, list[int]] = {}
         self._by_others: dict[bytes, dict[tuple[bytes, bytes], Hold]] = {}
 
     def restore(self, entry: Body, wallet_id: bytes) -> None:
         """Take one record into account; they come in the order in which they were written."""
         match entry:
             case FrozenKept(why=why):
-                self.freeze(wallet_id, why)
+                self._own[wallet_id] = why
+                self._frozen_ms.setdefault(wallet_id, []).append(entry.at_ms)
             case ThawedKept():
                 self._own.pop(wallet_id, None)
             case FreezeHeard():
                 hold = Hold(entry.freeze_id, entry.issuer, entry.heard_ms, entry.until_ms, entry.sure)
                 self._by_others.setdefault(wallet_id, {})[entry.issuer, entry.freeze_id] = hold
-                self._counts[wallet_id] += 1
+                self._frozen_ms.setdefault(wallet_id, []).append(entry.at_ms)
             case FreezeDelayed():
                 name = entry.issuer, entry.freeze_id
                 old = self._by_others[wallet_id][name]
@@ -66,14 +66,13 @@ class Holds:
         """Why this node's owner, or a rule, froze a wallet; "" where neither did."""
         return self._own.get(wallet_id, "")
 
-    def freeze(self, wallet_id: bytes, why: str) -> None:
-        """The owner's or a rule's freeze; an empty `why` ends that."""
-        self._own[wallet_id] = why
-        self._counts[wallet_id] += bool(why)
-
     def count(self, wallet_id: bytes) -> int:
         """How often a wallet was frozen so far, by whomever."""
-        return self._counts[wallet_id]
+        return len(self._frozen_ms.get(wallet_id, []))
+
+    def count_at(self, wallet_id: bytes, wall_ms: int) -> int:
+        """How often it had been frozen when somebody said something at this time, which may be heard much later."""
+        return sum(at_ms < wall_ms for at_ms in self._frozen_ms.get(wallet_id, []))
 
     def of(self, wallet_id: bytes) -> tuple[Hold, ...]:
         """Every freeze by others that was ever heard of, the newest last."""

@@ -158,10 +158,6 @@ class PolicyJudge:
         """Why a wallet is frozen at this node; "" where it is not."""
         return self.holds.why(wallet_id, None if self._clock is None else self._clock.now_ms)
 
-    def freeze(self, wallet_id: bytes, why: str) -> None:
-        """Refuse everything of this wallet from now on; an empty `why` ends that, and nothing that others froze."""
-        self.holds.freeze(wallet_id, why)
-
     def judge(self, subject: Subject, words: Words, now: Now) -> Judgement:
         """Judge with the policy, budget and clock of this moment; a node without a profile refuses."""
         profile = self.profiles.profile_for(subject.wallet.wallet_id)

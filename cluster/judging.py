@@ -138,9 +138,6 @@ class Judge(Protocol):
     def frozen(self, wallet_id: bytes) -> str:
         """Why a wallet is frozen at this node; "" where it is not."""
 
-    def freeze(self, wallet_id: bytes, why: str) -> None:
-        """Refuse everything of this wallet from now on; an empty `why` ends that, and nothing that others froze."""
-
     @property
     def holds(self) -> Holds:
         """Who froze what, and until when."""

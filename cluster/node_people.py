@@ -50,7 +50,7 @@ class People:
         # Counted from when it was said: else a coordinator that held it back could make it count for longer.
         age_ms = max(0, turn.now.wall_ms - body.said_at_ms)
         policy_ms = max(0, self._judge.budget_time(turn.now) - age_ms)
-        freezes = self._judge.holds.count(subject.wallet.wallet_id)
+        freezes = self._judge.holds.count_at(subject.wallet.wallet_id, body.said_at_ms)
         self._tickets.people.keep(said, policy_ms, ticket.expires_at_ms, freezes)
         turn.note(PersonSaidKept(turn.now.wall_ms, said.signed, policy_ms), subject.wallet.wallet_id)
         # Whoever brought it may gather a rescue, and be no coordinator of the roster.

@@ -209,9 +209,9 @@ class Verdicts:
             turn.note(entry, wallet_id)
             self._judge.restore(entry, wallet_id)
         if judgement.freezes and not self._judge.holds.own(wallet_id):
-            why = "a rule of the policy froze it"
-            self._judge.freeze(wallet_id, why)
-            turn.note(FrozenKept(now_ms, why), wallet_id)
+            frozen = FrozenKept(now_ms, "a rule of the policy froze it")
+            self._judge.restore(frozen, wallet_id)
+            turn.note(frozen, wallet_id)
 
     def say_verdict(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
         """Say the verdict of this moment and, with an approval, the nonces that go with it."""

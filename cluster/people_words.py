@@ -21,7 +21,7 @@ MAX_WORDS = 64
 class Stated:
     """The newest word of one person about one spend; `count` is the how-manieth it is.
 
-    `freezes` is how often the wallet had been frozen when it came.
+    `freezes` is how often the wallet had been frozen when it was said.
     """
 
     word: PersonWord

@@ -36,6 +36,7 @@ from cluster.messages import (
     Kind,
     Nonces,
     PartialSignatures,
+    PersonSays,
     SignedLetter,
     SignerPart,
     Verdict,
@@ -241,7 +242,9 @@ class Tickets(Shelf[Ticket, TicketTrace]):
             case PersonSaidKept():
                 letter = open_inner(entry.word, Kind.PERSON_SAYS)
                 until_ms = self.ended[letter.header.request_id].expires_at_ms
-                self.people.keep(letter, entry.policy_ms, until_ms, self._judge.holds.count(wallet_id))
+                assert isinstance(letter.body, PersonSays)
+                freezes = self._judge.holds.count_at(wallet_id, letter.body.said_at_ms)
+                self.people.keep(letter, entry.policy_ms, until_ms, freezes)
             case WaitKept(spend_id=spend_id, since_ms=since_ms):
                 self._waits[spend_id] = Waiting(since_ms)
             case NoticeKept(request_id=request_id, text=text):

@@ -56,10 +56,6 @@ class WatchedJudge:
         """The other's."""
         return self.inner.frozen(wallet_id)
 
-    def freeze(self, wallet_id: bytes, why: str) -> None:
-        """For the other."""
-        self.inner.freeze(wallet_id, why)
-
     @property
     def holds(self) -> Holds:
         """The other's."""

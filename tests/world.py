@@ -133,9 +133,6 @@ class ScriptedJudge:
         """Not."""
         return ""
 
-    def freeze(self, wallet_id: bytes, why: str) -> None:
-        """Does nothing."""
-
     @property
     def holds(self) -> Holds:
         """Nobody froze anything."""

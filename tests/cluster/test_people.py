@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from company import BY_ROLE, CANCEL, DAY_MS, TWO, Company
 from evil import EvilCoordinator, signed_by
-from wire import Envelope, rough
+from wire import Envelope, honest, rough
 from world import Crash, TestIdentity, World
 
 from cluster.codec import Letter, Mouth, open_letter
@@ -75,6 +75,33 @@ def test_a_yes_of_before_a_freeze_no_longer_counts(*, restarted: bool) -> None:
             world.restart(name)
     company.view = company.ask(note="again")
     company.says("bob")
+    assert not company.signed()
+    assert [decision for decision, _ in company.codes()] == [Decision.ASK] * 3
+    company.says("ann")
+    assert company.signed()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_yes_of_before_a_freeze_that_was_held_back_until_after_it_does_not_count(
+    *, restarted: bool
+) -> None:
+    """The request was held back too: else each node would have refused it when it was frozen."""
+    company = Company()
+    world = company.world
+    world.hook = lambda e: [] if e.addressee in world.node_names else [e]
+    company.view = company.ask(note="kept back")
+    world.run(ms=1_000)
+    world.says("ann", company.request_id, True)
+    world.run(ms=1_000)
+    for name in world.node_names:
+        world.answer(name, Freeze(company.wallet.wallet_id))
+        world.answer(name, Thaw(company.wallet.wallet_id))
+    world.hook = honest
+    company.says("bob")
+    for name in world.node_names if restarted else ():
+        world.restart(name)
+    mine = world.person("ann").views[company.request_id]
+    assert world.run(lambda: len(mine.kept_by()) == 3)
     assert not company.signed()
     assert [decision for decision, _ in company.codes()] == [Decision.ASK] * 3
     company.says("ann")
