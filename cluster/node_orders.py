@@ -23,6 +23,7 @@ from cluster.messages import (
     SignerPart,
 )
 from cluster.node_verdicts import Verdicts
+from cluster.nonce_batches import nonces_of
 from cluster.roster import Roster, digest
 from cluster.schemes import Signer
 from cluster.statements import statement_of
@@ -74,14 +75,15 @@ class Orders:
             gone(letter, bad.code, turn)  # slowness is nobody's fault, and others wait for an answer
             return
         signers = _signers(subject, approvals, order)
-        fault = self._fault_of(ticket, approvals, turn)
+        fault = self._fault_of(ticket, approvals, letter.header.sender, turn)
         stored = self._stored(ticket, approvals, signers)
         if stored is not None:
             self._say_psigs(ticket, stored, letter.header.sender, turn)
             return
         doubted = self._beats.approved((a.verdict_letter for a in approvals), turn)
         if doubted:
-            self._verdicts.drop_nonces(ticket)  # they stood in an order: others get fresh ones
+            # They stood in an order: whoever gave it gets fresh ones.
+            self._verdicts.drop_nonces(ticket, letter.header.sender)
             gone(letter, SIGNER_DOUBTED, turn, doubted)
             return
         if fault is not None:
@@ -143,17 +145,18 @@ class Orders:
             return None
         return ticket.signed.get(ticket.subject.session_id(signers))
 
-    def _fault_of(self, ticket: Ticket, approvals: tuple[Approval, ...], turn: Turn) -> str | None:
+    def _fault_of(
+        self, ticket: Ticket, approvals: tuple[Approval, ...], coordinator: bytes, turn: Turn
+    ) -> str | None:
         """Why this node has no unused nonces for such an order; None when it has."""
-        if not ticket.live or ticket.exhausted:
+        if not ticket.live or ticket.exhausted(coordinator, len(self._roster.coordinators)):
             return "nonces-closed"
         mine = next(approval for approval in approvals if approval.identity == self._me)
-        batch = ticket.batch
+        batch = ticket.batches.get(coordinator)
         if batch is None or batch.pubnonces != mine.pubnonces:
             return "nonces-gone"
         if batch.expires_at_ms < turn.now.wall_ms:
-            self._vault.forget(ticket.subject.wallet.wallet_id, ticket.subject.request_id)
-            ticket.batch = None
+            self._verdicts.drop_nonces(ticket, coordinator)
             return "nonces-expired"
         return None
 
@@ -166,12 +169,12 @@ class Orders:
         turn: Turn,
     ) -> None:
         subject = ticket.subject
-        assert ticket.batch is not None  # _fault_of checked it
-        pubnonces, ticket.batch = ticket.batch.pubnonces, None
+        pubnonces = ticket.batches.pop(coordinator).pubnonces  # _fault_of checked that it is there
         session_id = subject.session_id(signers)
         tasks = subject.tasks(frozenset(signer.participant for signer in signers))
         try:
-            psigs = self._vault.sign(subject.wallet, subject.request_id, signers, tasks)
+            name = nonces_of(subject.request_id, coordinator)
+            psigs = self._vault.sign(subject.wallet, name, signers, tasks)
         except NoncesGone:
             tell(Kind.GONE, Gone("nonces-gone"), ticket, coordinator, turn)
             return
@@ -198,6 +201,7 @@ class Orders:
             next_change=next_change,
         )
         ticket.signed[session_id] = kept
+        ticket.orders[coordinator] += 1
         ticket.state = "may-be-signed"
         self._judge.book(kept, subject.wallet.wallet_id)
         self._tickets.saw(subject.wallet.wallet_id, next_receive, next_change)

@@ -33,12 +33,13 @@ from cluster.messages import (
     Verdict,
     Withdraw,
 )
+from cluster.nonce_batches import Batch, nonces_of
 from cluster.requests import FAILED_WINDOW_MS
 from cluster.rescue_gate import check_asker, may_ask
 from cluster.roster import Roster
 from cluster.schemes import Wallet
 from cluster.subjects import BadRequest, request_number, understand
-from cluster.tickets import Batch, Ticket, Tickets, gone, new_ticket, tell
+from cluster.tickets import Ticket, Tickets, gone, new_ticket, tell
 from cluster.turn import Turn
 from cluster.vault import Vault
 
@@ -247,24 +248,23 @@ class Verdicts:
 
     def _say_nonces(self, ticket: Ticket, coordinator: bytes, turn: Turn) -> None:
         subject = ticket.subject
-        if ticket.batch is None or ticket.batch.expires_at_ms <= turn.now.wall_ms:
+        batch = ticket.batches.get(coordinator)
+        if batch is None or batch.expires_at_ms <= turn.now.wall_ms:
             pubnonces = self._vault.nonces(
                 subject.wallet,
                 subject.route.name,
-                subject.request_id,
+                nonces_of(subject.request_id, coordinator),
                 subject.count,
                 subject.fixed_tasks,
                 turn.random(),
             )
-            ticket.batch = Batch(pubnonces, turn.now.wall_ms + NONCE_LIFE_MS)
-        tell(
-            Kind.NONCES, Nonces(ticket.batch.pubnonces, ticket.batch.expires_at_ms), ticket, coordinator, turn
-        )
+            batch = ticket.batches[coordinator] = Batch(pubnonces, turn.now.wall_ms + NONCE_LIFE_MS)
+        tell(Kind.NONCES, Nonces(batch.pubnonces, batch.expires_at_ms), ticket, coordinator, turn)
 
     def nonces(self, letter: Letter, turn: Turn) -> None:
         """Fresh nonces under a standing approval, or the same live ones; else a verdict, or that they are gone."""
         ticket = self._tickets.of(letter)
-        if not ticket.live or ticket.exhausted:
+        if not ticket.live or ticket.exhausted(letter.header.sender, len(self._roster.coordinators)):
             gone(letter, "nonces-closed", turn)
             return
         self.judge_again(ticket, turn)
@@ -316,11 +316,11 @@ class Verdicts:
         self._tickets.sweep(turn.now.wall_ms)
         due: list[int] = []
         for ticket in self._tickets.live():
-            if ticket.batch is not None:
-                if ticket.batch.expires_at_ms <= turn.now.wall_ms:
-                    self.drop_nonces(ticket)
+            for coordinator, batch in list(ticket.batches.items()):
+                if batch.expires_at_ms <= turn.now.wall_ms:
+                    self.drop_nonces(ticket, coordinator)
                 else:
-                    due.append(ticket.batch.expires_at_ms)
+                    due.append(batch.expires_at_ms)
             if ticket.state == "open" and ticket.expires_at_ms < turn.now.wall_ms:
                 self._close(ticket, "request-expired", turn)
                 continue
@@ -392,7 +392,9 @@ class Verdicts:
             ClosedKept(turn.now.wall_ms, ticket.subject.request_id, code), ticket.subject.wallet.wallet_id
         )
 
-    def drop_nonces(self, ticket: Ticket) -> None:
-        """Destroy the nonces of a request, if there are any."""
-        ticket.batch = None
-        self._vault.forget(ticket.subject.wallet.wallet_id, ticket.subject.request_id)
+    def drop_nonces(self, ticket: Ticket, *coordinators: bytes) -> None:
+        """Destroy the nonces of a request, if there are any: those that these were given, or all."""
+        subject = ticket.subject
+        for coordinator in coordinators or tuple(ticket.batches):
+            ticket.batches.pop(coordinator, None)
+            self._vault.forget(subject.wallet.wallet_id, nonces_of(subject.request_id, coordinator))

@@ -30,8 +30,18 @@ SPARE_SESSIONS = 30
 
 
 def most_sessions(charter: Charter) -> int:
-    """How many sessions of one request are ordered, and how many a node signs in."""
+    """How many sessions of one request a coordinator orders, and how many a node signs in for it."""
     return SPARE_SESSIONS + max(charter.n - charter.t, 0) + 1
+
+
+def used_up(charter: Charter, *, signed: int, ordered: int, coordinators: int) -> bool:
+    """Whether a node that `signed` in so many sessions, of them so many `ordered` by one, signs no more for that one.
+
+    Who ordered those of earlier runs is unknown: when they are too many, each still has what robust signing needs.
+    """
+    most = most_sessions(charter)
+    spare = signed < most * max(1, coordinators)
+    return ordered >= (most if spare else most - SPARE_SESSIONS)
 
 
 @dataclass(frozen=True, slots=True)

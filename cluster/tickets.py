@@ -8,6 +8,7 @@ verified transaction was seen). What has ended is kept as a trace (`cluster.requ
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -42,9 +43,10 @@ from cluster.messages import (
     Verdict,
     Withdraw,
 )
+from cluster.nonce_batches import Batch
 from cluster.people_words import PeopleWords
 from cluster.record_body import Body
-from cluster.requests import FAILED_WINDOW_MS, Shelf, Trace, most_sessions
+from cluster.requests import FAILED_WINDOW_MS, Shelf, Trace, used_up
 from cluster.schemes import Wallet
 from cluster.subjects import Subject
 from cluster.turn import Turn
@@ -55,14 +57,6 @@ MAX_REQUEST_LIFE_MS = 7 * 24 * 3_600_000
 
 MAX_NOTICES = 20
 """How many notices are shown."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """Nonces that were given out: still unused, and until when."""
-
-    pubnonces: tuple[bytes, ...]
-    expires_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +78,7 @@ class Waiting:
 
 @dataclass(slots=True)
 class Ticket:
-    """One request as this node sees it."""
+    """One request as this node sees it; nonces (`batches`) and sessions (`orders`) each coordinator has of its own."""
 
     subject: Subject
     request: SignedLetter
@@ -93,7 +87,8 @@ class Ticket:
     judgement: Judgement
     state: str = "open"
     verdict_until_ms: int = 0
-    batch: Batch | None = None
+    batches: dict[bytes, Batch] = field(default_factory=dict)
+    orders: Counter[bytes] = field(default_factory=Counter)
     signed: dict[bytes, SignedKept] = field(default_factory=dict)
     said_no: bool = False
     sessions: dict[bytes, tuple[SignerPart, ...]] = field(default_factory=dict)
@@ -104,10 +99,10 @@ class Ticket:
         """Whether it can still be signed."""
         return self.state in {"open", "may-be-signed"}
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether this node has signed in as many sessions of it as it ever will."""
-        return len(self.signed) >= most_sessions(self.subject.wallet.charter)
+    def exhausted(self, coordinator: bytes, coordinators: int) -> bool:
+        """Whether this node signs no more of it for this one of so many coordinators."""
+        charter, signed, ordered = self.subject.wallet.charter, len(self.signed), self.orders[coordinator]
+        return used_up(charter, signed=signed, ordered=ordered, coordinators=coordinators)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from changing import WITH_PEOPLE, looser
 from company import DAY_MS, PEOPLE, TWO
-from evil import EvilCoordinator, resigned
+from evil import EvilCoordinator, resigned, signed_by
 from losing import asks, lose
 from policed import FRIENDS, PolicedWorld
 from spends import STRANGER, payment
@@ -31,9 +31,20 @@ from cluster.drill_records import DrillPassed
 from cluster.drills import copy_digest
 from cluster.effects import Outgoing, Step
 from cluster.journal import read
-from cluster.messages import NO_ID, PROTOCOL_VERSION, Decision, Hello, Kind, NodeStatus, OpenList, Status
+from cluster.messages import (
+    NO_ID,
+    PROTOCOL_VERSION,
+    Decision,
+    Hello,
+    Kind,
+    NodeStatus,
+    OpenList,
+    Status,
+)
 from cluster.owner_says import Answer
+from cluster.requests import most_sessions
 from cluster.schemes import SCHEMES, Wallet
+from cluster.subjects import Subject
 from cluster.transport import NodeEndpoint
 from cluster.turning import STALLED_MS
 
@@ -439,3 +450,47 @@ def test_whoever_has_the_request_of_a_drill_spoils_it_at_no_other() -> None:
     world.run(ms=1_000)
     for name in world.node_names:
         assert any(isinstance(read(record), DrillPassed) for record in world.seats[name].disk), name
+
+
+# Sessions.
+
+
+def asks_owner(_: Subject, said: bool | None) -> Decision:
+    return Decision.APPROVE if said else Decision.ASK
+
+
+def steal(evil: EvilCoordinator, view: SigningView) -> None:
+    """Use up every node's nonces: each is ordered with another that is not told. Any node gives it the request."""
+    names, wallet_id = evil.world.node_names, view.subject.wallet.wallet_id
+    entries = [evil.entry(name, view.request) for name in names]
+    for pair, asked in (((0, 1), 0), ((1, 2), 1), ((0, 2), 2)):
+        order = tuple(entries[i] for i in pair)
+        evil.order(names[asked], order, wallet_id, view.subject.request_id)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_evil_coordinator_uses_up_no_nonces_and_no_sessions_but_its_own(*, restarts: bool) -> None:
+    """It hears of the request when owners say yes, which nodes tell every coordinator."""
+    world, wallet = made(judges=lambda name: ScriptedJudge(name, asks_owner))
+    world.stop("coord")
+    view = world.request(wallet, payment(wallet))
+    world.run(lambda: view.state == "asking", ms=20_000)
+    evil, request_id = EvilCoordinator(world), view.subject.request_id
+    world.hook = without(Kind.ORDER)
+    for name in world.node_names:
+        world.answer(name, Answer(request_id, True))
+    most = most_sessions(wallet.charter)
+    for _ in range(most + 5):
+        steal(evil, view)
+    assert [len(signed_by(world, name)) for name in world.node_names] == [most] * 3
+    if restarts:
+        for name in world.node_names:
+            world.restart(name)
+        world.run(ms=5_000)
+    world.hook = honest
+    end = world.now.monotonic_ms + 60_000
+    while view.final is None and world.now.monotonic_ms < end:
+        steal(evil, view)
+        world.run(ms=3)
+    assert view.final is not None
+    assert max(len(signed_by(world, name)) for name in world.node_names) <= 2 * most + 4

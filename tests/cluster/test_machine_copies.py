@@ -49,9 +49,9 @@ def test_a_copied_machine_uses_no_nonce_of_before() -> None:
     node = world.node("node0")
     ticket = node.ticket(view.subject.request_id)
     assert ticket is not None
-    assert ticket.batch is not None
+    assert ticket.batches
     world.perform("node0", node.copied(world.now, world.entropy()))
-    assert ticket.batch is None
+    assert not ticket.batches
     assert [notice.code for notice in world.seats["node0"].told] == [MACHINE_COPIED]
     world.hook = lambda envelope: [envelope]
     assert world.run(lambda: view.final is not None), "fresh ones are made"

@@ -18,6 +18,7 @@ from cluster.codec import Letter, open_inner
 from cluster.effects import Now
 from cluster.judging import Judgement, Words
 from cluster.messages import Decision, Gone, Kind, Nonces, Order, SignedLetter, Verdict
+from cluster.nonce_batches import nonces_of
 from cluster.owner_says import Answer
 from cluster.subjects import Subject
 from curve import tagged_hash
@@ -79,7 +80,8 @@ class Parted:
         mine = next(letter.body for letter in letters if letter.header.sender == seat.identity.public)
         assert isinstance(mine, Nonces)
         assert seat.vault is not None
-        batch = seat.vault._nonces.get((self.ids.wallet_id, self.ids.request_id))
+        name = nonces_of(self.ids.request_id, self.ids.sender)
+        batch = seat.vault._nonces.get((self.ids.wallet_id, name))
         return batch is not None and batch.pubnonces == mine.pubnonces
 
     def letter_comes(self) -> list[Letter]:

@@ -76,9 +76,9 @@ def uses_nonces_twice() -> Iterator[None]:
         return psigs
 
     def keeping(self: Orders, ticket: Any, *rest: Any) -> None:
-        batch = ticket.batch
+        batches = dict(ticket.batches)
         signs(self, ticket, *rest)
-        ticket.batch = batch
+        ticket.batches = batches
 
     with (
         patch.object(Vault, "nonces", giving),
