@@ -100,14 +100,17 @@ class SigningView:
         return self.subject.possible_without(self.subject.wallet.charter.participants(nodes))
 
     def hear_parts(self, parts: tuple[SignerPart, ...]) -> None:
-        """The nodes' part of the signatures: believed only when each is valid for this very request."""
+        """The nodes' part of the signatures: believed only when each is valid for this very request.
+
+        The first stays: whoever signs last committed to nonces once, and two files of them would take its key.
+        """
         if self.final is not None:
             return
         try:
             check_parts(self.subject, parts)
         except (Blame, BadRequest, ValueError) as bad:
             raise BadLetter("parts-invalid", str(bad)) from None
-        self.state, self.parts = "cosigning", parts
+        self.state, self.parts = "cosigning", self.parts or parts
 
     def hear_final(self, final: Final) -> None:
         """The signatures: believed only when they finish this very request, into this very transaction."""

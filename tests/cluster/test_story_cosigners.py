@@ -13,10 +13,19 @@ from world import World
 
 from cluster.charter import LeafPlan
 from cluster.client_views import SigningView
-from cluster.codec import Mouth
+from cluster.codec import Mouth, open_inner
 from cluster.cosigning import answer_in, parts_from, with_parts
 from cluster.journal import ComplaintKept, CosigningKept, read
-from cluster.messages import Cosigned, Decision, Kind, PartlySigned, SignerPart
+from cluster.messages import (
+    Cosigned,
+    Decision,
+    Kind,
+    Nonces,
+    Order,
+    PartialSignatures,
+    PartlySigned,
+    SignerPart,
+)
 from cluster.schemes import Blame, Wallet
 from cluster.subjects import BadRequest, check_parts, ended, joined
 from taproot import Coin, OutPoint, Payment, WalletPath, build_psbt, strip
@@ -352,6 +361,29 @@ def test_a_coordinator_that_alters_the_nodes_part_is_not_believed(core: Outsider
     world.run(ms=10_000)
     assert not view.parts
     assert "parts" in world.client.trouble or "participants" in world.client.trouble
+
+
+def test_no_second_session_replaces_the_one_that_went_out(core: Outsiderly) -> None:
+    """Whoever signs last committed to nonces once: two partly signed files of one request would take its key."""
+    world, wallet = shared(core)
+    view = asked(world, wallet, core)
+    evil, first = EvilCoordinator(world), view.parts
+    about = {"wallet_id": wallet.wallet_id, "request_id": view.subject.request_id}
+    entries = tuple(evil.entry(name, view.request) for name in world.node_names)
+    parts = []
+    for i, name in enumerate(world.node_names):
+        [letter] = evil.tell(name, Kind.ORDER, Order(entries, (2,)), **about)
+        nonces = open_inner(entries[i].nonces, Kind.NONCES).body
+        assert isinstance(letter.body, PartialSignatures)
+        assert isinstance(nonces, Nonces)
+        parts.append(SignerPart(i, nonces.pubnonces, letter.body.psigs))
+    second = (*parts, first[2])
+    check_parts(view.subject, second)
+    evil.tell("client", Kind.PARTLY_SIGNED, PartlySigned(second), **about)
+    assert view.parts == first
+    world.restart("coord")
+    hands_in(world, view, core.sign(view.subject, view.parts))
+    assert world.run(lambda: view.final is not None)
 
 
 def test_only_the_client_who_asked_may_end_it(core: Outsiderly) -> None:
