@@ -43,7 +43,7 @@ MAX_RETRY_MS = 60_000
 """However busy a node says it is, it is asked again after this long."""
 
 MAX_TOLD = 64
-"""How many letters of what it holds of one request a node is listened to: one for each session that it signed in."""
+"""How many letters of what it holds of one request a node is listened to; an honest one says half as many at once."""
 
 LOOK_EVERY_MS = 100
 """While letters come in, what only time brings is looked at this often, and not with every letter."""

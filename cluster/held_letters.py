@@ -19,6 +19,10 @@ MAX_HELD_REQUESTS = 512
 """How many requests a node names at once."""
 
 
+MAX_HELD_PARTS = 32
+"""Of how many sessions of one request, the newest, a node tells a coordinator: some may have ordered very many."""
+
+
 class HeldWalletId(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """A wallet that a node has, and the first addresses that it has not seen used."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from cluster.codec import Letter
 from cluster.effects import Now
 from cluster.held_letters import (
+    MAX_HELD_PARTS,
     MAX_HELD_REQUESTS,
     MAX_HELD_WALLETS,
     HeldAsk,
@@ -163,6 +164,6 @@ class HoldingDesk:
         holders.add(coordinator)
         for word in self._tickets.people.letters(ticket.subject.spend_id, request_id):
             tell(Kind.HELD_WORD, HeldWord(word), ticket, coordinator, turn)
-        for session_id, signers in ticket.sessions.items():
+        for session_id, signers in list(ticket.sessions.items())[-MAX_HELD_PARTS:]:
             parts = HeldParts(signers)
             tell(Kind.HELD_PARTS, parts, ticket, coordinator, turn, session_id=session_id)

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from btclib_wallet.psbt import Psbt
 from evil import EvilCoordinator, resigned, signed_by
+from losing import codes, lose
 from outside import Outsiderly
 from spends import STRANGER, payment
 from wire import Envelope
@@ -14,6 +15,7 @@ from world import World
 from cluster.charter import LeafPlan
 from cluster.client_views import SigningView
 from cluster.codec import Mouth, open_inner
+from cluster.coordinator_signing import MAX_TOLD
 from cluster.cosigning import answer_in, parts_from, with_parts
 from cluster.journal import ComplaintKept, CosigningKept, read
 from cluster.messages import (
@@ -384,6 +386,37 @@ def test_no_second_session_replaces_the_one_that_went_out(core: Outsiderly) -> N
     world.restart("coord")
     hands_in(world, view, core.sign(view.subject, view.parts))
     assert world.run(lambda: view.final is not None)
+
+
+def test_sessions_that_one_coordinator_ordered_without_end_are_no_complaint_at_another(
+    core: Outsiderly,
+) -> None:
+    """A node tells a coordinator that lost its memory of its sessions; who tells too many is blamed."""
+    world = World(3, 2, coordinators=("coord", "other", "third"))
+    world.outsiders = (core.entry(),)
+    wallet = world.make_wallet()
+    world.run(ms=12_000)
+    view = asked(world, wallet, core)
+    evil = EvilCoordinator(world)
+    for _ in range(3):
+        while (told := len(signed_by(world, "node0"))) is not None:
+            entries = tuple(evil.entry(name, view.request) for name in world.node_names)
+            evil.tell(
+                "node0",
+                Kind.ORDER,
+                Order(entries, (2,)),
+                wallet_id=wallet.wallet_id,
+                request_id=view.subject.request_id,
+            )
+            if len(signed_by(world, "node0")) == told:
+                break
+        world.restart("node0")
+    assert len(signed_by(world, "node0")) > MAX_TOLD
+    lose(world, "other")
+    world.run(ms=30_000)
+    assert not codes(world, "other")
+    job = world.seats["other"].machine.signing.jobs.whole[view.subject.request_id]  # type: ignore[union-attr]
+    assert job.told
 
 
 def test_only_the_client_who_asked_may_end_it(core: Outsiderly) -> None:
