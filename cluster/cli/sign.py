@@ -250,9 +250,7 @@ def ask(
         client.party.remember(kept, wallet_id=wallet_id)
         return view, verdicts
     if view.parts and earlier is not None and earlier.parts:
-        view.parts = (
-            earlier.parts
-        )  # those of another session would be a second file for nonces that serve once
+        view.parts = earlier.parts  # another session's would be a second file for nonces that serve once
         return view, verdicts
     if view.parts:
         client.party.remember(CosigningKept(now().wall_ms, request_id, view.parts), wallet_id=wallet_id)
