@@ -236,15 +236,18 @@ class Client:
         ]
 
     def _ask_again(self, turn: Turn) -> None:
+        asked = False
         for request_id, view in self.signing.items():
             unheard = _is_unheard(view, turn.now.wall_ms)
             if view.final is None and not unheard and view.state not in {"refused", "rejected", "expired"}:
                 self._query(request_id, view.subject.wallet.wallet_id, turn)
+                asked = True
         for subject, plan in self.keygen.items():
             unheard = _is_unheard(plan, turn.now.wall_ms)
             if plan.wallet is None and not unheard and plan.state not in {"failed", "rejected"}:
                 self._query(subject, plan.charter.wallet_id, turn)
-        if not self.signing and not self.keygen:
+                asked = True
+        if not asked:  # whoever answers this is there, though a drill takes its time
             self._query(NO_ID, NO_ID, turn)
 
     def _query(self, request_id: bytes, wallet_id: bytes, turn: Turn) -> None:
@@ -291,7 +294,9 @@ class Client:
         """How a coordinator says that a request stands; that nothing comes of it, all must say, or nodes sign it."""
         view.hear(status, now.wall_ms)
         given_up = view.final is None and (view.state in ENDED or view.hopeless)
-        if given_up and not view.is_refused(now.wall_ms) and not self._asked_all(view):
+        if not given_up:
+            view.given_up_by.clear()  # from here on, all must say it anew
+        elif not view.is_over(now.wall_ms) and not self._asked_all(view):
             view.ask_another()
 
     def _drill_ends(self, drill: DrillView, sender: bytes) -> bool:

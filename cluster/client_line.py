@@ -27,6 +27,9 @@ __all__ = ["CONNECT_S", "ClientLine", "Coordinating", "PersonLine"]
 CONNECT_S = 15.0
 """How long to dial before the coordinator counts as unreachable."""
 
+FAR_S = 3.0
+"""How long a further coordinator is waited for: one that is near and hides something must not be quicker."""
+
 
 @dataclass(frozen=True, slots=True)
 class Coordinating:
@@ -163,9 +166,14 @@ class PersonLine(_Line):
         first = self.person.coordinator
         yield
         for identity, endpoint in self._endpoints.items():
-            if identity != first and endpoint.connected():
+            if identity != first and self._reached(endpoint):
                 self.say(self.person.speak_to(identity, now(), os.urandom(32)))
                 yield
+
+    def _reached(self, endpoint: NodeEndpoint) -> bool:
+        """Whether a line stands, once there was time for it."""
+        self.wait(lambda: endpoint.connected() or endpoint.state is LinkState.REFUSED, FAR_S)
+        return endpoint.connected()
 
 
 def _coordinators(party: Party, name: str) -> list[CoordinatorEntry]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from cluster.approvals import read_verdict
 from cluster.charter import Charter
-from cluster.codec import BadLetter
+from cluster.codec import BadLetter, open_inner
 from cluster.messages import (
     PROTOCOL_VERSION,
     Decision,
@@ -18,6 +18,7 @@ from cluster.messages import (
     Heartbeat,
     Hello,
     KeygenFinal,
+    Kind,
     SignedLetter,
     SignerPart,
     Status,
@@ -81,8 +82,10 @@ class SigningView:
             misbehaved | {node for node, seen in self.nodes.items() if seen.refuses}
         )
 
-    def is_refused(self, wall_ms: int) -> bool:
-        """Whether so many nodes refuse now, each by its own signature, that no quorum is left."""
+    def is_over(self, wall_ms: int) -> bool:
+        """Whether it needs nobody's word that nothing comes of it: its time is over, or nodes sign that they refuse."""
+        if self.state == "expired" and open_inner(self.request, Kind.REQUEST).header.expires_at_ms < wall_ms:
+            return True
         refusing = {
             node
             for node, seen in self.nodes.items()
@@ -94,7 +97,7 @@ class SigningView:
         """Nothing that a coordinator said of it counts any more, but what nodes signed."""
         self.state, self.codes = "unsent", ()
         for seen in self.nodes.values():
-            seen.reach = ""
+            seen.reach = "" if seen.reach == "misbehaved" else seen.reach
 
     def _possible_without(self, nodes: set[bytes]) -> bool:
         return self.subject.possible_without(self.subject.wallet.charter.participants(nodes))

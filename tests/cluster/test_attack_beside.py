@@ -22,6 +22,7 @@ from cluster import client_line
 from cluster.cli import people, person_changes
 from cluster.cli.call import Call
 from cluster.cli.output import Output
+from cluster.cli.verdicts import Verdicts, outcome_error
 from cluster.client_drills import DrillView
 from cluster.client_line import PersonLine
 from cluster.client_views import SigningView
@@ -30,6 +31,7 @@ from cluster.drill_letters import MAX_ROUNDS, DrillFinal, DrillOrder, DrillPropo
 from cluster.drill_records import DrillPassed
 from cluster.drills import copy_digest
 from cluster.effects import Outgoing, Step
+from cluster.errors import Waiting
 from cluster.journal import read
 from cluster.messages import (
     NO_ID,
@@ -46,6 +48,7 @@ from cluster.requests import most_sessions
 from cluster.schemes import SCHEMES, Wallet
 from cluster.subjects import Subject
 from cluster.transport import NodeEndpoint
+from cluster.transport.dialer import LinkState
 from cluster.turning import STALLED_MS
 
 BOTH = ("coord", "other")
@@ -160,6 +163,37 @@ def test_a_coordinator_that_nobody_asked_ends_nothing() -> None:
         )
         assert view.state == "asking"
         assert not view.hopeless
+
+
+@pytest.mark.parametrize("state", ["refused", "rejected", "expired"])
+def test_no_lie_repeated_ends_a_request_while_owners_think(state: str) -> None:
+    """They think for so long at the honest one that the client asks the evil one again and again."""
+    world, wallet = made(judges=lambda name: ScriptedJudge(name, asks_owner))
+    lying(world, stands(state))
+    view = world.request(wallet, payment(wallet))
+    assert not world.run(lambda: view.state in {"refused", "rejected", "expired"}, ms=4 * STALLED_MS)
+    for name in world.node_names:
+        world.answer(name, Answer(view.subject.request_id, True))
+    assert world.run(lambda: view.final is not None, ms=60_000)
+
+
+def test_the_end_of_its_time_ends_a_request_whatever_the_other_says() -> None:
+    """Any coordinator may say so then; the evil one says for ever that it is being gathered."""
+    world, wallet = made(judges=lambda name: ScriptedJudge(name, asks_owner))
+    lying(world, stands("gathering"))
+    view = world.request(wallet, payment(wallet), life_ms=40_000)
+    assert world.run(lambda: view.state == "expired", ms=40_000 + 3 * STALLED_MS)
+
+
+def test_whoever_stops_waiting_for_owners_is_told_so_though_the_other_coordinator_is_off() -> None:
+    world, wallet = made(judges=lambda name: ScriptedJudge(name, asks_owner))
+    world.stop("other")
+    view, verdicts = world.request(wallet, payment(wallet)), Verdicts(world.roster)
+    world.run(lambda: view.state == "asking", ms=20_000)
+    for _ in range(4 * STALLED_MS // 1_000):
+        world.run(ms=1_000)
+        verdicts.news(view)
+        assert isinstance(outcome_error(view, verdicts, "", heard=True), Waiting)
 
 
 def test_what_all_coordinators_say_is_believed() -> None:
@@ -302,6 +336,10 @@ class Line(PersonLine):
         self._entries = {entry.identity: entry for entry in world.roster.coordinators}
         self._endpoints = dict.fromkeys(self._entries, Connected())
 
+    def far(self, coordinator: bytes, ms: int) -> None:
+        """The line to this one stands only after this time."""
+        self._endpoints[coordinator] = Dialled(self._world, ms)
+
     def say(self, step: Step) -> None:
         self._world.perform(self._name, step)
 
@@ -317,6 +355,20 @@ class Connected(NodeEndpoint):
 
     def connected(self) -> bool:
         return True
+
+
+class Dialled(Connected):
+    """A line whose handshake takes its time."""
+
+    def __init__(self, world: World, ms: int) -> None:
+        self._world, self._stands_at_ms = world, world.now.monotonic_ms + ms
+
+    @property
+    def state(self) -> LinkState:
+        return LinkState.CONNECTED if self.connected() else LinkState.CONNECTING
+
+    def connected(self) -> bool:
+        return self._world.now.monotonic_ms >= self._stands_at_ms
 
 
 def empty(world: World) -> Callable[[Envelope], list[Envelope]]:
@@ -374,6 +426,24 @@ def test_a_word_on_a_change_that_the_evil_one_keeps_reaches_its_node(who: str, y
     assert world.run(lambda: seen.heard, ms=10_000)
 
 
+@pytest.mark.parametrize("ms", [0, 300])
+def test_a_command_looks_at_an_honest_one_that_is_farther_away(
+    ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its line stands a moment after the evil one has said that nothing is open."""
+    world = company()
+    monkeypatch.setattr(people, "now", lambda: world.now)
+    monkeypatch.setattr(client_line, "now", lambda: world.now)
+    view = world.request(wallet_in(world), payment(wallet_in(world), script=STRANGER))
+    ask_both(world, view)
+    world.hook = empty(world)
+    world.restart("ann")
+    line = Line(world, "ann")
+    line.far(world.seats["other"].identity.public, ms)
+    found = people._find(CALL, line, view.subject.request_id.hex())
+    assert found.subject.request_id == view.subject.request_id
+
+
 # Drills.
 
 
@@ -406,6 +476,26 @@ def test_no_word_of_a_drill_makes_honest_nodes_look_as_if_they_did_not_sign(
     world.run(lambda: view.over or bool(view.rejected), ms=STALLED_MS + 20_000)
     assert view.over
     assert view.whole
+
+
+def test_a_drill_that_takes_its_time_is_not_ended_by_two_lies() -> None:
+    """A node is away, and the honest one waits for it: meanwhile it is there, and nobody turns from it."""
+    world = PolicedWorld(FRIENDS, coordinators=BOTH)
+    wallet = world.make_wallet()
+    world.run(ms=12_000)
+    world.stop("node2")
+    evil, first = EvilCoordinator(world), world.seats["coord"].identity.public
+    world.hook = lambda envelope: (
+        [] if envelope.sender == "coord" and envelope.kind.name.startswith("DRILL") else [envelope]
+    )
+    view = drill(world, wallet)
+    about = {"wallet_id": wallet.wallet_id, "request_id": view.drill_id}
+    while not view.over and world.now.wall_ms < view.body.said_at_ms + 60_000:
+        world.run(ms=500)
+        if world.client.coordinator == first:
+            evil.tell("client", Kind.DRILL_FINAL, DrillFinal((), (), ()), **about)
+    assert view.over
+    assert len(view.proven) == 2
 
 
 def test_a_drill_that_no_coordinator_takes_is_said_to_be_rejected() -> None:
