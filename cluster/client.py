@@ -305,9 +305,9 @@ class Client:
 
     def _asked_all(self, view: SigningView | DrillView) -> bool:
         """Nothing comes of it here; whether the others were asked already. Else the next one is asked now."""
-        if self.coordinator in view.given_up_by or len(self._turning.all) == 1:
+        since = view.given_up_by.setdefault(self.coordinator, self._turning.turned)
+        if since < self._turning.turned or len(view.given_up_by) == len(self._turning.all):
             return True
-        view.given_up_by.add(self.coordinator)
         self._turning.doubt(self.coordinator)
         return False
 

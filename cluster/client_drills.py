@@ -15,7 +15,7 @@ from cluster.schemes import Wallet
 class DrillView:
     """One drill as far as its client knows; `said` holds each node's own signed word on whether it takes part.
 
-    `given_up_by` are the coordinators with which it ended and not every node was shown to sign.
+    `given_up_by` is with whom it ended though not every node was shown to sign, and after which turn.
     """
 
     wallet: Wallet
@@ -26,7 +26,7 @@ class DrillView:
     rejected: str = ""
     proven: frozenset[int] = frozenset()
     said: dict[bytes, str] = field(default_factory=dict)
-    given_up_by: set[bytes] = field(default_factory=set)
+    given_up_by: dict[bytes, int] = field(default_factory=dict)
 
     def word(self, node: bytes) -> str:
         """How a node did: `signs`, or the code of what it said, or `silent`."""

@@ -50,7 +50,7 @@ class NodeView:
 
 @dataclass(slots=True)
 class SigningView:
-    """One request as far as the client knows; `given_up_by` are the coordinators that said that nothing comes of it."""
+    """One request as far as the client knows; `given_up_by` is who said that nothing comes of it, after which turn."""
 
     subject: Subject
     request: SignedLetter
@@ -60,7 +60,7 @@ class SigningView:
     final: FinalTransaction | None = None
     signed: Signed | None = None
     parts: tuple[SignerPart, ...] = ()
-    given_up_by: set[bytes] = field(default_factory=set)
+    given_up_by: dict[bytes, int] = field(default_factory=dict)
 
     def hear(self, status: Status, wall_ms: int) -> None:
         """How the coordinator says that it stands; what is signed stays so."""

@@ -10,9 +10,12 @@ SILENT_MS = 6_000
 STALLED_MS = 30_000
 """One with which nothing ends for so long is left too; whatever it has goes on."""
 
+DOUBTED_MS = 2_000
+"""One that is doubted is left at once, but no sooner than this after the last turn: none is asked without a rest."""
+
 
 class Turning:
-    """The coordinators of a roster, one at a time, round and round."""
+    """The coordinators of a roster, one at a time, round and round; how often it turned is in `turned`."""
 
     def __init__(self, coordinators: Sequence[bytes]) -> None:
         """Begin with the first of these (identity keys)."""
@@ -20,6 +23,8 @@ class Turning:
         self._place = 0
         self._since_ms: int | None = None
         self._heard_at_ms = 0
+        self._turned_ms: int | None = None
+        self.turned = 0
         self._doubted = False
 
     @property
@@ -38,7 +43,7 @@ class Turning:
             self._heard_at_ms = now_ms
 
     def doubt(self, sender: bytes) -> None:
-        """A coordinator said something that is proven to be false."""
+        """A coordinator said something that is proven to be false, or of which another must be asked."""
         self._doubted = self._doubted or sender == self.current
 
     def turns(self, now_ms: int, *, stalls: bool) -> bool:
@@ -47,8 +52,11 @@ class Turning:
             self._since_ms = self._heard_at_ms = now_ms
         is_silent = now_ms - self._heard_at_ms >= SILENT_MS
         is_stalled = stalls and now_ms - self._since_ms >= STALLED_MS
-        if len(self.all) == 1 or not (is_silent or is_stalled or self._doubted):
+        rested = self._turned_ms is None or now_ms - self._turned_ms >= DOUBTED_MS
+        if len(self.all) == 1 or not (is_silent or is_stalled or (self._doubted and rested)):
             return False
+        self._turned_ms = now_ms
+        self.turned += 1
         self._place = (self._place + 1) % len(self.all)
         self._since_ms = self._heard_at_ms = now_ms
         self._doubted = False

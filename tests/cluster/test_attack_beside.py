@@ -196,6 +196,28 @@ def test_whoever_stops_waiting_for_owners_is_told_so_though_the_other_coordinato
         assert isinstance(outcome_error(view, verdicts, "", heard=True), Waiting)
 
 
+def test_where_each_coordinator_rejects_another_request_the_client_asks_them_without_haste() -> None:
+    """Else it turns from one to the other with each letter, says everything anew, and hears no answer."""
+    world, wallet = made(judges=lambda name: ScriptedJudge(name, asks_owner))
+    views = [world.request(wallet, payment(wallet, label=label)) for label in ("one", "two", "three", "four")]
+    ids = [view.subject.request_id for view in views]
+    rejected = {"coord": ids[:2], "other": ids[2:]}
+
+    def hook(envelope: Envelope) -> list[Envelope]:
+        if envelope.kind is Kind.STATUS and envelope.addressee == "client":
+            public = world.seats[envelope.sender].identity.public
+            letter = open_letter(envelope.letter, envelope.signature, public)
+            if letter.header.request_id in rejected[envelope.sender]:
+                return [resigned(world, envelope, state="rejected", codes=("request-unknown",))]
+        return [envelope]
+
+    world.hook = hook
+    said = len(world.seats["client"].said)
+    world.run(ms=60_000)
+    assert len(world.seats["client"].said) - said < 300
+    assert "rejected" not in {view.state for view in views}
+
+
 def test_what_all_coordinators_say_is_believed() -> None:
     """One without a proof, as it was started anew, and the other not at all."""
     world, wallet = made()
