@@ -215,10 +215,11 @@ class Client:
         now_ms = turn.now.monotonic_ms
         if self._turning.turns(now_ms, stalls=self._stalls()):
             self._turn_away(turn)
+        repeats: tuple[Outgoing, ...] = ()
         if self._said_at_ms is None or now_ms - self._said_at_ms >= REPEAT_MS:
             self._said_at_ms = now_ms
             self._ask_again(turn)
-        repeats = tuple(self._unsent(turn.now.wall_ms)) if self._said_at_ms == now_ms else ()
+            repeats = tuple(self._unsent(turn.now.wall_ms))
         step = turn.step(now_ms + REPEAT_MS)
         return replace(step, say=(*step.say, *repeats))
 
@@ -239,7 +240,7 @@ class Client:
         asked = False
         for request_id, view in self.signing.items():
             unheard = _is_unheard(view, turn.now.wall_ms)
-            if view.final is None and not unheard and view.state not in {"refused", "rejected", "expired"}:
+            if view.final is None and not unheard and view.state not in ENDED:
                 self._query(request_id, view.subject.wallet.wallet_id, turn)
                 asked = True
         for subject, plan in self.keygen.items():
@@ -264,15 +265,16 @@ class Client:
         match letter.body:
             case Hello() as hello:
                 self._hello(hello)
-            case Status() | Busy() if letter.header.sender != self.coordinator:
-                pass  # how things stand is the word of the one that is asked
+            case Status() | Busy() as said if letter.header.sender != self.coordinator:
+                self._overhear(request_id, said)
             case Status() as status if request_id in self.signing:
                 self._hear(self.signing[request_id], status, now)
             case Status() as status if request_id in self.keygen:
                 self.keygen[request_id].hear(status)
             case Status(state="rejected", codes=codes) if request_id in self.drills:
-                if self._drill_ends(self.drills[request_id], letter.header.sender):
-                    self.drills[request_id].rejected = next(iter(codes), "rejected")
+                drill = self.drills[request_id]
+                if not drill.over and self._drill_ends(drill, letter.header.sender):
+                    drill.reject(next(iter(codes), "rejected"))
             case Status() as status:
                 self._hear_cluster(status)
             case PartlySigned(parts=parts) if request_id in self.signing:
@@ -290,9 +292,19 @@ class Client:
             case _:
                 raise BadLetter("letter-kind", f"a client has no use for a {letter.header.kind.name}")
 
+    def _overhear(self, request_id: bytes, said: Status | Busy) -> None:
+        """How things stand is the word of the one that is asked; of another, only that it carries a request still."""
+        if request_id in self.signing and isinstance(said, Status) and said.state not in ENDED:
+            self.signing[request_id].given_up_by.clear()
+
     def _hear(self, view: SigningView, status: Status, now: Now) -> None:
         """How a coordinator says that a request stands; that nothing comes of it, all must say, or nodes sign it."""
-        view.hear(status, now.wall_ms)
+        try:
+            view.hear(status, now.wall_ms)
+        except BadLetter:
+            view.ask_another()  # nothing of it counts
+            self._turning.doubt(self.coordinator)
+            raise
         given_up = view.final is None and (view.state in ENDED or view.hopeless)
         if not given_up:
             view.given_up_by.clear()  # from here on, all must say it anew

@@ -40,6 +40,13 @@ class DrillView:
         """Whether every node of the wallet has shown that it signs."""
         return all(self.word(member.identity) == "signs" for member in self.wallet.charter.members)
 
+    def reject(self, code: str) -> None:
+        """No coordinator takes it any more: what one of them has shown of it before still counts."""
+        if self.said:
+            self.over = True
+        else:
+            self.rejected = code
+
     def hear(self, final: DrillFinal, cluster_id: bytes) -> None:
         """How the coordinator says that it went; BadLetter for what proves nothing."""
         for answer in final.answers:

@@ -14,7 +14,7 @@ from cluster.cli.intents import read_intent_file
 from cluster.cli.output import Facts, foreign
 from cluster.cli.verdicts import Verdicts, outcome_error, tell_news
 from cluster.client_line import ClientLine, now
-from cluster.client_views import SigningView
+from cluster.client_views import ENDED, SigningView
 from cluster.cosigning import with_parts
 from cluster.errors import StateError, UsageError
 from cluster.journal import ClosedKept, CosigningKept, FinalKept, RequestKept
@@ -234,12 +234,7 @@ def ask(
             tell_news(client.call.output, verdicts, view)
             if view.state == "rejected" and view.codes == ("request-unknown",):
                 view.state = "unsent"  # the coordinator lost it: the very same letter goes again
-            return (
-                view.final is not None
-                or bool(view.parts)
-                or view.state in {"refused", "rejected", "expired"}
-                or view.hopeless
-            )
+            return view.final is not None or bool(view.parts) or view.state in ENDED or view.hopeless
 
         line.wait(over, timeout_s)
         heard = line.client.cluster.heard
@@ -255,7 +250,7 @@ def ask(
     if view.parts:
         client.party.remember(CosigningKept(now().wall_ms, request_id, view.parts), wallet_id=wallet_id)
         return view, verdicts
-    if view.state in {"refused", "rejected", "expired"}:
+    if view.state in ENDED:
         client.party.remember(ClosedKept(now().wall_ms, request_id, view.state), wallet_id=wallet_id)
     raise outcome_error(view, verdicts, line.where, heard=heard)
 

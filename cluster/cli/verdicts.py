@@ -120,6 +120,8 @@ def outcome_error(view: SigningView, verdicts: Verdicts, where: str, *, heard: b
         return Refused(f"the coordinator did not take the request ({', '.join(view.codes) or 'no code'})")
     if view.state == "expired":
         return NoQuorum("the request expired before enough nodes had approved; ask anew")
+    if view.state == "closed":
+        return NoQuorum(f"the request was given up ({', '.join(view.codes) or 'no code'}); ask anew")
     if misbehaved:
         return Misbehaviour(
             f"{', '.join(misbehaved)} misbehaved (an invalid partial signature), and there is no quorum"

@@ -5,6 +5,7 @@ The evil one is `coord`, the first of the roster, to which every device speaks f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -216,6 +217,68 @@ def test_where_each_coordinator_rejects_another_request_the_client_asks_them_wit
     world.run(ms=60_000)
     assert len(world.seats["client"].said) - said < 300
     assert "rejected" not in {view.state for view in views}
+
+
+@pytest.mark.parametrize(
+    ("state", "reach"),
+    [("refused", "online"), ("rejected", "online"), ("expired", "online"), ("gathering", "misbehaved")],
+)
+def test_of_a_state_that_is_found_to_be_false_nothing_counts(state: str, reach: str) -> None:
+    """Its last node is a stranger."""
+    world, wallet = made()
+    nodes = (
+        *(NodeStatus(member.identity, reach, None) for member in wallet.charter.members),
+        NodeStatus(b"\x07" * 32, "online", None),
+    )
+    lying(world, lambda _, said: msgspec.structs.replace(said, state=state, nodes=nodes))
+    view = world.request(wallet, payment(wallet))
+    assert ends(world, view), (view.state, view.hopeless)
+
+
+@pytest.mark.parametrize("coordinators", [BOTH, ("coord", "other", "third")])
+def test_without_any_delay_a_client_says_nothing_without_end(coordinators: tuple[str, ...]) -> None:
+    """Every answer comes at once; one coordinator or two reject what the last one carries."""
+    world = World(coordinators=coordinators, judges=lambda name: ScriptedJudge(name, asks_owner))
+    wallet = world.make_wallet()
+    world.run(ms=12_000)
+    said: Counter[int] = Counter()
+
+    def hook(envelope: Envelope) -> list[Envelope]:
+        if "client" in {envelope.sender, envelope.addressee}:
+            envelope.delay_ms = 0
+        if envelope.sender == "client":
+            said[world.now.monotonic_ms] += 1
+            assert said[world.now.monotonic_ms] < 200
+        if envelope.kind is Kind.STATUS and envelope.sender in coordinators[:-1]:
+            return [resigned(world, envelope, state="rejected", codes=("request-unknown",))]
+        return [envelope]
+
+    world.hook = hook
+    views = [world.request(wallet, payment(wallet, label=label)) for label in ("one", "two", "three", "four")]
+    world.run(ms=60_000)
+    assert "rejected" not in {view.state for view in views}
+
+
+def test_that_a_far_coordinator_carries_a_request_is_heard_though_the_client_turned_away() -> None:
+    """Each gives up one of two, and the answer of the one that is far comes after the turn."""
+    world, wallet = made(judges=lambda name: ScriptedJudge(name, asks_owner))
+    one, two = (world.request(wallet, payment(wallet, label=label)) for label in ("one", "two"))
+    rejects = {"coord": two.subject.request_id, "other": one.subject.request_id}
+
+    def hook(envelope: Envelope) -> list[Envelope]:
+        if {envelope.sender, envelope.addressee} == {"client", "other"}:
+            envelope.delay_ms = 1_500
+        if envelope.kind is Kind.STATUS and envelope.addressee == "client":
+            public = world.seats[envelope.sender].identity.public
+            letter = open_letter(envelope.letter, envelope.signature, public)
+            if letter.header.request_id == rejects[envelope.sender]:
+                lie = resigned(world, envelope, state="rejected", codes=("request-unknown",))
+                lie.delay_ms = envelope.delay_ms
+                return [lie]
+        return [envelope]
+
+    world.hook = hook
+    assert not world.run(lambda: two.state == "rejected", ms=60_000)
 
 
 def test_what_all_coordinators_say_is_believed() -> None:
@@ -518,6 +581,22 @@ def test_a_drill_that_takes_its_time_is_not_ended_by_two_lies() -> None:
             evil.tell("client", Kind.DRILL_FINAL, DrillFinal((), (), ()), **about)
     assert view.over
     assert len(view.proven) == 2
+
+
+def test_what_a_drill_has_shown_is_not_hidden_by_a_rejection() -> None:
+    """A node is away, and the other coordinator lost the wallet; and later, one says so of a drill that is over."""
+    world, wallet = made()
+    world.stop("node2")
+    lose(world, "other")
+    world.hook = without(Kind.HELD_LIST)
+    view = drill(world, wallet)
+    assert world.run(lambda: view.over or bool(view.rejected), ms=60_000)
+    assert not view.rejected
+    assert len(view.proven) == 2
+    rejected = Status("rejected", ("request-wallet",), ())
+    about = {"wallet_id": wallet.wallet_id, "request_id": view.drill_id}
+    EvilCoordinator(world).tell("client", Kind.STATUS, rejected, **about)
+    assert not view.rejected
 
 
 def test_a_drill_that_no_coordinator_takes_is_said_to_be_rejected() -> None:

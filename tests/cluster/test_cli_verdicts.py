@@ -58,6 +58,7 @@ YES, ASK, WAIT, NO = Decision.APPROVE, Decision.ASK, Decision.WAIT, Decision.REF
         ("gathering", [node(YES), node(YES), node(None, "version-mismatch")], 6, "node2"),
         ("gathering", [node(YES), node(YES), node(YES)], 6, "no signature in time"),
         ("expired", [node(YES), node(None), node(None)], 6, "expired"),
+        ("closed", [node(YES), node(YES), node(YES)], 6, "given up"),
         ("signing", [node(YES, "misbehaved"), node(YES), node(NO)], 8, "node0 misbehaved"),
         ("rejected", [], 4, "did not take"),
         ("unsent", [], 7, "relay did not answer"),
