@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol, TypeVar
 
 import click
 
@@ -26,7 +27,9 @@ from cluster.roster import Roster, match_words
 from cluster.schemes import Wallet
 from policy import describe
 
-__all__ = ["LOOK_S", "answer", "as_person", "requests"]
+__all__ = ["LOOK_S", "answer", "as_person", "find_shown", "requests"]
+
+View_co = TypeVar("View_co", covariant=True)
 
 LOOK_S = 30.0
 """How long to wait for what is listed."""
@@ -166,21 +169,49 @@ def _find(call: Call, line: PersonLine, prefix: str) -> RequestView:
     wanted = prefix.lower()
     if not 8 <= len(wanted) <= 64 or set(wanted) - set("0123456789abcdef"):
         raise UsageError("ID: give at least 8 hex digits of it; `assent requests` shows the ids")
-    person, codes = line.person, dict[bytes, str]()
-    for _ in line.rounds():
-        _look(call, line, set())
-        found = {e.request_id for e in person.listed or () if e.request_id.hex().startswith(wanted)}
-        if len(found) == 1:
-            _look(call, line, found)
-        codes |= {one: person.unread.get(one, "no answer") for one in found}
-        view = person.views.get(min(found)) if len(found) == 1 else None
-        if view is not None:
-            return view
+    person = line.person
+
+    def look(ids: set[bytes]) -> Iterable[bytes]:
+        _look(call, line, ids)
+        return [entry.request_id for entry in person.listed or ()]
+
+    view, codes = find_shown(line, wanted, look, person)
+    if view is not None:
+        return view
     _need_list(line)
     if len(codes) != 1:
         many = f"several ids start with {wanted}: give more of it"
         raise UsageError(many if codes else f"no request {wanted} is open; `assent requests` shows the ids")
-    raise Refused(f"the request cannot be read here ({min(codes.values())}): nothing was said of it")
+    raise Refused(f"the request cannot be read here ({min(codes)}): nothing was said of it")
+
+
+class Shown(Protocol[View_co]):
+    """What a person's device has read of what coordinators list, and why it could not read the rest, by id."""
+
+    @property
+    def views(self) -> Mapping[bytes, View_co]: ...
+
+    @property
+    def unread(self) -> Mapping[bytes, str]: ...
+
+
+def find_shown(
+    line: PersonLine, wanted: str, look: Callable[[set[bytes]], Iterable[bytes]], seen: Shown[View_co]
+) -> tuple[View_co | None, list[str]]:
+    """The one thing whose id (hex) starts so, at the first coordinator that shows it whole; else, why each was not.
+
+    `look` asks one coordinator for its list, and for these ids of it, and gives all ids that it lists.
+    """
+    codes: dict[bytes, str] = {}
+    for _ in line.rounds():
+        found = {one for one in look(set()) if one.hex().startswith(wanted)}
+        if len(found) == 1:
+            look(found)
+            view = seen.views.get(min(found))
+            if view is not None:
+                return view, []
+        codes |= {one: seen.unread.get(one, "no answer") for one in found}
+    return None, list(codes.values())
 
 
 def _title(wallet: Wallet, roster: Roster) -> str:

@@ -6,9 +6,10 @@ Everything that is shown was computed here from both texts, which the node that 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from cluster.cli.call import Call
-from cluster.cli.people import LOOK_S, as_person
+from cluster.cli.people import LOOK_S, as_person, find_shown
 from cluster.cli.policy_changes import change_shown, confirm
 from cluster.client_line import PersonLine, now
 from cluster.errors import PeerError, Refused, StateError, UsageError, Waiting
@@ -82,23 +83,22 @@ def _answered(call: Call, view: ChangeView, node: str, *, yes: bool) -> None:
 
 def _find_listed(call: Call, line: PersonLine, wanted: str) -> ChangeView:
     """The one change whose id starts so, read at the first that shows it; UsageError for none, or more than one."""
-    seen, codes = line.person.changes, dict[bytes, str]()
-    for _ in line.rounds():
-        _look(call, line, set())
-        found = {one.change_id for one in seen.listed or () if one.change_id.hex().startswith(wanted)}
-        if len(found) == 1:
-            _look(call, line, found)
-        codes |= {one: seen.unread.get(one, "no answer") for one in found}
-        view = seen.views.get(min(found)) if len(found) == 1 else None
-        if view is not None:
-            return view
+    seen = line.person.changes
+
+    def look(ids: set[bytes]) -> Iterable[bytes]:
+        _look(call, line, ids)
+        return [one.change_id for one in seen.listed or ()]
+
+    view, codes = find_shown(line, wanted, look, seen)
+    if view is not None:
+        return view
     _need_list(line)
     if len(codes) != 1:
         many = f"several ids start with {wanted}: give more of it"
         raise UsageError(
             many if codes else f"no change {wanted} is announced; `assent policy changes` shows the ids"
         )
-    raise Refused(f"the change cannot be read here ({min(codes.values())}): nothing was said of it")
+    raise Refused(f"the change cannot be read here ({min(codes)}): nothing was said of it")
 
 
 def _look(call: Call, line: PersonLine, wanted: set[bytes] | None) -> None:
